@@ -1,1 +1,5 @@
-"""The bench of Project Nexus."""
+"""The bench of Project Nexus: what a chapter imports."""
+
+from nexus.services import nginx, postgres, rabbitmq, serve, valkey
+
+__all__ = ["nginx", "postgres", "rabbitmq", "serve", "valkey"]

@@ -1,0 +1,25 @@
+"""Real servers that live as long as the kernel that started them, and no longer."""
+
+from nexus.services.errors import MissingProgram, ServiceError
+from nexus.services.nginx import Nginx, nginx
+from nexus.services.postgres import Postgres, postgres
+from nexus.services.process import current
+from nexus.services.rabbitmq import RabbitMQ, rabbitmq
+from nexus.services.valkey import Valkey, valkey
+from nexus.services.web import Web, serve
+
+__all__ = [
+    "MissingProgram",
+    "Nginx",
+    "Postgres",
+    "RabbitMQ",
+    "ServiceError",
+    "Valkey",
+    "Web",
+    "current",
+    "nginx",
+    "postgres",
+    "rabbitmq",
+    "serve",
+    "valkey",
+]

