@@ -1,12 +1,12 @@
 # The verbs of the project. CI uses the same ones. `make` alone lists them.
+# Written for GNU Make 3.81, which is what macOS has.
 SHELL := /bin/sh
 PY := .venv/bin/python
-# A chapter's name (notebooks/<part>/<name>.ipynb); empty means all of them.
-CHAPTER ?=
 PORT ?= 8000
 
-# Jupyter, Matplotlib and uv keep files in the home directory; without a writable one they get ours.
-ifneq ($(shell test -n "$$HOME" && test -w "$$HOME" && echo writable),writable)
+# pip, uv, Jupyter and Matplotlib keep files in the home directory; without a writable one they
+# get one here.
+ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo writable),writable)
 export HOME := $(CURDIR)/.cache/home
 endif
 
@@ -16,37 +16,38 @@ endif
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-setup:
+setup: ## make .venv, or check in a moment that it is current
 	@mkdir -p "$$HOME" 2>/dev/null || true
 	@tools/setup
 
 book: setup ## build the HTML book and say where to open it
-	@$(PY) tools/book.py
+	@$(PY) -m tools.book
 
-test: setup ## run everything that CI runs
-	@$(PY) tools/test.py
+test: setup ## run everything that CI runs (ONLY=lint, unit, chapters or book for one part)
+	@$(PY) -m tools.test $(ONLY)
 
 lab: setup ## open JupyterLab on the chapters
 	@$(PY) -m jupyterlab --notebook-dir=. intro.md
 
 serve: book ## build the book and serve it on http://127.0.0.1:8000 (PORT=… for another port)
-	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT) \
+	    || { echo "Is port $(PORT) taken? Try: make serve PORT=8001" >&2; exit 1; }
 
 refresh: setup ## run chapters and store their outputs (CHAPTER=… for one)
-	@$(PY) tools/refresh.py $(CHAPTER)
+	@$(PY) -m tools.refresh $(CHAPTER)
 
 chapter: setup ## start a chapter from the template: NAME=… PART=…
-	@$(PY) tools/chapter.py --name "$(NAME)" --part "$(PART)"
+	@$(PY) -m tools.chapter "$(NAME)" "$(PART)"
 
 lint: setup ## check code, notebooks, spelling, workflows
-	@$(PY) tools/lint.py
+	@$(PY) -m tools.lint
 
 format: setup ## format code and notebooks
 	@$(PY) -m ruff check --fix --exit-zero --quiet .
 	@$(PY) -m ruff format .
 
 bench: setup ## measure servers, chapters and the book; store the figures in data/
-	@$(PY) tools/bench.py
+	@$(PY) -m tools.bench
 
 lock: setup ## make requirements.txt anew from pyproject.toml, with the newest versions
 	@$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
@@ -54,4 +55,4 @@ lock: setup ## make requirements.txt anew from pyproject.toml, with the newest v
 	    pyproject.toml --output-file requirements.txt
 
 clean: ## remove what was built and set up
-	rm -rf .venv .cache _build .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .cache _build .pytest_cache .ruff_cache
