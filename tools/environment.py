@@ -203,17 +203,19 @@ def make() -> None:
 
 def is_made() -> bool:
     """Tell whether another set-up made the environment while this one waited."""
-    python = VENV / "bin" / "python"
-    command = [python, "-IS", __file__, "--is-current"]
-    return python.exists() and subprocess.run(command, check=False).returncode == 0
+    command = [VENV / "bin" / "python", "-IS", __file__, "--is-current"]
+    try:
+        return subprocess.run(command, check=False).returncode == 0
+    except OSError:  # none there, or one whose own interpreter is gone
+        return False
 
 
 def remove(tree: Path) -> None:
-    """Remove a directory, or the link that stands in its place."""
-    if tree.is_symlink():
-        tree.unlink()
-    elif tree.exists():
+    """Remove a directory, or the file or link that stands in its place."""
+    if tree.is_dir() and not tree.is_symlink():
         shutil.rmtree(tree)
+    else:
+        tree.unlink(missing_ok=True)
 
 
 def main() -> int:
