@@ -38,9 +38,12 @@ ON_LINUX = sys.platform == "linux"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
+MARK = "NEXUS_KEPT_IN"
+"""In the environment of every server: the keeper's directory."""
+
 
 def prctl(option: int, value: int) -> None:
-    """Sets an attribute of this process (Linux only; prctl(2))."""
+    """Sets an attribute of this process, as prctl in section 2 of Linux's manual; else nothing."""
     if ON_LINUX:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
@@ -68,6 +71,15 @@ def children() -> list[int]:
     return found
 
 
+def marked(directory: Path) -> Iterator[int]:
+    """Processes that were started as servers of a directory, or by them (Linux only)."""
+    mark = f"{MARK}={directory}\0".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in environment.read_bytes():
+                yield int(environment.parent.name)
+
+
 def release_shared_memory(directory: Path, server: str = "*") -> None:
     """Frees the System V segment that a killed PostgreSQL leaves behind.
 
@@ -91,6 +103,9 @@ def clear(directory: Path) -> None:
             if born(int(pid)) == start:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(int(pid), signal.SIGKILL)
+    for left in marked(directory):  # what has left its group to run as a daemon
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(left, signal.SIGKILL)
     remove(directory)
 
 
@@ -158,7 +173,7 @@ class Keeper:
         with open(log, "ab") as output:  # noqa: PTH123 (this path comes as text)
             server = subprocess.Popen(
                 argv,
-                env=env,
+                env=env | {MARK: str(self.directory)},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -168,7 +183,7 @@ class Keeper:
                 group=user[1] if user else None,
                 extra_groups=[] if user else None,
                 # After the change of user, which would undo it.
-                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, end_signal),  # noqa: PLW1509
+                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, end_signal),
             )
         self.servers[server.pid] = server
         self.end_signals[server.pid] = end_signal

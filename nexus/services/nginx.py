@@ -7,7 +7,6 @@ from pathlib import Path
 from nexus.services import programs
 from nexus.services.ports import free_port
 from nexus.services.process import Server, start_on_free_port, wait_for
-from nexus.services.web import listens_on
 
 CONFIGURATION = """\
 daemon off;
@@ -72,7 +71,8 @@ class Nginx(Server):
     def reload(self, http: str) -> None:
         """Takes a new configuration without dropping a request, as `nginx -s reload` does.
 
-        Returns when new workers have taken over. An invalid configuration changes nothing.
+        Returns when only workers with the new one accept requests; old ones may still finish
+        theirs. An invalid configuration changes nothing.
 
         Args:
             http: what stands in the http block from now on.
@@ -82,12 +82,12 @@ class Nginx(Server):
         """
         before, self.http = self.http, http
         self.log_start = self.log_file.stat().st_size
-        old = {process.pid for process in self.processes()[1:]}
         self._write_configuration()
         self.processes()[0].send_signal(signal.SIGHUP)
+        # A worker writes this line and then accepts no more.
+        said = ("[emerg]", "gracefully shutting down")
         wait_for(
-            lambda: "[emerg]" in self.log[self.log_start :]
-            or any(process.pid not in old for process in self.processes()[1:]),
+            lambda: any(text in self.log[self.log_start :] for text in said),
             self.patience,
             "nginx to take the new configuration",
         )
@@ -107,7 +107,7 @@ class Nginx(Server):
 
     def is_ready(self) -> bool:
         """Whether it listens."""
-        return listens_on(self, self.port)
+        return self.listens()
 
     def hint(self, log: str) -> str:
         """What to do about the failures that are known."""
@@ -149,4 +149,3 @@ def nginx(http: str) -> Nginx:
     if "{port}" not in http:
         raise ValueError("where does it listen? Write {port}: listen 127.0.0.1:{port};")
     return Nginx(http)
-

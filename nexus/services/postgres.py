@@ -103,7 +103,9 @@ class Postgres(Server):
         Returns:
             A connection of psycopg 3.
         """
-        return psycopg.connect(self.url, **options)
+        connection = psycopg.connect(self.url, **options)
+        self._keep_for(connection)
+        return connection
 
     @property
     def url(self) -> str:
@@ -145,7 +147,16 @@ class Postgres(Server):
             The finished process, with its output as text.
         """
         return subprocess.run(
-            [self.program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-P", "pager=off", *options],
+            [
+                self.program("psql"),
+                "-X",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-P",
+                "pager=off",
+                *options,
+            ],
             input=sql,
             env=_without_pg(os.environ) | self.env | {"LC_ALL": "C.UTF-8"},
             capture_output=True,
@@ -171,7 +182,7 @@ class Postgres(Server):
         return nobody.pw_uid, nobody.pw_gid
 
     def is_ready(self) -> bool:
-        """Whether this process's postmaster.pid says so in its last line, as pg_ctl looks for it."""
+        """Whether its own postmaster.pid says so in the last line, where pg_ctl looks for it."""
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
             return (lines[0], lines[7].strip()) == (str(self.pid), "ready")

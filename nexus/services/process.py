@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import psutil
 
@@ -26,7 +26,7 @@ from nexus.services.errors import ServiceError
 LONGEST_DIRECTORY = 60
 """Characters a directory of sockets may have: a socket's whole path may have 103 on macOS."""
 
-PORT_IS_TAKEN = r"(?i)address (is )?already in use|connection in use|eaddrinuse"
+PORT_IS_TAKEN = r"(?i)address (is )?(already )?in use|connection in use|eaddrinuse"
 """How servers say that someone else has their port."""
 
 
@@ -115,6 +115,14 @@ class Keeper:
         """Whether the keeper still runs."""
         return not self.closing and self.process.poll() is None
 
+    def check(self) -> None:
+        """Raises ServiceError if the keeper is gone."""
+        if not self.alive:
+            raise ServiceError(
+                "the keeper, which ends servers together with the kernel, was killed, and its "
+                "servers with it: start them again"
+            )
+
     def _watch(self) -> None:
         """Does the keeper's work should the keeper be killed before the kernel ends."""
         self.process.wait()
@@ -133,11 +141,10 @@ class Keeper:
                 # An interrupt may have left the reply of an earlier request unread: skip it.
                 while (reply := json.loads(self._stdout.readline()))["number"] != number:
                     pass
-            except (OSError, ValueError) as error:
-                raise ServiceError(
-                    "the keeper, which ends servers together with the kernel, was killed, and its "
-                    "servers with it: start them again"
-                ) from error
+            except (OSError, ValueError):
+                self.process.wait()  # it is ending, or has ended
+                self.check()
+                raise
         if problem := reply.get("error"):
             raise ServiceError(problem)
         return reply
@@ -193,7 +200,9 @@ class Server:
     """A server program that runs until it is stopped, or until the kernel is gone.
 
     It ends, and its directory is removed, when the handle is closed, leaves its `with` block, or
-    is no longer referred to. Subclasses say what to start and when it is ready.
+    is no longer referred to, be it by a variable or by a connection that it gave.
+
+    Subclasses say what to start and when it is ready.
     """
 
     kind = "server"
@@ -206,8 +215,8 @@ class Server:
     patience = 30.0
     """Seconds it has to get ready. A deadline for a machine in trouble, not an expectation."""
 
-    _started: "weakref.WeakValueDictionary[str, Server]" = weakref.WeakValueDictionary()
-    _count = 0
+    _started: ClassVar["weakref.WeakValueDictionary[str, Server]"] = weakref.WeakValueDictionary()
+    _count: ClassVar[int] = 0
 
     def __init__(self) -> None:
         self._keeper = keeper()
@@ -219,7 +228,12 @@ class Server:
         self.pid: int | None = None
         self._pid_to_end: list[int] = []
         self._finalizer = weakref.finalize(
-            self, _end_in_background, self._keeper, self._pid_to_end, self.end_signal, self.directory
+            self,
+            _end_in_background,
+            self._keeper,
+            self._pid_to_end,
+            self.end_signal,
+            self.directory,
         )
         self._finalizer.atexit = False  # the keeper does it
 
@@ -259,6 +273,9 @@ class Server:
         """
         if self.running:
             return self
+        self._keeper.check()
+        if not self._finalizer.alive:
+            raise ServiceError(f"this {self.kind} was closed: start another")
         self.log_start = self.log_file.stat().st_size
         self.pid = self._spawn(self.command())
         try:
@@ -296,7 +313,23 @@ class Server:
             rest = main.children(recursive=True)
         except psutil.NoSuchProcess:
             return []
-        return [main, *sorted(rest, key=lambda process: process.pid)]
+        running = []
+        for process in sorted(rest, key=lambda process: process.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    running.append(process)
+        return [main, *running]
+
+    def listens(self) -> bool:
+        """Whether one of its own processes listens on its port: a stranger could answer there."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                if any(
+                    connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.port
+                    for connection in process.net_connections("tcp")
+                ):
+                    return True
+        return False
 
     def stop(self) -> None:
         """Stops the server as an administrator would; its data stays, `start()` continues."""
@@ -321,6 +354,10 @@ class Server:
         if self._finalizer.detach():
             _end(self._keeper, self._pid_to_end, self.end_signal, self.directory)
             self.pid = None
+
+    def _keep_for(self, client: object) -> None:
+        """Lives at least as long as a client: `nexus.valkey().connect()` needs no variable."""
+        weakref.finalize(client, lambda _: None, self).atexit = False
 
     def __enter__(self) -> Self:
         return self

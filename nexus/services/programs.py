@@ -82,6 +82,6 @@ def rabbitmq() -> Path:
 
 def reachable(path: Path) -> bool:
     """Whether every user may read a path and enter all folders above it."""
-    return all(
-        folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents
-    ) and bool(path.stat().st_mode & stat.S_IROTH)
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents) and bool(
+        path.stat().st_mode & stat.S_IROTH
+    )

@@ -96,6 +96,8 @@ class RabbitMQ(Server):
 
     def is_ready(self) -> bool:
         """Whether it answers the first bytes of AMQP 0-9-1 with a method frame (type 1)."""
+        if not self.listens():
+            return False
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"AMQP\x00\x00\x09\x01")

@@ -59,7 +59,9 @@ class Valkey(Server):
         Args:
             **options: those of redis.Redis.from_url, such as decode_responses.
         """
-        return redis.Redis.from_url(self.url, **options)
+        client = redis.Redis.from_url(self.url, **options)
+        self._keep_for(client)
+        return client
 
     def command(self) -> list[str]:
         """The server program, with the settings on its command line."""
@@ -73,11 +75,13 @@ class Valkey(Server):
         return [str(self._program), *_arguments(settings.items())]
 
     def is_ready(self) -> bool:
-        """Whether it answers PING."""
+        """Whether it answers PING, and nobody else has the port."""
+        if self.tcp and not self.listens():
+            return False
         try:
-            with self.connect() as client:
+            with redis.Redis.from_url(self.url) as client:
                 return bool(client.ping())
-        except (redis.ConnectionError, OSError):
+        except (redis.ConnectionError, redis.TimeoutError):
             return False
 
     def hint(self, log: str) -> str:

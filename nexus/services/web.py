@@ -1,6 +1,5 @@
 """A reader's own program as a server: a WSGI or ASGI application, a worker, any command."""
 
-import contextlib
 import os
 import re
 import sys
@@ -34,10 +33,12 @@ class Web(Server):
         ready: Ready | None,
         env: Mapping[str, object],
         cwd: str | Path,
+        is_application: bool = False,
     ) -> None:
         super().__init__()
         self._argv = list(argv)
         self._ready = ready
+        self._is_application = is_application  # its server may listen before it is loaded
         self._env = {name: str(value) for name, value in env.items()}
         self._cwd = Path(cwd).resolve()
         self._listens = any("{port}" in part for part in self._argv)
@@ -61,8 +62,15 @@ class Web(Server):
     @property
     def workers(self) -> list[psutil.Process]:
         """The processes that the first one started, in the order they were started."""
+
         # multiprocessing's own helper, which uvicorn brings, serves nobody.
-        return [p for p in self.processes()[1:] if "resource_tracker" not in " ".join(p.cmdline())]
+        def is_helper(process: psutil.Process) -> bool:
+            try:
+                return "resource_tracker" in " ".join(process.cmdline())
+            except psutil.Error:  # it has just ended
+                return True
+
+        return [process for process in self.processes()[1:] if not is_helper(process)]
 
     def kill(self, worker: int | None = None) -> None:
         """Kills with SIGKILL the whole program, or one of its workers.
@@ -102,24 +110,24 @@ class Web(Server):
             if re.search(PORT_IS_TAKEN, log):
                 self._end_process("SIGKILL")  # some servers would wait and try the same port again
                 return False
-            if not listens_on(self, self.port):
+            if not self.listens():
                 return False
         if self._ready is None:
-            return True
+            return not self._is_application or self._answers("/", below=600)
         if callable(self._ready):
             return bool(self._ready())
         if isinstance(self._ready, str) and self._ready.startswith("/"):
             return self._answers(self._ready)
         return re.search(self._ready, log) is not None
 
-    def _answers(self, path: str) -> bool:
-        """Whether a GET is answered, and not by an error of the server's."""
+    def _answers(self, path: str, below: int = 500) -> bool:
+        """Whether a GET is answered with a status that says it works."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=5):  # noqa: S310 (our own address)
                 return True
         except urllib.error.HTTPError as error:
             with error:
-                return error.code < 500
+                return error.code < below
         except (OSError, urllib.error.URLError):
             return False
 
@@ -128,18 +136,6 @@ class Web(Server):
         if re.search(r"ModuleNotFoundError|ImportError", log):
             return f"The module was looked for in {self._cwd}: pass cwd=… to name its folder."
         return ""
-
-
-def listens_on(server: Server, port: int) -> bool:
-    """Whether one of a server's own processes listens on a port: a stranger could answer there."""
-    for process in server.processes():
-        with contextlib.suppress(psutil.Error):
-            if any(
-                connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-                for connection in process.net_connections("tcp")
-            ):
-                return True
-    return False
 
 
 def serve(
@@ -161,7 +157,8 @@ def serve(
         workers: how many processes serve an application.
         ready: when it serves: a path such as "/healthz" that must be answered below 500, text or a
             compiled pattern that must appear in its output, or a function that gives something
-            true. A program with a port must listen on it besides; one without a port needs this.
+            true. A program with a port must listen on it besides; one without a port needs this. An
+            application that does not say must answer a GET of "/", with whatever status.
         env: additions to the environment it runs in.
         cwd: the folder it runs in, where its modules are.
         options: further options for gunicorn or uvicorn, under their own names.
@@ -194,4 +191,4 @@ def serve(
             )
     if isinstance(ready, str) and not ready.startswith("/"):
         ready = re.compile(re.escape(ready))
-    return Web(argv, ready=ready, env=env or {}, cwd=cwd)
+    return Web(argv, ready=ready, env=env or {}, cwd=cwd, is_application=isinstance(target, str))

