@@ -1,0 +1,123 @@
+"""How tests run here, and what strict validation of a chapter means.
+
+`pytest --nbval notebooks` runs every cell in a fresh kernel and compares what it prints with what
+is stored. nbval alone lets some cells pass that prove nothing; here they fail:
+
+- a cell stored without its count, which nbval runs but never compares;
+- a cell that writes to stderr. That is where IPython reports an unknown magic, and then goes on
+  as if nothing had happened. A warning in the stored page is not for the reader either.
+
+`!command` ignores the command's exit status, and no run can tell; tests/test_honesty.py refuses it.
+"""
+
+import os
+import queue
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+from unittest import mock
+
+import nbval.plugin
+import pytest
+from nbval.kernel import RunningKernel
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+from tools import chapters
+
+SCRATCH = pytest.StashKey[Path]()
+
+CELL_TIMEOUT = 120  # seconds; a whole chapter has 60
+OUTPUT_TIMEOUT = 60  # seconds; nbval's own 5 are too few for a busy machine
+KERNEL_STARTS = 3  # two kernels that start at once can lose a race for a port
+
+
+class Kernel(RunningKernel):
+    """A kernel whose death is noticed when it happens, not at the cell's time-out."""
+
+    def get_message(self, stream: str, timeout: float | None = None) -> dict:
+        """Wait for a message as long as the kernel lives."""
+        deadline = time.monotonic() + (timeout or CELL_TIMEOUT)
+        while True:
+            try:
+                return super().get_message(stream, timeout=1)
+            except queue.Empty:
+                if not self.is_alive():
+                    raise RuntimeError("the kernel died") from None
+                if time.monotonic() > deadline:
+                    raise
+
+
+class Chapter(IPyNbFile):
+    """A notebook whose kernel starts as a reader's does."""
+
+    def setup(self) -> None:
+        """Start the kernel, in an environment that shows neither pytest nor the user's settings."""
+        env = chapters.environment(self.config.stash[SCRATCH])
+        for remaining in reversed(range(KERNEL_STARTS)):
+            try:
+                with (
+                    mock.patch.dict(os.environ, env, clear=True),
+                    mock.patch.object(nbval.plugin, "RunningKernel", Kernel),
+                ):
+                    super().setup()
+            except RuntimeError:
+                if not remaining:
+                    raise
+            else:
+                return
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the user's settings out, and let plain `pytest --nbval` be the strict run."""
+    scratch = tempfile.TemporaryDirectory(prefix="nexus-tests-")
+    config.add_cleanup(scratch.cleanup)
+    config.stash[SCRATCH] = Path(scratch.name)
+    os.environ.update(chapters.settings(Path(scratch.name)))
+    option = config.option
+    if option.nbval:
+        option.nbval_current_env = True
+        option.nbval_cell_timeout = min(option.nbval_cell_timeout, CELL_TIMEOUT)
+        option.nbval_sanitize_with = option.nbval_sanitize_with or str(
+            chapters.ROOT / "tests" / "sanitize.cfg"
+        )
+        # Matplotlib says on stderr when it lists the machine's fonts for the first time.
+        import matplotlib.font_manager  # noqa: F401
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Let a notebook be a chapter."""
+    collectors = yield
+    return [
+        Chapter.from_parent(parent, path=file_path) if isinstance(found, IPyNbFile) else found
+        for found in collectors
+    ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put cells back in order, whatever order tests are run in."""
+    cells = sorted(
+        (item for item in items if isinstance(item, IPyNbCell)),
+        key=lambda cell: (str(cell.path), cell.cell_num),
+    )
+    others = [item for item in items if not isinstance(item, IPyNbCell)]
+    items[:] = others + cells
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail the cells that nbval would let pass unproved."""
+    if not isinstance(item, IPyNbCell):
+        return (yield)
+    item.output_timeout = OUTPUT_TIMEOUT
+    result = yield
+    if item.cell.execution_count is None:
+        item.raise_cell_error("stored without having been run: use `make refresh`")
+    for output in item.test_outputs or ():
+        if output.output_type == "stream" and output.name == "stderr":
+            item.raise_cell_error("the cell writes to stderr", output.text)
+    return result

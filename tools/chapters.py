@@ -1,0 +1,87 @@
+"""The chapters: which notebooks are in the book, and how a kernel for one is started."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "notebooks" / "template.ipynb"
+
+# A reader's own settings must not change what a chapter prints.
+PERSONAL = ("IPYTHON", "JUPYTER", "MPL", "PYTEST", "PYTHON")
+
+
+class UnknownChapterError(ValueError):
+    """There is no chapter of that name; the text lists those there are."""
+
+
+def in_book(root: Path = ROOT) -> list[Path]:
+    """Return the notebooks that `_toc.yml` names, in its order."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text())
+    named = [root / file for file in _files(toc)]
+    candidates = [path if path.suffix else path.with_suffix(".ipynb") for path in named]
+    return [path for path in candidates if path.suffix == ".ipynb" and path.exists()]
+
+
+def _files(node: object) -> Iterator[str]:
+    """Walk the table of contents and yield what each entry names."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _files(item)
+    elif isinstance(node, dict):
+        for key in ("root", "file"):
+            if key in node:
+                yield node[key]
+        for value in node.values():
+            if isinstance(value, list):
+                yield from _files(value)
+
+
+def find(name: str, root: Path = ROOT) -> Path:
+    """Return the chapter that a reader means.
+
+    Args:
+        name: A chapter's name (`indexes-and-plans`), or the path of its notebook.
+        root: The project's folder.
+
+    Raises:
+        UnknownChapterError: If there is none.
+    """
+    chapters = {path.stem: path for path in in_book(root)}
+    if (asked := Path(name)).suffix == ".ipynb" and asked.resolve() in chapters.values():
+        return asked.resolve()
+    if name in chapters:
+        return chapters[name]
+    raise UnknownChapterError(f"no chapter {name!r} in _toc.yml. There are: {', '.join(chapters)}")
+
+
+def settings(scratch: Path) -> dict[str, str]:
+    """Return the variables that keep Jupyter, IPython and the reader's progress to themselves.
+
+    Args:
+        scratch: An empty directory that the caller removes.
+    """
+    return {
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(scratch / "config"),
+        "JUPYTER_DATA_DIR": str(scratch / "data"),
+        "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
+        # Kept from run to run: Matplotlib takes seconds to list the fonts of a machine.
+        "MPLCONFIGDIR": str(ROOT / ".cache" / "matplotlib"),
+        "NEXUS_PROGRESS": "off",
+    }
+
+
+def environment(scratch: Path) -> dict[str, str]:
+    """Return the whole environment for a chapter's kernel.
+
+    Variables of pytest are left out because ipykernel looks for PYTEST_CURRENT_TEST and, when
+    it is there, no longer shows what a child process prints.
+
+    Args:
+        scratch: An empty directory that the caller removes.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith(PERSONAL)}
+    return own | settings(scratch)
