@@ -1,5 +1,25 @@
 """The bench of Project Nexus: what a chapter imports."""
 
-from nexus.services import nginx, postgres, rabbitmq, serve, valkey
+import sys
 
-__all__ = ["nginx", "postgres", "rabbitmq", "serve", "valkey"]
+from nexus.exercises import check, progress
+from nexus.plans import explain
+from nexus.services import nginx, postgres, rabbitmq, serve, valkey
+from nexus.versions import versions
+
+__all__ = [
+    "check",
+    "explain",
+    "nginx",
+    "postgres",
+    "progress",
+    "rabbitmq",
+    "serve",
+    "valkey",
+    "versions",
+]
+
+if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
+    from nexus import magics
+
+    magics.load(shell)
