@@ -228,7 +228,7 @@ def test_a_good_notebook_passes(path: Path, change: Callable[[NotebookNode], Non
 
 
 @pytest.mark.parametrize(("rule", "complaint", "change"), CAUGHT)
-@pytest.mark.filterwarnings("ignore::UserWarning")  # nbformat's, of what is wrong on purpose
+@pytest.mark.filterwarnings("ignore")  # nbformat warns of what is wrong on purpose
 def test_a_bad_notebook_is_caught(
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
