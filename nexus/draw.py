@@ -250,7 +250,7 @@ def tables(
         The picture.
 
     Raises:
-        DrawError: if there is no such table.
+        DrawError: if there is no such table, or D2 cannot tell two columns apart.
     """
     with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
         columns = cursor.execute(COLUMNS, (schema,)).fetchall()
@@ -260,20 +260,22 @@ def tables(
     if not chosen or chosen - there:
         missing = ", ".join(sorted(chosen - there)) or "any table"
         raise DrawError(f"schema {schema} does not have {missing}")
-    lines = ["direction: right"]
-    for name in sorted(chosen):
-        lines.append(f"{_quote(name)}: {{shape: sql_table; style.font-size: 16")
-        for table, column, kind, keys in columns:
-            if table == name:
-                marks = f" {{constraint: [{'; '.join(keys)}]}}" if keys else ""
-                lines.append(f"  {_quote(column)}: {_quote(kind)}{marks}")
+    keys = {name: f"t{number}" for number, name in enumerate(sorted(chosen))}
+    lines, said = ["direction: right"], []
+    for name, key in keys.items():
+        lines.append(f"{key}: {_quote(name)} {{shape: sql_table; style.font-size: 16")
+        mine = [column for column in columns if column[0] == name]
+        if len({column.lower() for _, column, *_ in mine}) < len(mine):
+            raise DrawError(f"columns of {name} differ in case only; D2 takes them for one")
+        for _, column, kind, marks in mine:
+            constraint = f" {{constraint: [{'; '.join(marks)}]}}" if marks else ""
+            lines.append(f"  {_quote(column)}: {_quote(kind)}{constraint}")
         lines.append("}")
-    said = []
     for table, column, target, target_column, single, required in references:
         if {table, target} <= chosen:
             many, one = "cf-one" if single else "cf-many", "cf-one" + "-required" * required
             lines.append(
-                f"{_quote(table)}.{_quote(column)} <-> {_quote(target)}.{_quote(target_column)}: "
+                f"{keys[table]}.{_quote(column)} <-> {keys[target]}.{_quote(target_column)}: "
                 f"{{source-arrowhead.shape: {many}; target-arrowhead.shape: {one}}}"
             )
             said.append(f"{table}.{column} refers to {target}")
