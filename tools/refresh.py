@@ -15,6 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from tools import chapters
 
@@ -53,6 +54,8 @@ def run(path: Path) -> NotebookNode:
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
         coalesce_streams=True,
+        # Otherwise each kernel warns that others on this machine could listen.
+        config=Config(KernelManager={"transport_encryption": "auto"}),
         on_cell_execute=lambda cell, **_: begun.append(cell),
     )
     with tempfile.TemporaryDirectory(prefix="nexus-refresh-") as scratch:
