@@ -12,6 +12,7 @@ is stored. nbval alone lets some cells pass that prove nothing; here they fail:
 
 import os
 import queue
+import shutil
 import tempfile
 import time
 from collections.abc import Generator
@@ -70,10 +71,11 @@ class Chapter(IPyNbFile):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the user's settings out, and let plain `pytest --nbval` be the strict run."""
-    scratch = tempfile.TemporaryDirectory(prefix="nexus-tests-")
-    config.add_cleanup(scratch.cleanup)
-    config.stash[SCRATCH] = Path(scratch.name)
-    os.environ.update(chapters.settings(Path(scratch.name)))
+    # The bench sweeps up directories named nexus-…, so this one has another name.
+    scratch = Path(tempfile.mkdtemp(prefix="pytest-nexus-"))
+    config.add_cleanup(lambda: shutil.rmtree(scratch, ignore_errors=True))
+    config.stash[SCRATCH] = scratch
+    os.environ.update(chapters.settings(scratch))
     option = config.option
     if option.nbval:
         option.nbval_current_env = True

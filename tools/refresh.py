@@ -58,7 +58,7 @@ def run(path: Path) -> NotebookNode:
         config=Config(KernelManager={"transport_encryption": "auto"}),
         on_cell_execute=lambda cell, **_: begun.append(cell),
     )
-    with tempfile.TemporaryDirectory(prefix="nexus-refresh-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="refresh-") as scratch:
         os.environ.update(chapters.settings(Path(scratch)))
         try:
             client.execute(env=chapters.environment(Path(scratch)))
