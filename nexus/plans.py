@@ -166,8 +166,8 @@ def explain(
         params: their values.
         analyze: whether to run the statement; otherwise the plan holds estimates only.
         keep: whether what the statement writes stays (and is committed, in autocommit).
-        warm_up: whether to run it once before, rolled back, unless `keep` is set: the first run on
-            a connection also reads the system catalogues, and the first change of a page after a
+        warm_up: whether to run it once before, rolled back (never with `keep`): the first run on a
+            connection also reads the system catalogues, and the first change of a page after a
             checkpoint logs all of it.
         options: further options of EXPLAIN under its own names, such as `verbose=True`; what they
             add to a node is in its `raw`.

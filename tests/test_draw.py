@@ -166,7 +166,6 @@ def test_a_missing_d2_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def limited(connection: Connection) -> Plan:
     query = "SELECT * FROM stay WHERE city = 7 AND region = 1 ORDER BY code LIMIT 3"
-    explain(connection, query)  # the first run also reads catalogues
     return explain(connection, query)
 
 
@@ -194,6 +193,10 @@ def test_the_costly_node_stands_out_by_its_frame_too(connection: Connection) -> 
     assert frames
     lone = explain(connection, "SELECT * FROM stay")
     assert "stroke-width:4" not in draw.plan(lone).svg  # most of one says nothing
+    query = "SELECT FROM guest a JOIN guest b ON b.friend = a.id"
+    equals = explain(connection, query)
+    assert sorted({node.own for node in equals.nodes}) == [0, 3]
+    assert "stroke-width:4" not in draw.plan(equals).svg  # nor does one of two equals
 
 
 def test_estimates_are_drawn_on_demand(connection: Connection) -> None:
@@ -266,7 +269,7 @@ def test_tables_show_columns_types_and_keys(connection: Connection) -> None:
     assert found["place"][:6] == ["country", "text", "PK", "code", "integer", "PK"]
     assert found["card"] == ["guest_id", "integer", "PK, FK", "number", "text"]
     assert found["label"][::2] == ["width", "shape", "style", "class", "_", "*"]
-    assert "dropped" not in words(picture)
+    assert not [text for text in words(picture) if "dropped" in text]
     assert picture.alt.endswith("stay.guest_id refers to guest, stay.country refers to place.")
 
 
@@ -318,10 +321,10 @@ def test_tables_that_are_not_there(connection: Connection) -> None:
 
 def test_bars_carry_names_values_unit_and_title() -> None:
     picture = draw.bars(
-        {"seq $ scan": 12_900, "index": 4}, unit="buffers", title="Pages", alt="x", log=True
+        {"$5 to $9": 12_900, "index": 4}, unit="buffers", title="Pages", alt="x", log=True
     )
     found = words(picture)
-    assert {"seq $ scan", "index", "12,900", "4", "Pages"} <= set(found)
+    assert {"$5 to $9", "index", "12,900", "4", "Pages"} <= set(found)
     assert "buffers, logarithmic scale" in found
 
 

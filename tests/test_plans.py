@@ -25,6 +25,7 @@ TABLES = """
     CREATE TABLE scribble AS SELECT * FROM guest;
     ALTER TABLE scribble ADD PRIMARY KEY (id);
     CREATE TABLE ledger (id int PRIMARY KEY);
+    INSERT INTO ledger VALUES (0);
 """
 
 QUERIES = """
@@ -79,14 +80,8 @@ def pages(connection: Connection, table: str) -> int:
     return connection.execute(query, (table,)).fetchone()[0]
 
 
-def warm(connection: Connection, query: str, **options: bool) -> Plan:
-    """The plan of a second run: the first one also reads the catalogues that a node needs."""
-    explain(connection, query, **options)
-    return explain(connection, query, **options)
-
-
 def test_counts_of_a_sequential_scan(connection: Connection) -> None:
-    plan = warm(connection, "SELECT * FROM booking WHERE city = 7")
+    plan = explain(connection, "SELECT * FROM booking WHERE city = 7")
     size = pages(connection, "booking")
     assert repr(plan) == f"Seq Scan on booking: 200 rows, {size} buffers"
     (scan,) = plan.scans("booking")
@@ -98,7 +93,7 @@ def test_counts_of_a_sequential_scan(connection: Connection) -> None:
 
 
 def test_counts_of_an_index_scan(connection: Connection) -> None:
-    plan = warm(connection, "SELECT id FROM guest WHERE id < 11 ORDER BY id")
+    plan = explain(connection, "SELECT id FROM guest WHERE id < 11 ORDER BY id")
     assert plan.indexes == {"guest_pkey"}
     assert plan.root.kind == "Index Only Scan"
     assert plan.root.label == "Index Only Scan using guest_pkey on guest"
@@ -111,7 +106,9 @@ def test_rows_and_removed_are_totals_over_loops(connection: Connection) -> None:
     connection.execute("SET enable_hashjoin = off; SET enable_mergejoin = off")
     connection.execute("SET enable_material = off; SET enable_memoize = off")
     connection.execute("SET enable_indexscan = off; SET enable_bitmapscan = off")
-    plan = warm(connection, "SELECT * FROM guest a JOIN guest b ON b.id > a.id - 3 WHERE a.id < 5")
+    plan = explain(
+        connection, "SELECT * FROM guest a JOIN guest b ON b.id > a.id - 3 WHERE a.id < 5"
+    )
     inner = plan.find("Nested Loop")[0].children[1]
     assert inner.loops == 4
     assert inner.rows + inner.removed == 4 * 2000
@@ -134,7 +131,7 @@ def test_what_the_nodes_ask_for_is_what_the_plan_asks_for(
 ) -> None:
     connection.execute(SETTINGS[settings])
     for query in QUERIES.strip().splitlines():
-        plan = warm(connection, query)
+        plan = explain(connection, query)
         assert sum(node.own for node in plan.nodes) == plan.buffers, query
 
 
@@ -142,7 +139,7 @@ def test_pages_read_for_an_init_plan_are_its_own(connection: Connection) -> None
     query = (
         "SELECT * FROM booking WHERE city = (SELECT max(id) FROM guest WHERE name > 'b') LIMIT 1"
     )
-    plan = warm(connection, query)
+    plan = explain(connection, query)
     (scan,) = plan.scans("booking")
     (inside,) = plan.scans("guest")
     assert inside.own == pages(connection, "guest")
@@ -195,22 +192,40 @@ def test_a_sort_below_a_limit_still_reads_all(connection: Connection) -> None:
 
 def test_a_write_leaves_nothing(connection: Connection) -> None:
     write = "INSERT INTO ledger VALUES (1)"
-    assert warm(connection, write).wal_records == 2  # the row, and its entry in the index
+    assert explain(connection, write).wal_records == 2  # the row, and its entry in the index
     with connection.transaction(force_rollback=True):
         connection.execute("INSERT INTO ledger VALUES (2)")
         plan = explain(connection, write)
-        left = connection.execute("SELECT id FROM ledger").fetchall()
+        left = connection.execute("SELECT id FROM ledger WHERE id > 0").fetchall()
     assert left == [(2,)]
     assert (plan.rows, plan.root.label) == (0, "Insert on ledger")
+    assert plan.scans("ledger") == ()
     assert plan.wal_bytes > 0
+
+
+def test_a_warm_up_leaves_out_what_only_a_first_run_takes(connection: Connection) -> None:
+    query = "INSERT INTO ledger VALUES (4)"
+
+    def first(warm_up: bool) -> Plan:
+        connection.execute("CHECKPOINT")
+        with psycopg.connect(connection.info.dsn) as fresh:
+            return explain(fresh, query, warm_up=warm_up)
+
+    cold, warmed = first(warm_up=False), first(warm_up=True)
+    assert cold.buffers > warmed.buffers
+    assert cold.root.raw["WAL FPI"] > 0 == warmed.root.raw["WAL FPI"]
+    assert cold.wal_bytes > warmed.wal_bytes
+    assert cold.wal_records == warmed.wal_records
+    again = explain(connection, query)
+    assert (again.buffers, again.wal_bytes) == (warmed.buffers, warmed.wal_bytes)
 
 
 def test_a_write_stays_if_asked_to(connection: Connection) -> None:
     try:
         explain(connection, "INSERT INTO ledger VALUES (3)", keep=True)
-        assert connection.execute("SELECT id FROM ledger").fetchall() == [(3,)]
+        assert connection.execute("SELECT id FROM ledger WHERE id > 0").fetchall() == [(3,)]
     finally:
-        connection.execute("DELETE FROM ledger")
+        connection.execute("DELETE FROM ledger WHERE id > 0")
 
 
 def test_without_analyze_nothing_runs(connection: Connection) -> None:
@@ -248,9 +263,10 @@ def test_options_that_would_break_the_report_are_refused(
         explain(connection, "SELECT 1", **option)
 
 
-def test_what_comes_after_a_semicolon_is_refused(connection: Connection) -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_comes_after_a_semicolon_is_refused(connection: Connection, keep: bool) -> None:
     with pytest.raises(psycopg.errors.SyntaxError, match="multiple commands"):
-        explain(connection, "SELECT 1; COMMIT; DELETE FROM booking")
+        explain(connection, "SELECT 1; COMMIT; DELETE FROM ledger", keep=keep)
 
 
 def test_an_error_of_the_statement_comes_through(connection: Connection) -> None:
@@ -258,10 +274,19 @@ def test_an_error_of_the_statement_comes_through(connection: Connection) -> None
         explain(connection, "SELECT 1 / (id - 1) FROM guest")
 
 
+def test_pages_count_whether_they_were_cached_or_not(connection: Connection) -> None:
+    connection.execute("CREATE EXTENSION IF NOT EXISTS pg_buffercache")
+    query = "SELECT * FROM booking WHERE city = 7"
+    connection.execute("SELECT pg_buffercache_evict_relation('booking')")
+    plan = explain(connection, query, warm_up=False)
+    assert plan.root.raw["Shared Read Blocks"] > 0
+    assert plan.buffers == pages(connection, "booking")
+
+
 def test_local_buffers_count(connection: Connection) -> None:
     connection.execute("CREATE TEMP TABLE scratch AS SELECT * FROM guest")
     try:
-        plan = warm(connection, "SELECT * FROM scratch")
+        plan = explain(connection, "SELECT * FROM scratch")
         assert plan.buffers == pages(connection, "scratch")
     finally:
         connection.execute("DROP TABLE scratch")
