@@ -44,13 +44,23 @@ class Sandbox:
             NotYet: if it takes too long.
             psycopg.Error: if PostgreSQL refuses it.
         """
+        with self.watched():
+            for statement in sqlparse.split(statements):
+                # One by one: CREATE INDEX CONCURRENTLY refuses to run in a transaction.
+                self.learner.execute(statement)  # type: ignore[arg-type]
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Cancels what the answer runs when it takes too long; no setting of its own prevents it.
+
+        Raises:
+            NotYet: if it was cancelled.
+        """
         watchdog = threading.Timer(SECONDS, self.learner.cancel)
         watchdog.daemon = True
         watchdog.start()
         try:
-            for statement in sqlparse.split(statements):
-                # One by one: CREATE INDEX CONCURRENTLY refuses to run in a transaction.
-                self.learner.execute(statement)  # type: ignore[arg-type]
+            yield
         except psycopg.errors.QueryCanceled:
             raise NotYet(f"it was stopped after {SECONDS:g} seconds") from None
         finally:
