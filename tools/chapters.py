@@ -19,10 +19,14 @@ class UnknownChapterError(ValueError):
 
 def in_book(root: Path = ROOT) -> list[Path]:
     """Return the notebooks that `_toc.yml` names, in its order."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text())
-    named = [root / file for file in _files(toc)]
+    named = [root / file for file in entries(root)]
     candidates = [path if path.suffix else path.with_suffix(".ipynb") for path in named]
     return [path for path in candidates if path.suffix == ".ipynb" and path.exists()]
+
+
+def entries(root: Path = ROOT) -> list[str]:
+    """Return all that `_toc.yml` names, in its order, whether it is there or not."""
+    return list(_files(yaml.safe_load((root / "_toc.yml").read_text())))
 
 
 def _files(node: object) -> Iterator[str]:
