@@ -1,4 +1,4 @@
-"""What the conventional cell magics do not give: %%psql and %%explain; and short error messages in notebooks."""
+"""What the conventional cell magics do not give: %%psql and %%explain; and short tracebacks."""
 
 import re
 import shlex
@@ -37,7 +37,8 @@ def run_psql(server: Postgres, sql: str, *options: str) -> None:
 
 def split_error(stderr: str) -> tuple[str, str]:
     """Parts what psql wrote on standard error into notices and the error that ended it."""
-    start = re.search(r"^(ERROR|FATAL|psql: error|invalid command|unterminated)\b", stderr, re.M)
+    stderr = re.sub(r"^\S*/psql:", "psql:", stderr, flags=re.M)  # not where it is installed
+    start = re.search(r"^(ERROR|FATAL|psql|invalid command|unterminated)\b", stderr, re.M)
     if start is None:
         return stderr, ""
     return stderr[: start.start()], stderr[start.start() :]

@@ -462,6 +462,7 @@ def test_a_failed_start_leaves_nothing() -> None:
 def test_current_is_the_one_started_last(pg: Postgres) -> None:
     with nexus.postgres() as second:
         assert current("postgres") is second
+    assert current("postgres") is not second, "an earlier one that still runs"
     with pytest.raises(ServiceError, match=r"no nginx is running: start one with nexus.nginx\(\)"):
         current("nginx")
     assert pg.running

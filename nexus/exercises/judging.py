@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import psycopg
 
@@ -69,15 +70,14 @@ def find(name: str) -> Exercise:
         LookupError: if there is none; the message names those of the chapter.
     """
     chapter = name.partition(".")[0]
-    try:
-        importlib.import_module(f"nexus.exercises.{chapter}")
-        return _exercises[name]
-    except (ModuleNotFoundError, KeyError):
+    module = f"nexus.exercises.{chapter}"
+    if name not in _exercises and chapter.isidentifier() and find_spec(module):
+        importlib.import_module(module)
+    if name not in _exercises:
         there = sorted(known for known in _exercises if known.startswith(f"{chapter}."))
-        raise LookupError(
-            f"there is no exercise {name!r}"
-            + (f"; this chapter has {', '.join(there)}" if there else "")
-        ) from None
+        known = f"; this chapter has {', '.join(there)}" if there else ""
+        raise LookupError(f"there is no exercise {name!r}{known}")
+    return _exercises[name]
 
 
 def judge_answer(name: str, answer: object) -> Verdict:

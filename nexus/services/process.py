@@ -215,13 +215,14 @@ class Server:
     patience = 30.0
     """Seconds it has to get ready. A deadline for a machine in trouble, not an expectation."""
 
-    _started: ClassVar["weakref.WeakValueDictionary[str, Server]"] = weakref.WeakValueDictionary()
+    _started: ClassVar["weakref.WeakValueDictionary[int, Server]"] = weakref.WeakValueDictionary()
     _count: ClassVar[int] = 0
 
     def __init__(self) -> None:
         self._keeper = keeper()
         Server._count += 1
-        self.directory = self._keeper.directory / f"{self.kind}-{Server._count}"
+        self._number = Server._count
+        self.directory = self._keeper.directory / f"{self.kind}-{self._number}"
         self.directory.mkdir(mode=0o700)
         self.log_file = self.directory / "log"
         self.log_file.touch()
@@ -289,7 +290,7 @@ class Server:
             raise
         if not self.running:
             raise self._failure(f"{self.kind} did not start")
-        Server._started[self.kind] = self
+        Server._started[self._number] = self
         return self
 
     @property
@@ -442,10 +443,10 @@ def current(kind: str) -> Server:
     Raises:
         ServiceError: if there is none.
     """
-    server = Server._started.get(kind)
-    if server is None or not server.running:
-        raise ServiceError(f"no {kind} is running: start one with nexus.{kind}()")
-    return server
+    for _, server in sorted(Server._started.items(), reverse=True):
+        if server.kind == kind and server.running:
+            return server
+    raise ServiceError(f"no {kind} is running: start one with nexus.{kind}()")
 
 
 def _end(keeper: Keeper, pids: list[int], signal_name: str, directory: Path) -> None:
