@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import floor, log10
@@ -317,6 +318,18 @@ REFERENCES = """
 WIDTH, PIXELS = 6.4, 96
 """Of a chart, in inches; and pixels to the inch on a screen, as CSS counts them."""
 
+STYLE = {
+    "svg.hashsalt": "nexus",
+    "svg.fonttype": "none",
+    "font.size": 11,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.edgecolor": INK,
+}
+"""Of Matplotlib: the same bytes each time, text that stays text, the colours of the house."""
+
 SVG_METADATA = ("Creator", "Date", "Format", "Type")
 """What Matplotlib would write into a file about itself and the time."""
 
@@ -351,25 +364,26 @@ def bars(
         raise DrawError("bars need values, each above zero")
     import matplotlib as mpl
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
-    names = [name.replace("$", r"\$") for name in values]  # no mathematics
-    with mpl.rc_context({"svg.hashsalt": "nexus", "svg.fonttype": "none", "font.size": 11}):
-        figure = Figure(figsize=(WIDTH, 0.95 + 0.42 * len(values)), layout="constrained")
+    heading = textwrap.wrap(title, 62)
+    height = 0.6 + 0.42 * len(values) + 0.2 * len(heading)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+        figure.suptitle("\n".join(heading), x=0.02, ha="left", fontsize=12, fontweight="bold")
         axes = figure.add_subplot()
-        drawn = axes.barh(names, list(values.values()), color=BLUE, height=0.62)
+        drawn = axes.barh(list(values), list(values.values()), color=BLUE, height=0.62)
         axes.bar_label(drawn, labels=[f"{value:,}" for value in values.values()], padding=4)
         axes.invert_yaxis()
-        axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-        axes.set_xlabel(unit + (", logarithmic scale" if log else ""))
-        axes.tick_params(left=False)
-        axes.spines[["top", "right", "left"]].set_visible(False)
         axes.set_xscale("log" if log else "linear")
         axes.set_xlim(min(values.values()) / 2 if log else 0)
-        axes.margins(x=0.2)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        # Each bar has its number, so that an axis would only repeat them.
+        axes.set_xlabel(unit + (", logarithmic scale" if log else ""), loc="left", color=MUTED)
+        axes.xaxis.set_major_locator(NullLocator())
         axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(left=False)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata=dict.fromkeys(SVG_METADATA))
         png = None if steady else io.BytesIO()

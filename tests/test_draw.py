@@ -204,6 +204,8 @@ def test_estimates_are_drawn_on_demand(connection: Connection) -> None:
     assert "estimate" not in words(draw.plan(plan))
     shown = ["table", "guest", "rows", "500", "estimate", "500", "own buffers", "3"]
     assert boxes(draw.plan(plan, estimates=True))["Seq Scan"] == shown
+    both = draw.plan(limited(connection), estimates=True)
+    assert re.fullmatch(rf"\d, over 10{TIMES} too low", boxes(both)["Seq Scan"][7])
 
 
 def test_a_plan_that_did_not_run(connection: Connection) -> None:
