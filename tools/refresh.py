@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -33,11 +34,12 @@ class ChapterFailedError(Exception):
     """A chapter that cannot be stored; the text tells the cell and what went wrong."""
 
 
-def run(path: Path) -> NotebookNode:
+def run(path: Path, started: Callable[[int], None] = lambda _: None) -> NotebookNode:
     """Run a chapter in its own folder.
 
     Args:
         path: The notebook; it is only read.
+        started: Is called with the process number of the kernel before the first cell.
 
     Returns:
         The notebook with the outputs of this run.
@@ -56,6 +58,7 @@ def run(path: Path) -> NotebookNode:
         coalesce_streams=True,
         # Otherwise each kernel warns that others on this machine could listen.
         config=Config(KernelManager={"transport_encryption": "auto"}),
+        on_notebook_start=lambda **_: started(client.km.provisioner.pid),
         on_cell_execute=lambda cell, **_: begun.append(cell),
     )
     with tempfile.TemporaryDirectory(prefix="refresh-") as scratch:
