@@ -224,7 +224,8 @@ def _plan_alt(plan: Plan, hot: Node | None) -> str:
         share = "all" if hot.own == plan.buffers else f"{hot.own:,}"
         parts.append(f"{hot.label} asks for {share} of the buffers")
     for node in plan.nodes:
-        if wrong := _wrong_by(node):
+        # A wrong estimate goes up with the rows; it is said where it begins.
+        if (wrong := _wrong_by(node)) and not any(map(_wrong_by, node.children)):
             parts.append(f"the estimate at {node.label} is {wrong}")
     return "; ".join(parts) + "."
 

@@ -188,6 +188,14 @@ def test_a_plan_shows_its_nodes_and_what_they_took(connection: Connection) -> No
     )
 
 
+def test_a_wrong_estimate_is_said_where_it_begins(connection: Connection) -> None:
+    query = "SELECT * FROM stay WHERE city = 7 AND region = 1 ORDER BY code"
+    picture = draw.plan(explain(connection, query))
+    assert words(picture).count("far off") == 2
+    assert "the estimate at Seq Scan on stay is" in picture.alt
+    assert "the estimate at Sort" not in picture.alt
+
+
 def test_the_costly_node_stands_out_by_its_frame_too(connection: Connection) -> None:
     frames = re.findall(r"stroke-width:4", draw.plan(limited(connection)).svg)
     assert frames
