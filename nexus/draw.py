@@ -115,6 +115,8 @@ def _draw(source: str, alt: str, *, gap: int = 60) -> Picture:
     )
     if run.returncode:
         raise DrawError(_complaint(run.stderr, source))
+    if not run.stdout.strip():
+        raise DrawError("the source draws nothing")
     fallback = re.sub(r'(font-family: "[^"]+");', rf"\1, {FONTS};", run.stdout)
     return _picture(fallback, alt)
 
@@ -425,7 +427,7 @@ def _complaint(errors: str, source: str) -> str:
     found = []
     for line, column, message in re.findall(r"-:(\d+):(\d+): (.+)", errors):
         number = int(line) - HOUSE.count("\n")
-        text = source.splitlines()[number - 1].strip()
+        text = "".join(source.splitlines()[number - 1 : number]).strip()
         found.append(f"line {number}, column {column}: {message}\n    {text}")
     return "D2 refuses the source. " + ("\n".join(found) or errors.strip())
 

@@ -155,6 +155,11 @@ def test_an_error_of_d2_names_the_line() -> None:
         draw.d2("a -> b\nx: {", "x")
 
 
+def test_a_source_that_draws_nothing_is_refused() -> None:
+    with pytest.raises(DrawError, match="draws nothing"):
+        draw.d2("# only a comment", "x")
+
+
 def test_a_missing_d2_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXUS_D2", "/nowhere/d2")
     with pytest.raises(MissingProgram, match="NEXUS_D2 names /nowhere/d2"):
