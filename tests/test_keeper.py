@@ -1,6 +1,8 @@
 """Servers die with their kernel, however it ends, and leave nothing: tried on real kernels."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,29 +227,51 @@ def test_script_leaves_nothing_when_it_returns() -> None:
         assert list(directory.iterdir()) == []
 
 
-def test_sweep_clears_what_is_dead_and_spares_what_lives() -> None:
+def test_sweep_clears_what_is_dead() -> None:
     with run_directory() as directory:
-        dead = directory / "nexus-dead"
+        dead = directory / f"{keeper_program.PREFIX}dead"
         (dead / "postgres-1" / "data").mkdir(parents=True)
         (dead / "lock").touch()
-        young = directory / "nexus-young"  # its keeper has not taken the lock yet
-        young.mkdir()
         orphan = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-        (dead / "servers").write_text(f"{orphan.pid} {keeper_program.born(orphan.pid)}\n")
         stranger = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-        with (dead / "servers").open("a") as record:
-            record.write(f"{stranger.pid} another-time\n")  # the number was given again
+        (dead / "servers").write_text(
+            f"{orphan.pid} {keeper_program.born(orphan.pid)}\n"
+            f"{stranger.pid} another-time\n"  # the number was given again
+        )
         try:
             keeper_program.sweep(directory)
             assert not dead.exists()
-            assert young.exists()
             assert orphan.wait(timeout=5) == -signal.SIGKILL
             assert stranger.poll() is None
         finally:
-            young.rmdir()
             for process in (orphan, stranger):
                 process.kill()
                 process.wait()
+
+
+def test_sweep_touches_nothing_else() -> None:
+    with run_directory() as directory:
+        spared = [
+            directory / f"{keeper_program.PREFIX}young",  # its keeper has not made the lock yet
+            directory / "nexus-notes",  # a reader's own
+        ]
+        for path in spared:
+            path.mkdir()
+            (path / "file").touch()
+            os.utime(path, (0, 0))
+        (spared[1] / "lock").touch()
+        elsewhere = directory / f"{keeper_program.PREFIX}link"
+        elsewhere.symlink_to(spared[1])
+        living = directory / f"{keeper_program.PREFIX}living"
+        living.mkdir()
+        with (living / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            keeper_program.sweep(directory)
+        assert all((path / "file").exists() for path in spared)
+        assert living.exists()
+        elsewhere.unlink()
+        for path in (*spared, living):
+            shutil.rmtree(path)
 
 
 def start_and_end(directory: Path) -> None:

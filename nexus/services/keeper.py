@@ -30,7 +30,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-PREFIX = "nexus-"
+PREFIX = "nexus-servers-"
+"""What the names of keepers' directories begin with. With the lock inside it tells them from any
+other directory: nothing else is ever swept."""
 GRACE = 5.0
 """Seconds that a server has to end by itself before it is killed."""
 
@@ -119,15 +121,13 @@ def remove(directory: Path) -> None:
 
 
 def sweep(parent: Path) -> None:
-    """Clears the directories of this user that no living keeper holds the lock of."""
+    """Clears the keepers' directories of this user whose lock nobody holds any more."""
     for directory in parent.glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
-            about = directory.lstat()
-            if about.st_uid != os.geteuid() or not directory.is_dir():
+            if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
                 continue
-            if not (directory / "lock").exists() and time.time() - about.st_mtime < GRACE:
-                continue  # its keeper is just making it
-            with (directory / "lock").open("a") as lock:
+            # Without a lock it is not a keeper's, or its keeper is just making it: hands off.
+            with (directory / "lock").open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 clear(directory)
 
