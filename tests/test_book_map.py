@@ -1,0 +1,117 @@
+"""The map of learning areas: made from data/map.yml, on both pages, and true."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools import book_map
+
+MAP = {
+    "parts": [
+        {
+            "name": "data",
+            "title": "Data",
+            "chapters": [
+                {"file": "indexes", "title": "Indexes", "promise": "Find the slow query"},
+                {"file": "locks", "title": "Locks", "promise": "Make double booking impossible"},
+            ],
+        }
+    ]
+}
+PAGE = f"# Title\n\nBefore\n\n{book_map.START}\nold\n{book_map.END}\n\nAfter\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "map.yml").write_text(yaml.safe_dump(MAP))
+    for name in book_map.PAGES:
+        (tmp_path / name).write_text(PAGE)
+    enter(tmp_path)
+    return tmp_path
+
+
+def enter(root: Path, *names: str) -> None:
+    """Write these chapters, and a table of contents that has them."""
+    for name in names:
+        notebook = root / "notebooks" / f"{name}.ipynb"
+        notebook.parent.mkdir(parents=True, exist_ok=True)
+        notebook.touch()
+    chapters = [{"file": f"notebooks/{name}"} for name in ("template", *names)]
+    toc = {"format": "jb-book", "root": "intro", "parts": [{"chapters": chapters}]}
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc))
+
+
+def test_this_project_is_up_to_date() -> None:
+    book_map.main(["--check"])
+
+
+def test_chapter_is_linked_once_it_is_there(project: Path) -> None:
+    book_map.main([], project)
+    for name in book_map.PAGES:
+        page = (project / name).read_text()
+        assert page.startswith("# Title\n\nBefore\n\n")
+        assert page.endswith("\n\nAfter\n")
+        assert "0 of 2 chapters are there" in page
+        assert "| Indexes | Find the slow query |" in page
+
+    enter(project, "data/indexes")
+    book_map.main([], project)
+    for name in book_map.PAGES:
+        page = (project / name).read_text()
+        assert "1 of 2 chapters is there" in page
+        assert "| **[Indexes](notebooks/data/indexes.ipynb)** | Find the slow query |" in page
+        assert "| Locks | Make double booking impossible |" in page
+
+
+def test_chapter_entered_but_not_written_is_not_linked(project: Path) -> None:
+    enter(project, "data/indexes")
+    (project / "notebooks" / "data" / "indexes.ipynb").unlink()
+
+    book_map.main([], project)
+
+    assert "0 of 2 chapters are there" in (project / "intro.md").read_text()
+
+
+def test_check_fails_until_both_pages_are_written(project: Path) -> None:
+    with pytest.raises(SystemExit, match=r"intro\.md and README\.md"):
+        book_map.main(["--check"], project)
+    assert (project / "intro.md").read_text() == PAGE
+
+    book_map.main([], project)
+    book_map.main(["--check"], project)
+
+    enter(project, "data/locks")
+    with pytest.raises(SystemExit, match="tools/book_map"):
+        book_map.main(["--check"], project)
+
+
+def test_chapter_that_is_not_on_the_map_is_named(project: Path) -> None:
+    enter(project, "data/sharding")
+
+    with pytest.raises(SystemExit, match="notebooks/data/sharding"):
+        book_map.main([], project)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "# No markers\n",
+        f"{book_map.END}\n{book_map.START}\n",
+        f"{book_map.START}\n{book_map.START}\n{book_map.END}\n",
+    ],
+)
+def test_page_without_a_place_for_the_map_is_named(project: Path, page: str) -> None:
+    (project / "README.md").write_text(page)
+
+    with pytest.raises(SystemExit, match=r"README\.md.*map:start"):
+        book_map.main([], project)
+
+
+def test_chapter_is_on_the_map_once() -> None:
+    parts = yaml.safe_load((book_map.ROOT / "data" / "map.yml").read_text())["parts"]
+
+    files = [chapter["file"] for part in parts for chapter in part["chapters"]]
+
+    assert len(files) == len(set(files))

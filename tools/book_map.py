@@ -1,0 +1,111 @@
+"""Write the map of learning areas into intro.md and README.md, from data/map.yml.
+
+A chapter is linked once its notebook exists and stands in _toc.yml. `--check` writes nothing and
+fails when a page is behind.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools import chapters
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("intro.md", "README.md")
+START, END = "<!-- map:start -->", "<!-- map:end -->"
+
+
+def tables(parts: list[dict[str, Any]], written: set[str]) -> str:
+    """Draw the map: one table a part, in plain Markdown that GitHub shows too.
+
+    Args:
+        parts: the parts of data/map.yml.
+        written: the chapters that are there, as `notebooks/<part>/<file>`.
+
+    Returns:
+        The Markdown, without the markers.
+    """
+    total = sum(len(part["chapters"]) for part in parts)
+    present = sum(
+        f"notebooks/{part['name']}/{chapter['file']}" in written
+        for part in parts
+        for chapter in part["chapters"]
+    )
+    lines = [
+        f"{present} of {total} chapters {'is' if present == 1 else 'are'} there, and linked; "
+        "the others are to come."
+    ]
+    for part in parts:
+        lines += ["", f"### {part['title']}", "", "| Chapter | What it promises |", "|---|---|"]
+        for chapter in part["chapters"]:
+            path = f"notebooks/{part['name']}/{chapter['file']}"
+            title = chapter["title"]
+            if path in written:
+                title = f"**[{title}]({path}.ipynb)**"
+            lines.append(f"| {title} | {chapter['promise']} |")
+    return "\n".join(lines)
+
+
+def insert(page: str, block: str) -> str:
+    """Put the map between the markers of a page.
+
+    Args:
+        page: the page's Markdown.
+        block: the map.
+
+    Returns:
+        The page with this map.
+
+    Raises:
+        ValueError: when the page does not have each marker once, in order.
+    """
+    before, start, rest = page.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end) or START in rest or END in before + after:
+        raise ValueError(f"needs the lines {START} and {END}, each once and in this order")
+    return f"{before}{START}\n{block}\n{END}{after}"
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
+    """Write or check the map.
+
+    Args:
+        arguments: those of the command line.
+        root: the project's folder.
+
+    Raises:
+        SystemExit: with a message, when a page has no place for the map, when a chapter of the
+            book is not on the map, or (with `--check`) when a page is behind.
+    """
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when behind")
+    check = parser.parse_args(arguments).check
+
+    parts = yaml.safe_load((root / "data" / "map.yml").read_text())["parts"]
+    in_book = {path.relative_to(root).with_suffix("").as_posix() for path in chapters.in_book(root)}
+    mapped = {f"notebooks/{part['name']}/{c['file']}" for part in parts for c in part["chapters"]}
+    written = {name for name in in_book if name.count("/") == 2}  # not notebooks/template
+    if unknown := sorted(written - mapped):
+        sys.exit(f"map: in _toc.yml but not in data/map.yml: {', '.join(unknown)}; enter it there")
+
+    block = tables(parts, written)
+    behind = []
+    for name in PAGES:
+        old = (root / name).read_text()
+        try:
+            new = insert(old, block)
+        except ValueError as error:
+            sys.exit(f"map: {name} {error}")
+        if new != old:
+            behind.append(name)
+            if not check:
+                (root / name).write_text(new)
+    if behind and check:
+        sys.exit(f"map: {' and '.join(behind)} behind data/map.yml; run python tools/book_map.py")
+
+
+if __name__ == "__main__":
+    main()
