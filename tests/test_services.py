@@ -3,6 +3,8 @@
 import gc
 import importlib
 import os
+import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -24,6 +26,7 @@ from nexus.services import ports as ports_module
 from nexus.services import process as process_module
 from nexus.services import web as web_module
 from nexus.services.process import wait_for
+from tests.leftovers import run_directory
 
 APPLICATIONS = textwrap.dedent("""
     import os, time
@@ -132,6 +135,35 @@ def test_postgres_explains_a_failed_start(settings: dict[str, object], message: 
 def test_postgres_says_it_when_there_is_no_shared_memory() -> None:
     with pytest.raises(ServiceError, match="no shared memory left"):
         nexus.postgres(shared_buffers="900GB", huge_pages="off")
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root to mount a tiny one"
+)
+@pytest.mark.parametrize(
+    ("trouble", "outcome"),
+    [
+        # Containers have a small /dev/shm: nothing is put there.
+        ("mount -t tmpfs -o size=4k tmpfs /dev/shm", r"^\(1,\)$"),
+        ("echo 0 > /proc/sys/kernel/shmmni", "no shared memory left: end other servers"),
+        ("mount -t tmpfs -o size=8m,mode=1777 tmpfs $NEXUS_RUN_DIR", "The disk is full: free some"),
+    ],
+)
+def test_postgres_where_memory_or_disk_is_short(trouble: str, outcome: str) -> None:
+    code = "import nexus; print(nexus.postgres().connect().execute('SELECT 1').fetchone())"
+    with run_directory() as directory:
+        done = subprocess.run(
+            [
+                *("unshare", "--mount", "--ipc", "sh", "-c"),
+                *(f'{trouble} && exec "$0" -c "$1"', sys.executable, code),
+            ],
+            env=os.environ | {"NEXUS_RUN_DIR": str(directory)},
+            capture_output=True,
+            text=True,
+        )
+        if "unshare failed" in done.stderr or "Permission denied" in done.stderr:
+            pytest.skip("this machine does not let root make namespaces")
+        assert re.search(outcome, done.stdout + done.stderr, re.M), done.stdout + done.stderr
 
 
 def test_postgres_keeps_what_was_committed_when_it_is_killed() -> None:

@@ -30,7 +30,7 @@ SETTINGS = {
 
 HINTS = [
     (
-        r"could not create shared memory segment|could not map anonymous shared memory",
+        r"could not (create|resize) shared memory segment|could not map anonymous shared memory",
         "The machine has no shared memory left: end other servers, or pass a smaller "
         "shared_buffers.",
     ),
@@ -209,7 +209,7 @@ class Postgres(Server):
             "--auth-local=trust",  # the socket's directory is open to this user only
             "--auth-host=scram-sha-256",
             "--encoding=UTF8",
-            *self._locale(),
+            *self._initdb_options(),
             "--no-sync",  # an empty cluster that a power cut destroys is made again
             "--no-instructions",
         ]
@@ -219,15 +219,20 @@ class Postgres(Server):
             file.writelines(_setting(*item) for item in self.settings.items())
             file.write("include 'place.conf'\n")
 
-    def _locale(self) -> list[str]:
-        """The same order of text on every machine: PostgreSQL's own C.UTF-8 where it has it."""
-        version = subprocess.run(
+    def _initdb_options(self) -> list[str]:
+        """What this version's initdb can do: the same order of text on every machine, and mmap."""
+        done = subprocess.run(
             [self.program("postgres"), "--version"], capture_output=True, text=True
-        ).stdout
-        major = re.search(r"\d+", version)
-        if major and int(major[0]) >= 17:
-            return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        return ["--locale=C"]
+        )
+        found = re.search(r"\d+", done.stdout)
+        major = int(found[0]) if found else 0
+        options = ["--locale=C"]
+        if major >= 16:
+            shared_memory = SETTINGS["dynamic_shared_memory_type"]
+            options.append(f"--set=dynamic_shared_memory_type={shared_memory}")
+        if major >= 17:
+            options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        return options
 
     def _place(self) -> None:
         """Writes where to listen into a file of its own: the port may be another one by now."""
