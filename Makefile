@@ -10,6 +10,11 @@ ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo writable),writable)
 export HOME := $(CURDIR)/.cache/home
 endif
 
+# Jupyter refuses to run as root unless told.
+ifeq ($(shell id -u),0)
+ROOT_TOO := --allow-root
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup book test lab serve refresh chapter lint format bench lock clean
 
@@ -27,7 +32,7 @@ test: setup ## run everything that CI runs (ONLY=lint, unit, chapters or book fo
 	@$(PY) -m tools.test $(ONLY)
 
 lab: setup ## open JupyterLab on the chapters
-	@$(PY) -m jupyterlab --notebook-dir=. intro.md
+	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ROOT_TOO)
 
 serve: book ## build the book and serve it on http://127.0.0.1:8000 (PORT=… for another port)
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT) \
