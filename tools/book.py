@@ -63,7 +63,8 @@ def check_settings() -> None:
 def forget() -> None:
     """Remove what was built: the pages, and what Sphinx remembers of them."""
     for path in (HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(path)
 
 
 def main() -> None:
@@ -113,4 +114,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:  # _build is someone else's, or the disk is full
+        sys.exit(f"book: not built: {error}")
