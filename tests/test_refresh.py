@@ -1,5 +1,6 @@
 """`make refresh`: what is stored, and that a failure stores nothing."""
 
+import os
 from pathlib import Path
 
 import nbformat
@@ -32,7 +33,9 @@ def test_stores_what_a_run_prints_and_nothing_of_the_machine(tmp_path: Path) -> 
         "print('a')\nprint('b')\nimport os; os.environ['NEXUS_PROGRESS']",
     )
     path.chmod(0o640)
+    before = dict(os.environ)
     refresh.refresh(path)
+    assert os.environ == before
     first = path.read_text()
     refresh.refresh(path)
     assert path.read_text() == first, "a second run changes nothing"

@@ -1,6 +1,8 @@
 """The chapters: which notebooks are in the book, and how a kernel for one is started."""
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,3 +91,20 @@ def environment(scratch: Path) -> dict[str, str]:
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith(PERSONAL)}
     return own | settings(scratch)
+
+
+@contextlib.contextmanager
+def isolated() -> Iterator[dict[str, str]]:
+    """Keep this process to its own settings for a while.
+
+    Yields:
+        The environment for a chapter's kernel.
+    """
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="chapters-") as scratch:
+        os.environ.update(settings(Path(scratch)))
+        try:
+            yield environment(Path(scratch))
+        finally:
+            os.environ.clear()
+            os.environ.update(before)

@@ -5,9 +5,7 @@ fails there fails here too: an error that no tag announces, and anything written
 """
 
 import argparse
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,10 +59,9 @@ def run(path: Path, started: Callable[[int], None] = lambda _: None) -> Notebook
         on_notebook_start=lambda **_: started(client.km.provisioner.pid),
         on_cell_execute=lambda cell, **_: begun.append(cell),
     )
-    with tempfile.TemporaryDirectory(prefix="refresh-") as scratch:
-        os.environ.update(chapters.settings(Path(scratch)))
+    with chapters.isolated() as env:
         try:
-            client.execute(env=chapters.environment(Path(scratch)))
+            client.execute(env=env)
         except CellExecutionError as error:
             raise failure(begun, f"{error.ename}: {error.evalue}") from None
         except (CellTimeoutError, DeadKernelError) as error:
