@@ -334,6 +334,15 @@ def test_wide_output_scrolls_and_does_not_wrap(visits: dict[str, Visit]) -> None
 # In the files
 
 
+def test_sql_is_coloured_as_sql() -> None:
+    cells = [cell for cell in soup(CHAPTER).select(".cell_input") if "%%psql" in cell.text]
+
+    plain = [cell.text for cell in cells if not cell.find("span", class_="k")]
+
+    assert cells
+    assert plain == []
+
+
 @pytest.mark.parametrize("name", BUILT)
 def test_page_loads_nothing_from_elsewhere(name: str) -> None:
     loads = {"src": True, "srcset": True, "data": True, "poster": True, "action": True}

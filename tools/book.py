@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import jsonschema
@@ -76,7 +75,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", action="store_true", help="build all pages anew, as CI does")
     arguments = parser.parse_args()
-    started = time.monotonic()
     check_settings()
 
     # Sphinx warns of a page once, when it reads it. So only a build without a warning may be
@@ -108,7 +106,7 @@ def main() -> None:
     STAMP.write_text(current)
 
     page = HTML / "index.html"
-    print(f"\nThe book is built ({time.monotonic() - started:.0f} s). Open it in a browser:")
+    print("\nThe book is built. Open it in a browser:")
     print(f"  {os.path.relpath(page)}")
     print(f"  {page.as_uri()}")
 
