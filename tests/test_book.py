@@ -337,10 +337,9 @@ def test_wide_output_scrolls_and_does_not_wrap(visits: dict[str, Visit]) -> None
 def test_sql_is_coloured_as_sql() -> None:
     cells = [cell for cell in soup(CHAPTER).select(".cell_input") if "%%psql" in cell.text]
 
-    plain = [cell.text for cell in cells if not cell.find("span", class_="k")]
+    keywords = {word.text for cell in cells for word in cell.select("span.k")}
 
-    assert cells
-    assert plain == []
+    assert {"SELECT", "FROM", "CREATE"} <= keywords
 
 
 @pytest.mark.parametrize("name", BUILT)
