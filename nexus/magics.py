@@ -5,6 +5,8 @@ import shlex
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+import sqlparse
+
 from nexus.services import Postgres, current
 
 if TYPE_CHECKING:
@@ -94,7 +96,9 @@ def explain(shell: "InteractiveShell", line: str, cell: str) -> None:
     """
     server, further = parse(shell, line)
     options = ["ANALYZE", "BUFFERS", *further, "COSTS OFF", "TIMING OFF", "SUMMARY OFF"]
-    statement = cell.strip().rstrip(";")
+    statement, *more = sqlparse.split(cell, strip_semicolon=True) or [""]
+    if more or not statement:
+        raise PsqlError("%%explain takes one statement")
     script = (
         f"BEGIN;\n\\o /dev/null\n{statement};\n\\o\nROLLBACK;\n"
         f"BEGIN;\nEXPLAIN ({', '.join(options)})\n{statement};\nROLLBACK;\n"

@@ -112,6 +112,9 @@ def test_explain_takes_options_and_leaves_nothing_behind(
     assert pg.psql("SELECT count(*) FROM written", "-At").stdout == "0\n"
     with pytest.raises(magics.PsqlError, match="syntax error"):
         run(shell, "%%explain\nSELEC 1")
+    for cell in ("SELECT 1; SELECT 2", " ;", "-- nothing"):
+        with pytest.raises(magics.PsqlError, match=r"takes one statement|syntax error"):
+            run(shell, f"%%explain\n{cell}")
 
 
 def test_without_a_server_the_magic_says_what_to_do(
