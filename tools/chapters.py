@@ -103,6 +103,9 @@ def isolated() -> Iterator[dict[str, str]]:
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="chapters-") as scratch:
         os.environ.update(settings(Path(scratch)))
+        # Matplotlib says on stderr when it lists a machine's fonts, the first time: do it here.
+        import matplotlib.font_manager  # noqa: F401
+
         try:
             yield environment(Path(scratch))
         finally:
