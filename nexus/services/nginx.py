@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nexus.services import programs
 from nexus.services.ports import free_port
-from nexus.services.process import Server, start_on_free_port, wait_for
+from nexus.services.process import Server, wait_for
 
 CONFIGURATION = """\
 daemon off;
@@ -51,11 +51,7 @@ class Nginx(Server):
         super().__init__()
         self.http = http
         self._program = programs.nginx()
-        try:
-            start_on_free_port(self, free_port)
-        except BaseException:
-            self.close()
-            raise
+        self._start_first(free_port)
 
     @property
     def url(self) -> str:

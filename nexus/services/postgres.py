@@ -14,7 +14,7 @@ import psycopg
 
 from nexus.services import programs
 from nexus.services.ports import free_port
-from nexus.services.process import Server, start_on_free_port
+from nexus.services.process import Server
 
 SETTINGS = {
     # Small, so that several run beside each other; memory is taken when it is used.
@@ -87,12 +87,7 @@ class Postgres(Server):
         self.port = 5432  # without TCP only a part of the socket's name
         self._programs = programs.postgres()
         self._data = self.directory / "data"
-        try:
-            self._make_data_directory()
-            start_on_free_port(self, free_port if tcp else None)
-        except BaseException:
-            self.close()
-            raise
+        self._start_first(free_port if tcp else None)
 
     def connect(self, **options: Any) -> "psycopg.Connection[Any]":  # noqa: ANN401
         """Opens a connection.
@@ -193,7 +188,8 @@ class Postgres(Server):
         """What to do about the failures that are known."""
         return next((hint for pattern, hint in HINTS if re.search(pattern, log)), "")
 
-    def _make_data_directory(self) -> None:
+    def prepare(self) -> None:
+        """Makes the data directory."""
         if user := self.user():
             os.chown(self.directory, *user)
             os.chown(self.log_file, *user)

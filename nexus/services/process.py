@@ -240,6 +240,9 @@ class Server:
 
     # What a subclass says.
 
+    def prepare(self) -> None:
+        """Makes what it needs before its first start."""
+
     def command(self) -> list[str]:
         """The program and its arguments."""
         raise NotImplementedError
@@ -265,6 +268,31 @@ class Server:
         return ""
 
     # What all servers do.
+
+    def _start_first(self, choose_port: Callable[[], int] | None = None) -> None:
+        """Starts it for the first time, again on another port should one be taken meanwhile.
+
+        Args:
+            choose_port: gives a port that is free; None if the server listens on none.
+
+        Raises:
+            ServiceError: if it does not start; nothing is left of it.
+        """
+        try:
+            self.prepare()
+            for attempts_left in reversed(range(5)):
+                if choose_port:
+                    self.port = choose_port()
+                try:
+                    self.start()
+                    return
+                except ServiceError as error:
+                    taken = choose_port and re.search(PORT_IS_TAKEN, str(error))
+                    if not taken or attempts_left == 0:
+                        raise
+        except BaseException:  # an interrupt too
+            self.close()
+            raise
 
     def start(self) -> Self:
         """Starts the server, and returns when it is ready.
@@ -414,27 +442,6 @@ class Server:
         hint = self.hint("\n".join(lines))
         parts = [problem, *(f"  | {line}" for line in lines), *([hint] if hint else [])]
         return ServiceError("\n".join(parts))
-
-
-def start_on_free_port(server: Server, choose: Callable[[], int] | None) -> None:
-    """Starts a server for the first time, again on another port should one be taken meanwhile.
-
-    Args:
-        server: the server, whose `port` is set.
-        choose: gives a port that is free; None if the server listens on none.
-
-    Raises:
-        ServiceError: if it does not start.
-    """
-    for attempts_left in reversed(range(5)):
-        if choose:
-            server.port = choose()
-        try:
-            server.start()
-            return
-        except ServiceError as error:
-            if choose is None or attempts_left == 0 or not re.search(PORT_IS_TAKEN, str(error)):
-                raise
 
 
 def current(kind: str) -> Server:

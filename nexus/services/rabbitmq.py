@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from nexus.services import programs
 from nexus.services.ports import free_port
-from nexus.services.process import Server, start_on_free_port
+from nexus.services.process import Server
 
 CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -39,11 +39,7 @@ class RabbitMQ(Server):
         self._program = programs.rabbitmq()
         self._erlang_port = 0
         self._mapper_port = 0
-        try:
-            start_on_free_port(self, self._choose_ports)
-        except BaseException:
-            self.close()
-            raise
+        self._start_first(self._choose_ports)
 
     @property
     def url(self) -> str:

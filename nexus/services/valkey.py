@@ -8,7 +8,7 @@ import redis
 
 from nexus.services import programs
 from nexus.services.ports import free_port
-from nexus.services.process import Server, start_on_free_port
+from nexus.services.process import Server
 
 
 class Valkey(Server):
@@ -40,11 +40,7 @@ class Valkey(Server):
         self.password = secrets.token_urlsafe(16) if tcp else ""
         self.port = 0
         self._program = programs.valkey()
-        try:
-            start_on_free_port(self, free_port if tcp else None)
-        except BaseException:
-            self.close()
-            raise
+        self._start_first(free_port if tcp else None)
 
     @property
     def url(self) -> str:

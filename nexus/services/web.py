@@ -12,7 +12,7 @@ import psutil
 
 from nexus.services.errors import ServiceError
 from nexus.services.ports import free_port
-from nexus.services.process import PORT_IS_TAKEN, Server, start_on_free_port
+from nexus.services.process import PORT_IS_TAKEN, Server
 
 Ready = str | re.Pattern[str] | Callable[[], object]
 
@@ -42,11 +42,7 @@ class Web(Server):
         self._env = {name: str(value) for name, value in env.items()}
         self._cwd = Path(cwd).resolve()
         self._listens = any("{port}" in part for part in self._argv)
-        try:
-            start_on_free_port(self, free_port if self._listens else None)
-        except BaseException:
-            self.close()
-            raise
+        self._start_first(free_port if self._listens else None)
 
     @property
     def url(self) -> str:
