@@ -66,7 +66,8 @@ def run_pytest(step: str, *arguments: str) -> Outcome:
         cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
     outcome = Outcome(step, seconds=seconds)
     for case in cases:
-        name = f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
+        place = case.get("classname", "").replace(".", "/").replace("/ipynb", ".ipynb")
+        name = f"{place}::{case.get('name')}"
         if case.find("failure") is not None or case.find("error") is not None:
             outcome.failed.append(name)
         elif (skip := case.find("skipped")) is not None:
