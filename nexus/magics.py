@@ -29,7 +29,8 @@ def run_psql(server: Postgres, sql: str, *options: str) -> None:
         PsqlError: at the first error; what came before it is printed.
     """
     done = server.psql(sql, *options)
-    notices, error = split_error(done.stderr)
+    # psql names itself by its whole path; where it is installed is nobody's lesson.
+    notices, error = split_error(done.stderr.replace(server.program("psql"), "psql"))
     output = notices + done.stdout
     if output.strip():
         print(output.rstrip("\n"))  # noqa: T201 (a cell's output)
@@ -39,7 +40,6 @@ def run_psql(server: Postgres, sql: str, *options: str) -> None:
 
 def split_error(stderr: str) -> tuple[str, str]:
     """Parts what psql wrote on standard error into notices and the error that ended it."""
-    stderr = re.sub(r"^\S*/psql:", "psql:", stderr, flags=re.M)  # not where it is installed
     start = re.search(r"^(ERROR|FATAL|psql|invalid command|unterminated)\b", stderr, re.M)
     if start is None:
         return stderr, ""
