@@ -31,6 +31,8 @@ STATUS = chapters.ROOT / "data" / "status.csv"
 FIGURES = chapters.ROOT / "data" / "bench.csv"
 STARTS = 7
 SAMPLE_SECONDS = 0.05
+# What a browser fetches besides pictures: scripts and styles of a page, fonts of a style.
+LINKS = r"""(?:src|href)="([^":]+\.(?:js|css))[?"]|url\(["']?([^)"':]+\.woff2)"""
 
 FIRST_ANSWER = {
     "PostgreSQL": "nexus.postgres().connect().execute('SELECT 1').fetchone()",
@@ -147,7 +149,7 @@ def book_figures() -> Iterator[tuple[str, float, str, str]]:
         clone = Path(folder) / "a clone"
         subprocess.run(["git", "clone", "--quiet", chapters.ROOT, clone], check=True)
         yield "fresh clone to built book", build_book(clone, clean=True), "s", "60"
-        chapter = next(path for path in chapters.in_book(clone) if path != clone / "template")
+        chapter = chapters.in_book(clone)[0]
         notebook = nbformat.read(chapter, as_version=4)
         notebook.cells[0].source += "\n\nOne more sentence."
         nbformat.write(notebook, chapter)
@@ -158,12 +160,16 @@ def book_figures() -> Iterator[tuple[str, float, str, str]]:
 
 def page_weight(page: Path) -> int:
     """Return the bytes of a page with its styles, scripts and fonts, each compressed with gzip."""
-    html = page.read_text()
-    files = [page]
-    for link in re.findall(r'(?:src|href)="([^":]+\.(?:js|css|woff2))(?:\?[^"]*)?"', html):
-        if (page.parent / link).is_file():
-            files.append((page.parent / link).resolve())
-    return sum(len(gzip.compress(file.read_bytes())) for file in set(files))
+    files = {page}
+    waiting = [page]
+    while waiting:
+        file = waiting.pop()
+        links = re.findall(LINKS, file.read_text())
+        found = {(file.parent / link).resolve() for pair in links for link in pair if link}
+        new = {path for path in found if path.is_file()} - files
+        files |= new
+        waiting += [path for path in new if path.suffix == ".css"]
+    return sum(len(gzip.compress(file.read_bytes())) for file in files)
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> None:
