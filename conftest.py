@@ -68,10 +68,16 @@ class Chapter(IPyNbFile):
             else:
                 return
 
+    def teardown(self) -> None:
+        """Stop the kernel; one that has died leaves its connection file, unless it is stopped."""
+        if self.kernel is not None and not self.kernel.is_alive():
+            self.kernel.stop()
+        else:
+            super().teardown()
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the user's settings out, and let plain `pytest --nbval` be the strict run."""
-    # The bench sweeps up directories named nexus-…, so this one has another name.
     scratch = Path(tempfile.mkdtemp(prefix="pytest-nexus-"))
     config.add_cleanup(lambda: shutil.rmtree(scratch, ignore_errors=True))
     config.stash[SCRATCH] = scratch
