@@ -59,6 +59,20 @@ def check_settings() -> None:
         raise SystemExit(f"book: _config.yml or _toc.yml cannot be used: {error}") from None
 
 
+# Jupyter Book's own is one bare tag. Without an icon browsers ask for one that is not there, and a
+# real one would still be on its way when the next page comes: so the icon is empty.
+FIRST_PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Project Nexus</title>
+<link rel="icon" href="data:,">
+<meta http-equiv="refresh" content="0; url=intro.html">
+<p><a href="intro.html">Project Nexus</a></p>
+</html>
+"""
+
+
 def forget() -> None:
     """Remove what was built: the pages, and what Sphinx remembers of them."""
     for path in (HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
@@ -103,9 +117,10 @@ def main() -> None:
     )
     if result != 0:
         raise SystemExit("\nbook: not built. Each WARNING and ERROR above counts as a failure.")
+    page = HTML / "index.html"
+    page.write_text(FIRST_PAGE)
     STAMP.write_text(current)
 
-    page = HTML / "index.html"
     print("\nThe book is built. Open it in a browser:")
     print(f"  {os.path.relpath(page)}")
     print(f"  {page.as_uri()}")
