@@ -57,13 +57,14 @@ class Kernel:
                 errors.append(f"{content['ename']}: {content['evalue']}")
 
         self.client.execute_interactive(
-            code, timeout=timeout, output_hook=collect, allow_stdin=False
+            code, timeout=timeout, output_hook=collect, allow_stdin=False, stop_on_error=False
         )
         return "".join(printed), "".join(errors)
 
     def run_until_interrupted(self, code: str, says: str, condition: Callable[[], object]) -> None:
         """Runs code, waits until it has printed a text and a condition holds, and interrupts it."""
-        request = self.client.execute(code)
+        # An error aborts what comes in just after it, unless told not to.
+        request = self.client.execute(code, stop_on_error=False)
         while True:
             message = self.client.get_iopub_msg(timeout=20)
             if message["msg_type"] == "stream" and says in message["content"]["text"]:
