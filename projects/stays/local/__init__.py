@@ -1,0 +1,1 @@
+"""Servers for a machine of one's own, from wheels."""

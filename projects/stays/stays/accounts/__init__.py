@@ -1,0 +1,1 @@
+"""Users, sessions, who may come in."""

@@ -1,0 +1,192 @@
+"""Making, confirming, cancelling bookings.
+
+Every change of a booking locks its row first, so that two that meet take turns: the second sees
+what the first has done, and the state machine refuses it or not.
+"""
+
+import uuid
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+from django.db.backends.postgresql.psycopg_any import DateRange
+from django.utils import timezone
+
+from stays.accounts.models import User
+from stays.bookings import selectors
+from stays.bookings.models import MAX_NIGHTS, TRANSITIONS, Booking, Status
+from stays.common import states
+from stays.common.constraints import refusing
+from stays.common.errors import Conflict, Forbidden, Invalid, NotFound
+from stays.listings.models import Property
+from stays.outbox.services import send
+
+
+@transaction.atomic
+def create_booking(
+    *, actor: User, property_slug: str, check_in: date, check_out: date, guests: int
+) -> Booking:
+    """Book a place. The dates are held until the time for payment has passed.
+
+    Args:
+        actor: The guest.
+        property_slug: The place.
+        check_in: The day of arrival, in the place's time zone.
+        check_out: The day of departure.
+        guests: How many people.
+
+    Raises:
+        NotFound: if the place does not exist or is not offered any more.
+        Invalid: if the dates or the number of guests cannot be.
+        Forbidden: if it is one's own place.
+        Conflict: if the dates are taken.
+    """
+    # The lock makes guests who want the same place take turns. Without it the constraint below
+    # still holds, but two that wait for each other's row can end as a deadlock.
+    try:
+        place = (
+            Property.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("city")
+            .get(slug=property_slug, is_listed=True)
+        )
+    except Property.DoesNotExist:
+        raise NotFound("There is no such property.") from None
+    if place.host_id == actor.id:
+        raise Forbidden("Your own place cannot be booked by you.", code="own_property")
+    _check_dates(place, check_in, check_out)
+    if not 1 <= guests <= place.max_guests:
+        raise Invalid(
+            f"Between 1 and {place.max_guests} guests can stay here.",
+            code="guests",
+            field="guests",
+        )
+    nights = (check_out - check_in).days
+    taken = Conflict("These dates are taken.", code="dates_taken")
+    with refusing({"booking_no_overlap": taken}):
+        return Booking.objects.create(
+            property=place,
+            guest=actor,
+            stay=DateRange(check_in, check_out, "[)"),
+            guests=guests,
+            nightly_minor=place.nightly_minor,
+            cleaning_minor=place.cleaning_minor,
+            total_minor=place.nightly_minor * nights + place.cleaning_minor,
+            currency=place.currency,
+            expires_at=timezone.now() + settings.PAYMENT_WINDOW,
+        )
+
+
+def _check_dates(place: Property, check_in: date, check_out: date) -> None:
+    """Refuse dates that no place could take."""
+    if check_in < local_today(place):
+        raise Invalid("This day has passed.", code="past", field="check_in")
+    if check_out <= check_in:
+        raise Invalid("This is not after the arrival.", code="order", field="check_out")
+    if (check_out - check_in).days > MAX_NIGHTS:
+        raise Invalid(f"At most {MAX_NIGHTS} nights.", code="too_long", field="check_out")
+
+
+def local_today(place: Property) -> date:
+    """Return the date that it is at a place."""
+    return timezone.now().astimezone(ZoneInfo(place.city.timezone)).date()
+
+
+@transaction.atomic
+def confirm_booking(*, actor: User, booking_id: uuid.UUID) -> Booking:
+    """Confirm a paid booking, as the host.
+
+    Raises:
+        NotFound: if there is no such booking for the actor.
+        Forbidden: if the actor is not the host.
+        Conflict: if it is not pending, or not paid.
+    """
+    booking = _locked(booking_id, actor)
+    if booking.property.host_id != actor.id and not actor.is_admin:
+        raise Forbidden("Only the host confirms a booking.")
+    if booking.status == Status.PENDING and booking.paid_at is None:
+        raise Conflict("The booking is not paid yet.", code="not_paid")
+    _confirm(booking)
+    return booking
+
+
+@transaction.atomic
+def cancel_booking(*, actor: User, booking_id: uuid.UUID, reason: str = "") -> Booking:
+    """Cancel a booking, as guest or host, before the stay begins. What was paid is given back.
+
+    Raises:
+        NotFound: if there is no such booking for the actor.
+        Conflict: if it is cancelled or expired already, or the stay has begun.
+    """
+    booking = _locked(booking_id, actor)
+    states.check(TRANSITIONS, now=booking.status, then=Status.CANCELLED, thing="booking")
+    if booking.stay.lower <= local_today(booking.property):
+        raise Conflict("The stay has begun.", code="stay_begun")
+    booking.status = Status.CANCELLED
+    booking.cancelled_at = timezone.now()
+    booking.cancelled_by = actor
+    booking.cancellation_reason = reason
+    booking.save()
+    if booking.paid_at:
+        send(task="payments.refund", arguments={"booking_id": str(booking.id)})
+    return booking
+
+
+@transaction.atomic
+def mark_paid(*, booking_id: uuid.UUID) -> Booking:
+    """Note that a booking is paid, and confirm it if the place needs no word from its host.
+
+    Raises:
+        Conflict: if the booking is not pending any more; the money must be given back then.
+    """
+    booking = _locked(booking_id)
+    if booking.status != Status.PENDING:
+        raise Conflict(f"A {booking.status} booking cannot be paid.", code="not_pending")
+    booking.paid_at = timezone.now()
+    booking.expires_at = booking.paid_at + settings.HOST_WINDOW
+    if booking.property.instant_book:
+        _confirm(booking)
+    else:
+        booking.save()
+    return booking
+
+
+@transaction.atomic
+def expire_booking(*, booking_id: uuid.UUID, now: datetime) -> bool:
+    """Let go of the dates of a booking that was not paid, or not confirmed by the host, in time.
+
+    What was paid is given back.
+
+    Returns:
+        Whether it was still to be let go of.
+    """
+    booking = _locked(booking_id)
+    if booking.status != Status.PENDING or booking.expires_at > now:
+        return False
+    booking.status = Status.EXPIRED
+    booking.save()
+    if booking.paid_at:
+        send(task="payments.refund", arguments={"booking_id": str(booking.id)})
+    return True
+
+
+def _confirm(booking: Booking) -> None:
+    """Confirm a booking whose row is locked, and have its guest told."""
+    states.check(TRANSITIONS, now=booking.status, then=Status.CONFIRMED, thing="booking")
+    booking.status = Status.CONFIRMED
+    booking.confirmed_at = timezone.now()
+    booking.save()
+    send(task="bookings.send_confirmation", arguments={"booking_id": str(booking.id)})
+
+
+def _locked(booking_id: uuid.UUID, actor: User | None = None) -> Booking:
+    """Return a booking with its row locked; with an actor, if that one may know of it."""
+    bookings = selectors.visible_to(user=actor) if actor else Booking.objects.all()
+    try:
+        return (
+            bookings.select_for_update(of=("self",))
+            .select_related("property__city")
+            .get(id=booking_id)
+        )
+    except Booking.DoesNotExist:
+        raise NotFound("There is no such booking.") from None

@@ -1,0 +1,1 @@
+"""What every application uses: errors, fields, states."""

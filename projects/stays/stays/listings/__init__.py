@@ -1,0 +1,1 @@
+"""Properties, cities, amenities."""

@@ -1,0 +1,9 @@
+"""The application."""
+
+from django.apps import AppConfig
+
+
+class ListingsConfig(AppConfig):
+    """Properties, cities, amenities."""
+
+    name = "stays.listings"

@@ -1,0 +1,1 @@
+"""Tasks that are sent if and only if their transaction commits."""

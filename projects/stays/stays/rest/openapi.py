@@ -1,0 +1,51 @@
+"""The OpenAPI description: every operation also names the problems it may answer with."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiResponse
+
+from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
+
+TEXTS = {
+    "400": "The request has faults",
+    "401": "It is not known who asks",
+    "403": "The one who asks may not do this",
+    "404": "There is no such thing",
+    "406": "No such media type is offered",
+    "409": "Not in the state that things are in",
+    "412": "The thing has changed since it was read",
+    "413": "The body is too large",
+    "415": "The body must be JSON",
+    "422": "The Idempotency-Key belongs to another request",
+    "428": "The request needs an If-Match",
+    "429": "Too many requests; Retry-After tells when",
+    "503": "Something that the request needs is down",
+}
+
+
+class ProblemAutoSchema(AutoSchema):
+    """Adds the problems to what drf-spectacular finds."""
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        """Return the responses of an operation, by status."""
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        for status in self.problem_statuses():
+            response = OpenApiResponse(ProblemSerializer, TEXTS[status])
+            bodies.setdefault(
+                status, self._get_response_for_code(response, status, [MEDIA_TYPE], direction)
+            )
+        return dict(sorted(bodies.items()))
+
+    def problem_statuses(self) -> list[str]:
+        """Return the statuses of the problems that this operation may answer with."""
+        statuses = {"400", "406", "429"}
+        if self.get_auth():
+            statuses |= {"401", "403"}
+        if "{" in self.path:
+            statuses.add("404")
+        if self.method in ("POST", "PUT", "PATCH", "DELETE"):
+            statuses |= {"409", "413", "415", "503"}
+        if self.method == "POST":
+            statuses.add("422")
+        return sorted(statuses)

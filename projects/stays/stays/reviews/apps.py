@@ -1,0 +1,9 @@
+"""The application."""
+
+from django.apps import AppConfig
+
+
+class ReviewsConfig(AppConfig):
+    """Reviews."""
+
+    name = "stays.reviews"

@@ -1,0 +1,9 @@
+"""The application."""
+
+from django.apps import AppConfig
+
+
+class StatisticsConfig(AppConfig):
+    """Daily figures."""
+
+    name = "stays.statistics"
