@@ -1,0 +1,90 @@
+"""Serializers that take what the OpenAPI description promises, and nothing else.
+
+DRF is generous: 1 passes for "1", "yes" for true, and an unknown key is passed over in silence. A
+client then learns of its mistake when it is too late. Ours refuses each with the field's name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses keys that it does not know."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the validated input; see DRF's Serializer."""
+        if isinstance(data, Mapping):
+            known = {name for name, field in self.fields.items() if not field.read_only}
+            if unknown := sorted(str(key) for key in data.keys() - known):
+                detail = ErrorDetail("This is not a field here.", "unknown")
+                raise serializers.ValidationError({name[:100]: [detail] for name in unknown[:20]})
+        return super().to_internal_value(data)
+
+
+class Text(serializers.CharField):
+    """A string; numbers and truth values are not made into one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text: str = super().to_internal_value(data)
+        return text
+
+
+class Email(serializers.EmailField):
+    """An e-mail address in a string."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text: str = super().to_internal_value(data)
+        return text
+
+
+class Integer(serializers.IntegerField):
+    """A JSON number without a fraction; strings are not made into one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
+        number: int = super().to_internal_value(data)
+        return number
+
+
+class Boolean(serializers.BooleanField):
+    """True or false, not a word for it."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return it."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Number(serializers.FloatField):
+    """A JSON number; strings, NaN and infinities are refused."""
+
+    def to_internal_value(self, data: Any) -> float:
+        """Return the number."""
+        if isinstance(data, bool) or not isinstance(data, int | float) or abs(data) > 1e300:
+            self.fail("invalid")
+        number: float = super().to_internal_value(data)
+        if number != number:  # NaN
+            self.fail("invalid")
+        return number
+
+
+class Day(serializers.DateField):
+    """A date as `YYYY-MM-DD`, and in no other form that ISO 8601 also knows."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        """Return the date."""
+        if not isinstance(value, str) or len(value) != len("YYYY-MM-DD") or value.count("-") != 2:
+            self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(value)
