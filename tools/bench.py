@@ -174,11 +174,14 @@ def page_weight(page: Path) -> int:
 def write(path: Path, rows: list[dict[str, object]]) -> None:
     """Store rows as CSV, whole or not at all."""
     new = path.with_suffix(".new")
-    with new.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    new.replace(path)
+    try:
+        with new.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def main() -> int:

@@ -226,6 +226,7 @@ class Server:
         self.directory.mkdir(mode=0o700)
         self.log_file = self.directory / "log"
         self.log_file.touch()
+        self.log_start = 0  # where in the log the last start began
         self.pid: int | None = None
         self._pid_to_end: list[int] = []
         self._finalizer = weakref.finalize(
@@ -438,7 +439,7 @@ class Server:
 
     def _failure(self, problem: str) -> ServiceError:
         """An error with the end of the log and, where it is known, what to do."""
-        lines = self.log[getattr(self, "log_start", 0) :].strip().splitlines()[-12:]
+        lines = self.log[self.log_start :].strip().splitlines()[-12:]
         hint = self.hint("\n".join(lines))
         parts = [problem, *(f"  | {line}" for line in lines), *([hint] if hint else [])]
         return ServiceError("\n".join(parts))
