@@ -27,7 +27,12 @@ class Refusal(Exception):
 
 
 class Invalid(Refusal):
-    """The input is wrong, whoever sends it and whenever."""
+    """The input has the right form, and cannot be: a day that has passed, too many guests.
+
+    Input of the wrong form is a 400, and is refused before a service sees it.
+    """
+
+    status = 422
 
 
 class Unauthenticated(Refusal):
