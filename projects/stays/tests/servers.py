@@ -6,32 +6,43 @@ TEST_DATABASE_URL and TEST_VALKEY_URL name servers to use instead of those of th
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from local import servers
 from local.environment import variables
-from local.servers import postgres, valkey
+
+NAMED = {"postgres": "TEST_DATABASE_URL", "valkey": "TEST_VALKEY_URL"}
 
 _stack = ExitStack()
 
 
 @contextmanager
-def servers() -> Iterator[dict[str, str]]:
+def environment() -> Iterator[dict[str, str]]:
     """Start what is not named, and yield the environment."""
-    database = os.environ.get("TEST_DATABASE_URL")
-    cache = os.environ.get("TEST_VALKEY_URL")
-    with (
-        nullcontext(database) if database else postgres() as database_url,
-        nullcontext(cache) if cache else valkey() as valkey_url,
-    ):
-        yield variables(database=database_url, valkey=valkey_url, provider="http://127.0.0.1:9")
+    urls = {name: url for name, variable in NAMED.items() if (url := os.environ.get(variable))}
+    with servers.servers(*(NAMED.keys() - urls)) as started:
+        urls |= started
+        yield variables(
+            database=urls["postgres"], valkey=urls["valkey"], provider="http://127.0.0.1:9"
+        )
+
+
+# They start while pytest loads its other plugins.
+_pool = ThreadPoolExecutor(1)
+_starting = _pool.submit(_stack.enter_context, environment())
+_pool.shutdown(wait=False)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    """Start the servers before Django's settings are read."""
-    os.environ.update(_stack.enter_context(servers()))
+    """Wait for the servers before Django's settings are read."""
+    try:
+        os.environ.update(_starting.result())
+    except servers.StartError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_unconfigure() -> None:
