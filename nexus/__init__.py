@@ -5,6 +5,7 @@ import sys
 from nexus.exercises import check, progress
 from nexus.plans import explain
 from nexus.services import nginx, postgres, rabbitmq, serve, valkey
+from nexus.sessions import sessions
 from nexus.versions import versions
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "progress",
     "rabbitmq",
     "serve",
+    "sessions",
     "valkey",
     "versions",
 ]

@@ -11,11 +11,11 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor, log10
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from xml.sax.saxutils import escape, quoteattr
 
 import psycopg
@@ -392,11 +392,93 @@ def bars(
         png = None if steady else io.BytesIO()
         if png:
             figure.savefig(png, format="png", dpi=2 * PIXELS, metadata={"Software": None})
-    # Text stays text, set in what the reader's machine has; DejaVu, by which it was measured, is
-    # wider than most.
-    svg = re.sub(r"'DejaVu Sans'[^;]*?sans-serif", FONTS.replace('"', "'"), out.getvalue())
-    picture = _picture(svg, alt)
+    picture = _picture(_fonts(out.getvalue()), alt)
     return replace(picture, png=png.getvalue()) if png else picture
+
+
+class Lane(Protocol):
+    """What `lanes` needs to know of an event: see `nexus.sessions.Event`."""
+
+    client: str
+    statement: str | None
+    outcome: str
+    waits: bool
+
+
+def lanes(names: Sequence[str], events: Sequence[Lane], *, title: str, alt: str) -> Picture:
+    """Draws events in a column for each client, time flowing down, and a bar while one waits.
+
+    Args:
+        names: the clients, from left to right.
+        events: what happened, in order. One that waits ends with the client's next event.
+        title: what the picture is about.
+        alt: what it shows, for those who do not see it.
+
+    Returns:
+        The picture.
+
+    Raises:
+        DrawError: if there are no events.
+    """
+    if not events:
+        raise DrawError("there are no events to draw")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    characters = max(20, 84 // len(names) - 4)
+    tops, bottom = [], 0
+    wrapped: list[tuple[list[str], list[str]]] = []
+    for event in events:
+        said = textwrap.wrap(event.statement or "", characters, subsequent_indent="  ")
+        came = [] if event.outcome == event.statement else textwrap.wrap(event.outcome, characters)
+        wrapped.append((said, came))
+        tops.append(bottom)
+        bottom += len(said) + len(came) + 1  # lines, and one between two events
+    line = 0.19  # inches
+    width = WIDTH * max(1, len(names) / 2)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, (bottom + 4) * line))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_xlim(0, len(names))
+        axes.set_ylim(bottom + 0.5, -3.5)
+        axes.axis("off")
+        axes.text(0.03, -2.4, title, fontsize=12, fontweight="bold", va="center")
+        for column, name in enumerate(names):
+            axes.text(column + 0.06, -0.9, name, fontweight="bold", color=BLUE, va="center")
+            axes.plot([column + 0.03] * 2, [-0.4, bottom], color="#cbd5e1", linewidth=1.5)
+            mine = [number for number, event in enumerate(events) if event.client == name]
+            for number, following in zip(mine, [*mine[1:], None], strict=True):
+                if events[number].waits:
+                    end = bottom if following is None else tops[following] + 0.5
+                    axes.plot(
+                        [column + 0.03] * 2,
+                        [tops[number] + 0.5, end],
+                        color=ACCENT,
+                        linewidth=5,
+                        solid_capstyle="butt",
+                    )
+            for number in mine:
+                said, came = wrapped[number]
+                refused = ": " in events[number].outcome or events[number].waits
+                for row, text in enumerate([*said, *came]):
+                    outcome = row >= len(said)
+                    axes.text(
+                        column + (0.09 if outcome else 0.06),
+                        tops[number] + row + 0.5,
+                        text,
+                        fontsize=9,
+                        family=["monospace"] if not outcome else None,
+                        color=(ACCENT if refused else MUTED) if outcome else INK,
+                        va="center",
+                    )
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(SVG_METADATA))
+    return _picture(_fonts(out.getvalue()), alt)
+
+
+def _fonts(svg: str) -> str:
+    """Names fonts of the reader's machine, which has not got DejaVu, by which it was measured."""
+    return re.sub(r"'DejaVu Sans'[^;]*?sans-serif", FONTS.replace('"', "'"), svg)
 
 
 def _picture(svg: str, alt: str) -> Picture:

@@ -1,0 +1,248 @@
+"""Several clients of one PostgreSQL, step by step: who did what, and who waited for whom.
+
+A race that is left to chance shows something else each time. Here each step is taken when the one
+before has come to rest: done, refused, or waiting for a lock that another client holds.
+"""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYetDone
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import psycopg
+
+from nexus.services import Postgres, ServiceError, current
+
+if TYPE_CHECKING:
+    from nexus.draw import Picture
+
+DEADLINE = 30.0
+"""Seconds in which a step comes to rest."""
+
+ARROW = "\N{RIGHTWARDS ARROW}"
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a client.
+
+    Attributes:
+        client: its name.
+        statement: what it sent; None if an earlier statement, which waited, goes on.
+        outcome: what came of it, in words.
+        waits: whether it waits for a lock now.
+    """
+
+    client: str
+    statement: str | None
+    outcome: str
+    waits: bool = False
+
+    def __str__(self) -> str:
+        if self.outcome == self.statement:  # BEGIN has nothing to add
+            return self.outcome
+        return f"{self.statement or '(goes on)'} {ARROW} {self.outcome}"
+
+
+class Client:
+    """One connection, in autocommit: a transaction begins where a step says BEGIN.
+
+    Attributes:
+        name: what the story calls it.
+        pid: PostgreSQL's process that serves it.
+        rows: what the last statement that came to its end returned.
+        error: what it was refused with, or None.
+    """
+
+    def __init__(
+        self, story: "Story", name: str, server: Postgres, options: dict[str, Any]
+    ) -> None:
+        self.name = name
+        self.rows: Rows = []
+        self.error: psycopg.Error | None = None
+        self._story = story
+        self._connection = server.connect(autocommit=True, **options)
+        self.pid = self._connection.info.backend_pid
+        self._running: Future[str] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its last statement has not come to its end."""
+        return self._running is not None
+
+    def __call__(self, statement: str, *parameters: object, wait: bool = False) -> None:
+        """Sends a statement, and lets everybody come to rest.
+
+        Args:
+            statement: one SQL statement.
+            parameters: for its placeholders.
+            wait: whether to wait for its end even if it waits for a lock: for one that will be
+                refused after lock_timeout.
+
+        Raises:
+            RuntimeError: if the client still waits for its statement before.
+            TimeoutError: if something does not come to rest.
+        """
+        if self._running is not None:
+            raise RuntimeError(f"{self.name} still waits; let another client go on first")
+        self._running = running = Future()
+        # A daemon, so that a statement which waits does not keep the notebook from ending.
+        threading.Thread(
+            target=lambda: running.set_result(self._run(statement, parameters)), daemon=True
+        ).start()
+        self._story.settle(self, statement, wait=wait)
+
+    def _run(self, statement: str, parameters: tuple[object, ...]) -> str:
+        """Runs a statement and says what came of it."""
+        self.rows, self.error = [], None
+        try:
+            cursor = self._connection.execute(cast(Any, statement), parameters or None)
+        except psycopg.Error as error:
+            self.error = error
+            return f"{type(error).__name__}: {error.diag.message_primary or error}"
+        if cursor.description is None:
+            return cursor.statusmessage or "done"
+        self.rows = cursor.fetchall()
+        return ", ".join(map(in_words, self.rows)) or "no row"
+
+    def close(self) -> None:
+        """Ends the connection, and a statement that still waits with it."""
+        if self._running is not None:
+            self._connection.cancel()
+            self._running.result(DEADLINE)
+        self._connection.close()
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, {'waiting' if self.waiting else 'at rest'}>"
+
+
+class Story:
+    """Some clients of one server, and all that happened to them."""
+
+    def __init__(
+        self, server: Postgres, names: tuple[str, ...], *, show: bool, options: dict[str, Any]
+    ) -> None:
+        self.events: list[Event] = []
+        self._show = show
+        self._watch = server.connect(autocommit=True)
+        self.clients = tuple(Client(self, name, server, options) for name in names)
+
+    def __iter__(self) -> Iterator[Client]:
+        return iter(self.clients)
+
+    def __enter__(self) -> "Story":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all connections."""
+        for client in self.clients:
+            client.close()
+        self._watch.close()
+
+    def settle(self, actor: Client, statement: str, *, wait: bool) -> None:
+        """Waits until the actor, and everybody whom its step has freed, has come to rest."""
+        self._rest(actor, statement, wait=wait)
+        for client in self.clients:
+            if client is not actor and client.waiting:
+                self._rest(client, None, wait=False)
+        # Whoever went on may have freed the actor in turn, as the end of a deadlock does.
+        if actor.waiting and not wait:
+            self._rest(actor, None, wait=False)
+
+    def _rest(self, client: Client, statement: str | None, *, wait: bool) -> None:
+        """Waits until one client's statement is done or waits for a lock, and notes it."""
+        running = cast("Future[str]", client._running)
+        for _ in range(int(DEADLINE / 0.01)):
+            try:
+                outcome = running.result(timeout=0.01)
+            except NotYetDone:
+                blockers = self._blockers(client)
+                if blockers and not wait and not self._in_circle(client):
+                    if statement is not None:
+                        names = " and ".join(sorted(other.name for other in blockers))
+                        self._note(Event(client.name, statement, f"waits for {names}", waits=True))
+                    return
+            else:
+                client._running = None
+                self._note(Event(client.name, statement, outcome))
+                return
+        raise TimeoutError(f"{client.name} did not come to rest within {DEADLINE:g} seconds")
+
+    def _blockers(self, client: Client) -> list[Client]:
+        """Those of the clients that hold a lock which this one waits for."""
+        row = self._watch.execute("SELECT pg_blocking_pids(%s)", [client.pid]).fetchone()
+        pids = row[0] if row else []
+        return [other for other in self.clients if other.pid in pids]
+
+    def _in_circle(self, client: Client) -> bool:
+        """Whether those it waits for wait, at the end, for itself: PostgreSQL will end that."""
+        seen: set[str] = set()
+        front = self._blockers(client)
+        while front:
+            if client in front:
+                return True
+            seen |= {other.name for other in front}
+            following = {blocker for other in front for blocker in self._blockers(other)}
+            front = [other for other in following if other.name not in seen]
+        return False
+
+    def _note(self, event: Event) -> None:
+        """Keeps an event, and prints it."""
+        self.events.append(event)
+        if self._show:
+            width = max(len(client.name) for client in self.clients)
+            print(f"{event.client + ':':<{width + 1}} {event}")  # noqa: T201 (a cell's output)
+
+    def picture(self, title: str, alt: str, *, since: int = 0) -> "Picture":
+        """Draws what happened: a column for each client, time flowing down, waits as bars.
+
+        Args:
+            title: what the story is about.
+            alt: what the picture shows, for those who do not see it.
+            since: the number of the event to begin with.
+
+        Returns:
+            The picture.
+        """
+        from nexus import draw  # which is a command too, and must not be loaded by the package
+
+        names = [client.name for client in self.clients]
+        return draw.lanes(names, self.events[since:], title=title, alt=alt)
+
+
+def in_words(row: tuple[Any, ...]) -> str:
+    """A row as a reader would say it: a single value bare, several in brackets."""
+    values = [value if isinstance(value, int | str | None) else str(value) for value in row]
+    return str(values[0]) if len(values) == 1 else f"({', '.join(map(str, values))})"
+
+
+def sessions(
+    *names: str,
+    server: Postgres | None = None,
+    show: bool = True,
+    **options: Any,  # noqa: ANN401
+) -> Story:
+    """Connects some clients to a PostgreSQL, to let them meet step by step.
+
+    Args:
+        names: what to call them.
+        server: by default the PostgreSQL that was started last.
+        show: whether each step is printed.
+        options: of psycopg.connect, such as dbname.
+
+    Returns:
+        The story: it unpacks into its clients, and ends with the `with` block or the notebook.
+
+    Raises:
+        ServiceError: if no PostgreSQL is running.
+    """
+    if not names:
+        raise ServiceError("sessions needs a name for each client")
+    return Story(server or cast(Postgres, current("postgres")), names, show=show, options=options)
