@@ -50,7 +50,7 @@ def servers(*names: str) -> Iterator[dict[str, str]]:
 
     Yields:
         Their URLs by name: PostgreSQL's is for its superuser and the database postgres, Valkey's
-        has no number of a database.
+        has no number of a database. And as "directory" a place for files that go with them.
 
     Raises:
         StartError: if one is not installed or does not start.
@@ -85,7 +85,8 @@ def main(names: list[str]) -> int:
     ending = EndingWithStarter()
     with ExitStack() as stack:
         try:
-            said = _start(names, stack.enter_context(_directory()), stack)
+            directory = stack.enter_context(_directory())
+            said = {"directory": str(directory)} | _start(names, directory, stack)
         except StartError as error:
             said = {"error": str(error)}
         with suppress(BrokenPipeError):
