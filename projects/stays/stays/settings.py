@@ -9,6 +9,8 @@ from pathlib import Path
 
 import environ
 
+from stays.operations import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -51,11 +53,14 @@ INSTALLED_APPS = [
     "stays.operations",
 ]
 MIDDLEWARE = [
+    "stays.operations.middleware.RequestLogMiddleware",
+    "stays.operations.middleware.ProbeMiddleware",  # nothing below can refuse or redirect a probe
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
+    "stays.operations.middleware.HeadersMiddleware",
+    "stays.operations.middleware.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -86,14 +91,19 @@ TIME_ZONE = "UTC"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes
 
 # -- PostgreSQL
+# The URL's query may hold any of libpq's parameters (?sslmode=verify-full&sslrootcert=…) and
+# Django's CONN_MAX_AGE, CONN_HEALTH_CHECKS, DISABLE_SERVER_SIDE_CURSORS; it wins over what is here.
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", engine="django.db.backends.postgresql")
-    | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    "default": {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    | env.db_url("DATABASE_URL", engine="django.db.backends.postgresql")
 }
-DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
+_options = DATABASES["default"].setdefault("OPTIONS", {})
+_options.setdefault("connect_timeout", 5)  # seconds
+_options["options"] = (
     f"-c statement_timeout={env.int('STATEMENT_TIMEOUT_MS', default=10_000)}"
     f" -c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=5_000)}"
-)
+    f" {_options.get('options', '')}"
+).strip()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- Valkey: one database for the cache and the counters, one for Celery
@@ -172,6 +182,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A marketplace of places to stay.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
+    "SERVE_AUTHENTICATION": [],
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
@@ -179,6 +190,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False},
 }
+
+# -- GraphQL
+GRAPHQL_INTROSPECTION = env.bool("GRAPHQL_INTROSPECTION", default=False)
+"""Whether clients may ask for the schema. It is in stays/graph/schema.graphql for them."""
 
 # -- E-mail and payments
 vars().update(env.email_url("EMAIL_URL"))
@@ -192,10 +207,19 @@ HOST_WINDOW = timedelta(hours=env.int("HOST_WINDOW_HOURS", default=24))
 # -- Static files: the admin's and the API documentation's
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if PLAIN_HTTP
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"  # after collectstatic
+    },
+}
+WHITENOISE_USE_FINDERS = PLAIN_HTTP  # files straight from the packages, without collectstatic
+WHITENOISE_AUTOREFRESH = DEBUG
 
 # -- Headers
 SECURE_SSL_REDIRECT = not PLAIN_HTTP
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # the container asks itself, without TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 0 if PLAIN_HTTP else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not PLAIN_HTTP
@@ -206,7 +230,7 @@ SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
-        "default-src": ["'self'"],
+        "default-src": ["'self'"],  # no 'unsafe-inline' anywhere
         "img-src": ["'self'", "data:"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
@@ -214,4 +238,13 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+CSRF_FAILURE_VIEW = "stays.rest.problems.csrf_failure"
+
+# -- What can be seen from outside: logs, metrics (traces: stays.operations.tracing)
+LOGGING = logs.configuration(
+    form=env.str("LOG_FORMAT", default="json"), level=env.str("LOG_LEVEL", default="INFO")
+)
+logs.configure()
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
 METRICS_TOKEN = env.str("METRICS_TOKEN")
