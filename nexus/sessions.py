@@ -74,7 +74,9 @@ class Client:
         """Whether its last statement has not come to its end."""
         return self._running is not None
 
-    def __call__(self, statement: str, *parameters: object, wait: bool = False) -> None:
+    def __call__(
+        self, statement: str, *parameters: object, wait: bool = False, circle: bool = False
+    ) -> None:
         """Sends a statement, and lets everybody come to rest.
 
         Args:
@@ -82,6 +84,8 @@ class Client:
             parameters: for its placeholders.
             wait: whether to wait for its end even if it waits for a lock: for one that will be
                 refused after lock_timeout.
+            circle: whether to come back also if it waits in a circle, which PostgreSQL will end
+                after deadlock_timeout.
 
         Raises:
             RuntimeError: if the client still waits for its statement before.
@@ -94,7 +98,7 @@ class Client:
         threading.Thread(
             target=lambda: running.set_result(self._run(statement, parameters)), daemon=True
         ).start()
-        self._story.settle(self, statement, wait=wait)
+        self._story.settle(self, statement, wait=wait, circle=circle)
 
     def _run(self, statement: str, parameters: tuple[object, ...]) -> str:
         """Runs a statement and says what came of it."""
@@ -146,17 +150,27 @@ class Story:
             client.close()
         self._watch.close()
 
-    def settle(self, actor: Client, statement: str, *, wait: bool) -> None:
+    def settle(self, actor: Client, statement: str, *, wait: bool, circle: bool) -> None:
         """Waits until the actor, and everybody whom its step has freed, has come to rest."""
-        self._rest(actor, statement, wait=wait)
-        for client in self.clients:
-            if client is not actor and client.waiting:
-                self._rest(client, None, wait=False)
-        # Whoever went on may have freed the actor in turn, as the end of a deadlock does.
-        if actor.waiting and not wait:
-            self._rest(actor, None, wait=False)
+        self._rest(actor, statement, wait=wait, circle=circle)
+        for client in [*self.clients, actor]:  # who went on may have freed the actor in turn
+            if client.waiting and not (client is actor and circle):
+                self._rest(client, None, circle=circle)
 
-    def _rest(self, client: Client, statement: str | None, *, wait: bool) -> None:
+    def rest(self) -> None:
+        """Waits until everybody has come to rest, after something outside of the story."""
+        for client in self.clients:
+            if client.waiting:
+                self._rest(client, None)
+
+    def _rest(
+        self,
+        client: Client,
+        statement: str | None,
+        *,
+        wait: bool = False,
+        circle: bool = False,
+    ) -> None:
         """Waits until one client's statement is done or waits for a lock, and notes it."""
         running = cast("Future[str]", client._running)
         for _ in range(int(DEADLINE / 0.01)):
@@ -164,7 +178,7 @@ class Story:
                 outcome = running.result(timeout=0.01)
             except NotYetDone:
                 blockers = self._blockers(client)
-                if blockers and not wait and not self._in_circle(client):
+                if blockers and not wait and (circle or not self._in_circle(client)):
                     if statement is not None:
                         names = " and ".join(sorted(other.name for other in blockers))
                         self._note(Event(client.name, statement, f"waits for {names}", waits=True))

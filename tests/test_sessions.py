@@ -69,6 +69,25 @@ def test_a_deadlock_has_the_victim_whose_patience_is_shorter(story: Story, victi
     assert (other.error, other.waiting) == (None, False)
 
 
+def test_a_circle_can_be_looked_at_before_it_is_ended(pg: Postgres, story: Story) -> None:
+    amina, bode = story
+    for client, name in zip(story, "ab", strict=True):
+        client("SET deadlock_timeout = '1h'")
+        client("BEGIN")
+        client(TAKE, name)
+    amina(TAKE, "b")
+    bode(TAKE, "a", circle=True)
+    assert amina.waiting
+    assert bode.waiting
+    with pg.connect(autocommit=True) as connection:
+        connection.execute("SELECT pg_cancel_backend(%s)", [bode.pid])
+    story.rest()
+    assert told(story)[-2:] == [
+        "Amina: (goes on) → UPDATE 1",
+        "Bode: (goes on) → QueryCanceled: canceling statement due to user request",
+    ]
+
+
 def test_a_statement_that_will_be_refused_can_be_waited_for(story: Story) -> None:
     amina, bode = story
     amina("BEGIN")
