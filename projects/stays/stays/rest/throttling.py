@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import redis
 import structlog
@@ -25,7 +25,9 @@ from redis.retry import Retry
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which imports this module, by the settings
 
 logger = structlog.get_logger(__name__)
 
@@ -140,7 +142,7 @@ class CountingThrottle(BaseThrottle):
         """Return whom to count for, or None if the request is not counted here."""
         return client_address(request)
 
-    def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002
+    def allow_request(self, request: Request, view: "APIView") -> bool:  # noqa: ARG002
         """Count a request, and return whether it may pass."""
         rate = api_settings.DEFAULT_THROTTLE_RATES.get(self.scope)
         ident = self.ident(request)
