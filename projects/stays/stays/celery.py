@@ -1,11 +1,43 @@
 """The Celery application. A worker is started with `celery --app stays worker`."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+)
+from django.conf import settings
+from django.utils.log import configure_logging
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+from stays.operations import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stays.settings")
 
 app = Celery("stays")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id goes with its tasks
+
+
+@setup_logging.connect
+def keep_logging(**_: Any) -> None:
+    """Log as the rest of the project does. With a receiver here Celery sets up nothing itself."""
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
+@worker_process_init.connect
+@beat_init.connect
+def start_tracing(**_: Any) -> None:
+    """Start the traces of a process: the exporter's thread would not survive a fork."""
+    tracing.start()
+
+
+@worker_process_shutdown.connect
+def stop_tracing(**_: Any) -> None:
+    """Send the last traces: a worker's processes end without Python's exit handlers."""
+    tracing.stop()

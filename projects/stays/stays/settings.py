@@ -135,6 +135,7 @@ CELERY_BEAT_SCHEDULE = {
     "relay-outbox": {"task": "outbox.relay", "schedule": 10.0},
     "time-out-payments": {"task": "payments.time_out", "schedule": 60.0},
     "nightly-statistics": {"task": "statistics.nightly", "schedule": timedelta(days=1)},
+    "clear-sessions": {"task": "accounts.clear_sessions", "schedule": timedelta(days=1)},
 }
 
 # -- Who may come in
@@ -152,6 +153,11 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = ["stays.accounts.backends.GuardedBackend"]
+LOGIN_RATE_ACCOUNT = env.str("LOGIN_RATE_ACCOUNT", default="10/15m")
+LOGIN_RATE_ADDRESS = env.str("LOGIN_RATE_ADDRESS", default="50/15m")
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+"""How many proxies of our own stand in front, each adding to X-Forwarded-For."""
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
@@ -166,6 +172,15 @@ SIMPLE_JWT = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["stays.accounts.authentication.SessionTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "stays.rest.throttling.AnonymousThrottle",
+        "stays.rest.throttling.UserThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {  # an empty value counts nothing
+        "anon": env.str("THROTTLE_ANON", default="300/m") or None,
+        "user": env.str("THROTTLE_USER", default="600/m") or None,
+        "register": env.str("THROTTLE_REGISTER", default="20/h") or None,
+    },
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "stays.rest.openapi.ProblemAutoSchema",
@@ -206,17 +221,16 @@ HOST_WINDOW = timedelta(hours=env.int("HOST_WINDOW_HOURS", default=24))
 
 # -- Static files: the admin's and the API documentation's
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static"
+WHITENOISE_USE_FINDERS = PLAIN_HTTP  # straight from the packages
+STATIC_ROOT = None if PLAIN_HTTP else BASE_DIR / "static"  # filled by collectstatic
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if PLAIN_HTTP
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"  # after collectstatic
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = PLAIN_HTTP  # files straight from the packages, without collectstatic
-WHITENOISE_AUTOREFRESH = DEBUG
 
 # -- Headers
 SECURE_SSL_REDIRECT = not PLAIN_HTTP

@@ -1,8 +1,23 @@
-"""All addresses. Each part of the API lists its own in its `urls` module."""
+"""All addresses. Each part of the API lists its own in its `urls` module.
+
+The probes /healthz and /readyz are not here: stays.operations.middleware answers them first.
+"""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+
+from stays.operations.metrics import metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("", include("stays.graph.urls")),
+    path("metrics", metrics, name="metrics"),
+    path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
 ]
+
+handler400 = "stays.rest.problems.bad_request"
+handler403 = "stays.rest.problems.permission_denied"
+handler404 = "stays.rest.problems.page_not_found"
+handler500 = "stays.rest.problems.server_error"

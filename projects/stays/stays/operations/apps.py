@@ -7,3 +7,7 @@ class OperationsConfig(AppConfig):
     """Health, logs, metrics, traces, headers."""
 
     name = "stays.operations"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from stays.operations import checks  # noqa: F401

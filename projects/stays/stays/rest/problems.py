@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, JsonResponse
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
@@ -17,6 +18,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
 from stays.common.errors import Refusal
+from stays.common.metrics import REFUSALS
 
 MEDIA_TYPE = "application/problem+json"
 logger = structlog.get_logger(__name__)
@@ -66,6 +68,7 @@ def problem(
 
 def problem_response(status: int, code: str, detail: str) -> JsonResponse:
     """Return a problem as the answer of a view that is not DRF's, or of Django's error handlers."""
+    REFUSALS.labels(str(status), code).inc()
     return JsonResponse(problem(status, code, detail), status=status, content_type=MEDIA_TYPE)
 
 
@@ -103,6 +106,10 @@ class ProblemHandler(ExceptionHandler):
         """Return the answer, with the media type of problems."""
         response = super().get_response(exc, data)
         response.content_type = MEDIA_TYPE
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            # DRF adds it to its own exceptions only. RFC 9110, 15.5.2: a 401 must have one.
+            response.headers.setdefault("WWW-Authenticate", "Bearer")
+        REFUSALS.labels(str(response.status_code), data["code"]).inc()
         return response
 
 
@@ -131,10 +138,24 @@ def server_error(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:  # noqa: ARG001
-    """Django's handler400."""
+    """Django's handler400: also for an unknown Host and a body that Django finds too large."""
+    if isinstance(exception, RequestDataTooBig):
+        return problem_response(413, "too_large", "The body is too large.")
     return problem_response(400, "bad_request", "The request cannot be read.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:  # noqa: ARG001
     """Django's handler403."""
     return problem_response(403, "permission_denied", "This is not allowed.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:  # noqa: ARG001
+    """Django's CSRF_FAILURE_VIEW."""
+    return problem_response(403, "csrf_failed", "The request carries no valid CSRF token.")
+
+
+def method_not_allowed(*allowed: str) -> JsonResponse:
+    """Return the answer of a view that is not DRF's to a method that it does not know."""
+    response = problem_response(405, "method_not_allowed", "The address knows no such method.")
+    response["Allow"] = ", ".join(allowed)
+    return response

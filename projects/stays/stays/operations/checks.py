@@ -1,0 +1,80 @@
+"""System checks: misconfigurations that would otherwise show late, or never.
+
+`manage.py check`, `migrate` and `runserver` run them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections
+
+EXAMPLE = "change-me"  # what the secrets in .env.example begin with
+
+
+@register(Tags.security)
+def secrets(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """Secrets are long enough, each is another one, and none is the published example."""
+    found: list[CheckMessage] = []
+    values = {
+        "SECRET_KEY": settings.SECRET_KEY,
+        "JWT_SIGNING_KEY": settings.SIMPLE_JWT["SIGNING_KEY"],
+        "METRICS_TOKEN": settings.METRICS_TOKEN,
+        "PAYMENT_WEBHOOK_SECRET": settings.PAYMENT_WEBHOOK_SECRET,
+        "PAYMENT_PROVIDER_KEY": settings.PAYMENT_PROVIDER_KEY,
+    }
+    if len(values["JWT_SIGNING_KEY"].encode()) < 32:
+        # RFC 7518, 3.2: a key for HS256 has the size of the hash or more.
+        found.append(Error("JWT_SIGNING_KEY has less than 32 bytes.", id="stays.E001"))
+    found += [
+        Error(f"{name} has less than 16 characters.", id="stays.E002")
+        for name in ("METRICS_TOKEN", "PAYMENT_WEBHOOK_SECRET")
+        if len(values[name]) < 16
+    ]
+    found += [
+        Error(f"{name} is the example's.", hint="Make one of your own.", id="stays.E003")
+        for name, value in values.items()
+        if value.startswith(EXAMPLE)
+    ]
+    if len(set(values.values())) < len(values):
+        found.append(Error("Two secrets are the same.", id="stays.E004"))
+    return found
+
+
+@register(Tags.caches)
+def valkey(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """The cache and the broker do not share a database: to clear the one would empty the other."""
+    if _place(settings.CACHES["default"]["LOCATION"]) == _place(settings.CELERY_BROKER_URL):
+        return [Error("CACHE_URL and BROKER_URL name the same database.", id="stays.E005")]
+    return []
+
+
+def _place(url: str) -> tuple[str, int, str]:
+    """Return host, port and database of a redis:// URL."""
+    parts = urlsplit(url)
+    return parts.hostname or "localhost", parts.port or 6379, parts.path.strip("/") or "0"
+
+
+@register(Tags.async_support)
+def celery(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """The broker does not hand out a task again while it may still run."""
+    again = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+    if again <= settings.CELERY_TASK_TIME_LIMIT:
+        return [Error("visibility_timeout is not over CELERY_TASK_TIME_LIMIT.", id="stays.E006")]
+    return []
+
+
+@register(Tags.database)
+def postgresql(
+    app_configs: Any,  # noqa: ARG001
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,  # noqa: ARG001
+) -> list[CheckMessage]:
+    """The server is new enough to make the primary keys. `migrate` and `check --database` ask."""
+    return [
+        Error("PostgreSQL 18 or newer is needed, for uuidv7().", id="stays.E007")
+        for alias in databases or ()
+        if connections[alias].pg_version < 180_000  # type: ignore[attr-defined]
+    ]
