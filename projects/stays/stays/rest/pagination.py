@@ -15,10 +15,10 @@ from django.db.models.lookups import GreaterThan, LessThan
 from django.utils.http import urlencode
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from stays.common.errors import Invalid
 from stays.rest.fields import StrictSerializer, Text
 from stays.rest.queries import WholeNumber, read_query
 
@@ -61,7 +61,7 @@ def paginate(
         limit: How many rows at most.
 
     Raises:
-        Invalid: if the cursor was not made here, for this ordering.
+        ValidationError: if the cursor was not made here, for this ordering.
     """
     fields = [_field(queryset, name.removeprefix("-")) for name in ordering]
     if not fields[-1].unique:
@@ -71,9 +71,8 @@ def paginate(
         try:
             texts = signer.unsign_object(cursor)
         except BadSignature:
-            raise Invalid("This cursor is not of this list.", code="cursor", field="cursor") from (
-                None
-            )
+            detail = ErrorDetail("This cursor is not of this list.", "cursor")
+            raise ValidationError({"cursor": [detail]}) from None
         values = [field.to_python(text) for field, text in zip(fields, texts, strict=True)]
         queryset = queryset.filter(_after(ordering, fields, values))
     rows = list(queryset.order_by(*ordering)[: limit + 1])  # one more tells whether there are more
@@ -86,9 +85,10 @@ def paginate(
 
 def _field(queryset: QuerySet[Any], name: str) -> "Field[Any, Any]":
     """Return the field that knows how to read values of a name."""
-    annotation = queryset.query.annotations.get(name)
-    field = annotation or queryset.model._meta.get_field(name)
-    return getattr(field, "output_field", field)  # a generated field's values are of another
+    source: Any = queryset.query.annotations.get(name) or queryset.model._meta.get_field(name)
+    # annotations and generated fields know the field that their values are of
+    field: Field[Any, Any] = getattr(source, "output_field", source)
+    return field
 
 
 class _Row(Func):
@@ -131,7 +131,9 @@ def address_of(path: str, parameters: dict[str, Any], cursor: str | None) -> str
         parameters: The query's other parameters.
         cursor: The page's cursor.
     """
-    return f"{path}?{urlencode(parameters | {'cursor': cursor})}" if cursor else None
+    if cursor is None:
+        return None
+    return f"{path}?{urlencode(sorted((parameters | {'cursor': cursor}).items()))}"
 
 
 def respond(
@@ -150,8 +152,7 @@ def respond(
         serializer: What makes data of a row.
 
     Raises:
-        ValidationError: if the query has faults.
-        Invalid: if the cursor is of another list.
+        ValidationError: if the query has faults, or the cursor is of another list.
     """
     query = read_query(request, PageQuery)
     page = paginate(queryset, ordering=ordering, **query)

@@ -1,0 +1,125 @@
+"""Reading cities, amenities and properties."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.search import SearchQuery
+from django.db.backends.postgresql.psycopg_any import DateRange
+from django.db.models import Exists, OuterRef, QuerySet
+
+from stays.accounts.models import User
+from stays.common.errors import NotFound
+from stays.listings.models import Amenity, City, Property
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is looked for. Everything that is given must hold.
+
+    Attributes:
+        city: A city's slug.
+        text: Words, as a search engine takes them: quotes, `or`, a minus.
+        check_in: The day of arrival; only with `check_out`.
+        check_out: The day of departure, later.
+        guests: How many people must find room.
+        min_price: The least for a night, in minor units; only with `currency`.
+        max_price: The most for a night, in minor units; only with `currency`.
+        currency: The currency of the prices.
+        amenities: Slugs of amenities; all of them must be there.
+        kind: One of `Kind`.
+    """
+
+    city: str | None = None
+    text: str | None = None
+    check_in: date | None = None
+    check_out: date | None = None
+    guests: int | None = None
+    min_price: int | None = None
+    max_price: int | None = None
+    currency: str | None = None
+    amenities: tuple[str, ...] = ()
+    kind: str | None = None
+
+
+def search(*, criteria: Search) -> QuerySet[Property]:
+    """Return the places that are offered and meet the criteria, in no order.
+
+    What every list shows of a place comes with it, in two queries.
+    """
+    places = _shown().filter(is_listed=True)
+    equal = {
+        "city__slug": criteria.city,
+        "kind": criteria.kind,
+        "currency": criteria.currency,
+        "max_guests__gte": criteria.guests,
+        "nightly_minor__gte": criteria.min_price,
+        "nightly_minor__lte": criteria.max_price,
+    }
+    places = places.filter(**{name: value for name, value in equal.items() if value is not None})
+    if criteria.text is not None:
+        query = SearchQuery(criteria.text, search_type="websearch", config="english")
+        places = places.filter(document=query)
+    for amenity in criteria.amenities:
+        places = places.filter(amenities__slug=amenity)
+    if criteria.check_in and criteria.check_out:
+        places = places.filter(~_taken(criteria.check_in, criteria.check_out))
+    return places
+
+
+def _taken(check_in: date, check_out: date) -> Exists:
+    """Return the condition that a booking holds some of the nights.
+
+    Which bookings hold their dates is read from the exclusion constraint that refuses double
+    bookings. So a search offers exactly what can be booked, and the constraint's index serves it.
+    Bookings are above listings, and know them; they are reached by the relation that Django adds.
+    """
+    bookings = Property.bookings.rel.related_model
+    (constraint,) = (
+        constraint
+        for constraint in bookings._meta.constraints
+        if isinstance(constraint, ExclusionConstraint)
+    )
+    return Exists(
+        bookings.objects.filter(
+            constraint.condition,
+            property=OuterRef("pk"),
+            stay__overlap=DateRange(check_in, check_out, "[)"),
+        )
+    )
+
+
+def get(*, slug: str) -> Property:
+    """Return a place that is offered.
+
+    Raises:
+        NotFound: if there is none.
+    """
+    try:
+        return _shown().get(slug=slug, is_listed=True)
+    except Property.DoesNotExist:
+        raise NotFound("There is no such property.") from None
+
+
+def owned_by(*, user: User) -> QuerySet[Property]:
+    """Return the places of a host, also those that are not offered any more, in no order."""
+    return _shown().filter(host=user)
+
+
+def cities() -> QuerySet[City]:
+    """Return all cities, in no order."""
+    return City.objects.all()
+
+
+def amenities() -> QuerySet[Amenity]:
+    """Return all amenities, in no order."""
+    return Amenity.objects.all()
+
+
+def _shown() -> QuerySet[Property]:
+    """Return places with what is shown of them. Their search documents stay in the database."""
+    return (
+        Property.objects.select_related("city", "host")
+        .prefetch_related("amenities")
+        .defer("document")
+    )
