@@ -98,6 +98,25 @@ class Processes:
             raise StartError("\n".join([f"{name} failed:", *self._last[name]]))
         say(f"  {name:<40} {time.monotonic() - began:5.1f} s")
 
+    def hear(self, name: str, beginning: str) -> str:
+        """Wait until a process says a line with this beginning.
+
+        Returns:
+            The rest of that line.
+
+        Raises:
+            StartError: if the process ends before.
+            Stopped: if the start was given up.
+        """
+        while not self.ending.wait(0.02):
+            ended = self.running[name].poll() is not None
+            for line in list(self._last[name]):
+                if line.startswith(beginning):
+                    return line.removeprefix(beginning)
+            if ended:
+                raise StartError("\n".join([f"{name} ended:", *self._last[name]]))
+        raise Stopped
+
     def wait(self) -> str | None:
         """Wait until one of them ends, or all is to end.
 
@@ -170,34 +189,30 @@ def site(ending: Ending, wanted: Mapping[str, str]) -> Iterator[Site]:
         needed.append("valkey")
     with ExitStack() as stack:
         web = stack.enter_context(listener(wanted.get("PORT", "")))
-        provider = stack.enter_context(listener("", preferred=0))
         began = time.monotonic()
         urls = stack.enter_context(servers(*needed))
         say(f"  {' and '.join(needed) or 'the servers that you named':<40} ", end="")
         say(f"{time.monotonic() - began:5.1f} s")
-        named = {name: wanted[name] for name in REAL if wanted.get(name)}
-        environment = (
-            dict(os.environ)
-            | variables(
-                database=urls.get("postgres", ""),
-                valkey=urls.get("valkey", ""),
-                provider=address(provider),
-            )
-            | {"PROMETHEUS_MULTIPROC_DIR": f"{urls['directory']}/metrics"}
-            | named
+        own = dict(os.environ) | variables(
+            database=urls.get("postgres", ""), valkey=urls.get("valkey", ""), provider=""
         )
         processes = Processes(ending)
         stack.callback(processes.end)
-        for name, *command in STEPS:
-            processes.do(name, "manage", *command, environment=environment)
         processes.start(
             "provider",
             "local.provider",
-            f"--fd={provider.fileno()}",
-            f"--webhook={address(web)}/api/v1/webhooks/payments",
-            environment=environment,
-            pass_fds=(provider.fileno(),),
+            f"--webhook-url={address(web)}/api/v1/webhooks/payments",
+            environment=own,
         )
+        provider = processes.hear("provider", "Payment provider: ")
+        environment = (
+            own
+            | {"PAYMENT_PROVIDER_URL": provider}
+            | {"PROMETHEUS_MULTIPROC_DIR": f"{urls['directory']}/metrics"}
+            | {name: wanted[name] for name in REAL if wanted.get(name)}
+        )
+        for name, *command in STEPS:
+            processes.do(name, "manage", *command, environment=environment)
         processes.start(
             "web",
             "gunicorn",
@@ -212,7 +227,7 @@ def site(ending: Ending, wanted: Mapping[str, str]) -> Iterator[Site]:
         )
         processes.start("beat", "celery", "--app=stays", "beat", *BEAT, environment=environment)
         wait_until_ready(address(web), processes)
-        yield Site(address(web), address(provider), environment, processes)
+        yield Site(address(web), provider, environment, processes)
 
 
 STEPS = (
