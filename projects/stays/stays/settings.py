@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 
 from stays.operations import logs
 
@@ -134,7 +135,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "relay-outbox": {"task": "outbox.relay", "schedule": 10.0},
     "time-out-payments": {"task": "payments.time_out", "schedule": 60.0},
-    "nightly-statistics": {"task": "statistics.nightly", "schedule": timedelta(days=1)},
+    "ask-payment-provider": {"task": "payments.ask_provider", "schedule": 60.0},
+    "nightly-statistics": {"task": "statistics.nightly", "schedule": crontab(hour=0, minute=15)},
     "clear-sessions": {"task": "accounts.clear_sessions", "schedule": timedelta(days=1)},
 }
 
@@ -212,9 +214,11 @@ GRAPHQL_INTROSPECTION = env.bool("GRAPHQL_INTROSPECTION", default=False)
 
 # -- E-mail and payments
 vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 5  # seconds for each step of SMTP: a booking's row is locked meanwhile
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL")
 PAYMENT_PROVIDER_URL = env.str("PAYMENT_PROVIDER_URL")
 PAYMENT_PROVIDER_KEY = env.str("PAYMENT_PROVIDER_KEY")
+PAYMENT_PROVIDER_SECONDS = env.float("PAYMENT_PROVIDER_SECONDS", default=10)
 PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET")
 PAYMENT_WINDOW = timedelta(minutes=env.int("PAYMENT_WINDOW_MINUTES", default=30))
 HOST_WINDOW = timedelta(hours=env.int("HOST_WINDOW_HOURS", default=24))
