@@ -23,6 +23,11 @@ class Status(models.TextChoices):
 LIVE = (Status.CREATED, Status.PROCESSING, Status.SUCCEEDED, Status.REFUNDING)
 """A booking has at most one payment in these. After a failure another one may be tried."""
 
+PAID = (Status.SUCCEEDED, Status.REFUNDING, Status.REFUNDED)
+"""The provider has the money, or had it."""
+UNSETTLED = (Status.CREATED, Status.PROCESSING, Status.TIMED_OUT, Status.REFUNDING)
+"""Something is still to be done for these, or to be learnt from the provider, unless they have a
+failure, which is the last word."""
 TRANSITIONS: Transitions = {
     Status.CREATED: frozenset({Status.PROCESSING, Status.FAILED, Status.TIMED_OUT}),
     Status.PROCESSING: frozenset({Status.SUCCEEDED, Status.FAILED, Status.TIMED_OUT}),
@@ -45,12 +50,14 @@ class Payment(models.Model):
     method = models.CharField(max_length=100, help_text="The provider's token for a card")
     status = models.CharField(max_length=10, choices=Status, default=Status.CREATED)
     provider_reference = models.CharField(max_length=100, unique=True, null=True)  # noqa: DJ001 (several may lack one)
-    failure = models.CharField(max_length=100, blank=True)
+    failure = models.CharField(
+        max_length=100, blank=True, help_text="Why no money was taken, in a word of the provider's"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        """What the database refuses."""
+        """What the database refuses, and what `ask_provider` reads."""
 
         constraints = (
             models.UniqueConstraint(
@@ -62,6 +69,17 @@ class Payment(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status__in=Status.values), name="payment_status_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=PAID) | Q(provider_reference__isnull=False),
+                name="payment_paid_has_reference",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["updated_at"],
+                condition=Q(status__in=UNSETTLED, failure=""),
+                name="payment_unsettled",
             ),
         )
 

@@ -49,7 +49,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("provider_reference", models.CharField(max_length=100, null=True, unique=True)),
-                ("failure", models.CharField(blank=True, max_length=100)),
+                (
+                    "failure",
+                    models.CharField(
+                        blank=True,
+                        help_text="Why no money was taken, in a word of the provider's",
+                        max_length=100,
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -120,6 +127,28 @@ class Migration(migrations.Migration):
                     )
                 ),
                 name="payment_status_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status__in", ("succeeded", "refunding", "refunded")), _negated=True),
+                    ("provider_reference__isnull", False),
+                    _connector="OR",
+                ),
+                name="payment_paid_has_reference",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="payment",
+            index=models.Index(
+                condition=models.Q(
+                    ("failure", ""),
+                    ("status__in", ("created", "processing", "timed_out", "refunding")),
+                ),
+                fields=["updated_at"],
+                name="payment_unsettled",
             ),
         ),
     ]

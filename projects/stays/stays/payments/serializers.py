@@ -1,0 +1,56 @@
+"""Payments as JSON."""
+
+from typing import Any
+
+from django.core.validators import RegexValidator
+from rest_framework import serializers
+
+from stays.payments.models import Payment
+from stays.rest.fields import StrictSerializer, Text
+
+
+class PaymentSerializer(serializers.ModelSerializer[Payment]):
+    """A payment. The method, and the provider's name for it, stay inside."""
+
+    class Meta:
+        """What is shown."""
+
+        model = Payment
+        fields = ("id", "amount_minor", "currency", "status", "failure", "created_at")
+        read_only_fields = fields
+
+
+class StartPaymentSerializer(StrictSerializer):
+    """How to pay."""
+
+    method = Text(
+        max_length=100,
+        trim_whitespace=False,
+        validators=[RegexValidator(r"\Atok_[0-9A-Za-z_]+\Z")],
+        help_text="The token that the provider gave the browser for a card. Never a card's number.",
+    )
+
+
+class ChargeSerializer(serializers.Serializer[Any]):
+    """What the provider tells of a charge."""
+
+    id = serializers.CharField(max_length=100)
+    reference = serializers.UUIDField(help_text="The payment")
+    status = serializers.ChoiceField(["pending", "succeeded", "failed"])
+    amount = serializers.IntegerField(help_text="In the currency's smallest unit")
+    currency = serializers.CharField()
+    failure = serializers.CharField(required=False, allow_null=True)
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """A message of the payment provider's, for the description: the service reads the bytes."""
+
+    id = serializers.CharField(max_length=100)
+    type = serializers.CharField(max_length=50)
+    data = ChargeSerializer()
+
+
+class ReceivedSerializer(serializers.Serializer[Any]):
+    """The answer to a message."""
+
+    received = serializers.BooleanField()

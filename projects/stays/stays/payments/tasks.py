@@ -1,0 +1,44 @@
+"""Tasks for payments. Each may run several times, and at the same time, with one effect."""
+
+import uuid
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from stays.payments import services
+from stays.payments.provider import Temporary, UnknownOutcome
+
+PATIENTLY: dict[str, Any] = {
+    "autoretry_for": (Temporary, UnknownOutcome),
+    "max_retries": 8,
+    "retry_backoff": 2,  # 2, 4, 8, … seconds; of each a random part, so that not all come at once
+    "retry_backoff_max": 300,  # below the broker's visibility_timeout
+    "retry_jitter": True,
+}
+"""How to call again a provider that is down. When the retries end, `payments.ask_provider` goes on.
+"""
+
+
+@shared_task(name="payments.charge", **PATIENTLY)
+def charge(payment_id: str) -> None:
+    """Ask the provider for the money of a payment."""
+    services.charge(payment_id=uuid.UUID(payment_id))
+
+
+@shared_task(name="payments.refund", **PATIENTLY)
+def refund(booking_id: str) -> None:
+    """Give back what was paid for a booking."""
+    services.refund(booking_id=uuid.UUID(booking_id))
+
+
+@shared_task(name="payments.time_out")
+def time_out() -> None:
+    """Let go of bookings whose time has run out."""
+    services.time_out(now=timezone.now())
+
+
+@shared_task(name="payments.ask_provider")
+def ask_provider() -> None:
+    """Find what was lost on the way from the provider, or to it."""
+    services.ask_provider(now=timezone.now())

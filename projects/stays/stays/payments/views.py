@@ -1,0 +1,98 @@
+"""Payments over REST."""
+
+import uuid
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from stays.accounts.models import User
+from stays.payments import selectors, services
+from stays.payments.provider import SIGNATURE
+from stays.payments.serializers import (
+    EventSerializer,
+    PaymentSerializer,
+    ReceivedSerializer,
+    StartPaymentSerializer,
+)
+from stays.rest.idempotency import idempotent
+from stays.rest.pagination import PageQuery, page_of, respond
+
+MAX_EVENT = 64 * 1024  # bytes
+
+
+class PaymentsView(APIView):
+    """The payments of a booking."""
+
+    @extend_schema(
+        operation_id="payments_list",
+        summary="List the payments of a booking",
+        parameters=[PageQuery],
+        responses=page_of(PaymentSerializer),
+    )
+    def get(self, request: Request, booking_id: uuid.UUID) -> Response:
+        """For its guest and for admins, the newest first."""
+        user: User = request.user
+        payments = selectors.of_booking(user=user, booking_id=booking_id)
+        return respond(request, payments, ordering=["-id"], serializer=PaymentSerializer)
+
+    @extend_schema(
+        operation_id="payments_create",
+        summary="Pay a booking",
+        request=StartPaymentSerializer,
+        responses={201: PaymentSerializer},
+    )
+    @idempotent
+    def post(self, request: Request, booking_id: uuid.UUID) -> Response:
+        """The payment is begun; its status tells later how it ended."""
+        data = StartPaymentSerializer(data=request.data)
+        data.is_valid(raise_exception=True)
+        user: User = request.user
+        payment = services.start_payment(
+            actor=user, booking_id=booking_id, method=data.validated_data["method"]
+        )
+        return Response(PaymentSerializer(payment).data, status=201)
+
+
+class PaymentEventsView(APIView):
+    """What the payment provider calls. The signature is what lets it in."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = ()
+
+    @extend_schema(
+        operation_id="webhooks_payments",
+        summary="Tell how a payment went",
+        parameters=[
+            OpenApiParameter(
+                "Provider-Signature",
+                {"type": "string", "pattern": f"^{SIGNATURE.pattern.replace('?P', '?')}$"},
+                OpenApiParameter.HEADER,
+                required=True,
+                description="`t=<seconds since 1970>,v1=<HMAC-SHA256 of t, a dot and the body>`",
+            )
+        ],
+        request=EventSerializer,
+        responses=ReceivedSerializer,
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        """For the payment provider. An event that comes again is answered in the same way."""
+        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_EVENT:
+            raise TooLarge
+        services.record_event(
+            body=request._request.body, signature=request.headers.get("Provider-Signature", "")
+        )
+        return Response({"received": True})
+
+
+class TooLarge(exceptions.APIException):
+    """The body is larger than any event."""
+
+    status_code = 413
+    default_detail = f"At most {MAX_EVENT} bytes."
+    default_code = "too_large"
