@@ -1,0 +1,211 @@
+"""What a document may ask for. All is counted before anything is executed.
+
+Strawberry's own limiters for depth and aliases follow every fragment spread anew: forty fragments
+that each spread the next one twice take them 2^40 steps. Here one walk over the document counts
+everything, and stops at the first limit that is passed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+    print_ast,
+    value_from_ast_untyped,
+)
+from strawberry.extensions import SchemaExtension
+
+TOKENS = 2_000
+DEPTH = 12
+ALIASES = 15
+SELECTIONS = 1_000
+"""Fields and spreads, with each fragment counted wherever it is spread."""
+PAGE = 50
+"""The longest page of a connection."""
+LIST = 20
+"""What a list without pages is counted as; the amenities of a place are the longest."""
+VALUES = 10_000
+"""The most values that the answer may hold."""
+
+
+class Limits(SchemaExtension):
+    """Refuses a document that asks for too much, and an operation that is not named clearly.
+
+    It comes before the rules of GraphQL's own validation, some of which take long for what is
+    refused here.
+    """
+
+    def on_operation(self) -> Iterator[None]:
+        """Bound the parser."""
+        self.execution_context.parse_options["max_tokens"] = TOKENS
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Count, and put what is too much where GraphQL puts the errors of its validation."""
+        context = self.execution_context
+        document = context.graphql_document
+        if document is not None:
+            try:
+                _check(context.schema._schema, document, context)
+            except GraphQLError as error:
+                context.pre_execution_errors = [error]
+        yield
+
+
+def _check(schema: GraphQLSchema, document: DocumentNode, context: Any) -> None:
+    """Raise a GraphQLError if the operation that is to be executed asks for too much."""
+    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    name = context._provided_operation_name
+    if name is None and len(operations) > 1:
+        raise GraphQLError("The document has several operations: operationName must name one.")
+    operation = next(o for o in operations if name is None or (o.name and o.name.value == name))
+    root = schema.get_root_type(operation.operation)
+    if root is None:
+        return  # validation says that there are no such operations
+    fragments = {
+        d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+    }
+    defaults = {
+        v.variable.name.value: value_from_ast_untyped(v.default_value)
+        for v in operation.variable_definitions or ()
+        if v.default_value
+    }
+    variables = {**defaults, **(context.variables or {})}
+    Walk(schema, fragments, variables).selections(operation.selection_set, root, 1, 1, ())
+
+
+class Walk:
+    """One walk over an operation, which counts as it goes."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: Mapping[str, Any],
+    ) -> None:
+        self.schema = schema
+        self.fragments = fragments
+        self.variables = variables
+        self.spreading: list[str] = []
+        self.visited = self.aliases = self.values = 0
+        self.pages: dict[tuple[str, ...], str] = {}
+
+    def selections(
+        self,
+        node: SelectionSetNode,
+        parent: GraphQLNamedType | None,
+        depth: int,
+        times: int,
+        path: tuple[str, ...],
+    ) -> None:
+        """Count what is selected of a type.
+
+        Args:
+            node: The selections.
+            parent: The type that they are of; None if there is no such type.
+            depth: How deep they are.
+            times: How often the answer may hold them.
+            path: The names that lead here; within lists without their aliases.
+        """
+        for selection in node.selections:
+            self.visited += 1
+            if self.visited > SELECTIONS:
+                raise GraphQLError(f"More than {SELECTIONS} fields and fragments.", [selection])
+            if isinstance(selection, FieldNode):
+                self.field(selection, parent, depth, times, path)
+            elif isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                inner = self.schema.get_type(condition.name.value) if condition else parent
+                self.selections(selection.selection_set, inner, depth, times, path)
+            elif isinstance(selection, FragmentSpreadNode):
+                self.spread(selection, depth, times, path)
+
+    def spread(
+        self, node: FragmentSpreadNode, depth: int, times: int, path: tuple[str, ...]
+    ) -> None:
+        """Count what a fragment selects, here."""
+        name = node.name.value
+        if name in self.spreading:
+            raise GraphQLError(f"The fragment {name} spreads itself.", [node])
+        fragment = self.fragments.get(name)
+        if fragment is not None:
+            inner = self.schema.get_type(fragment.type_condition.name.value)
+            self.spreading.append(name)
+            self.selections(fragment.selection_set, inner, depth, times, path)
+            self.spreading.pop()
+
+    def field(
+        self,
+        node: FieldNode,
+        parent: GraphQLNamedType | None,
+        depth: int,
+        times: int,
+        path: tuple[str, ...],
+    ) -> None:
+        """Count a field, and what is selected of it.
+
+        A field that does not exist is followed too, until validation refuses it. Introspection is
+        not: GraphQL has a rule of its own for how deep it may go.
+        """
+        self.aliases += node.alias is not None
+        if self.aliases > ALIASES:
+            raise GraphQLError(f"More than {ALIASES} aliases.", [node])
+        if depth > DEPTH:
+            raise GraphQLError(f"Nested deeper than {DEPTH} fields.", [node])
+        self.values += times
+        if self.values > VALUES:
+            raise GraphQLError(
+                f"The answer could hold more than {VALUES} values: ask for shorter pages.", [node]
+            )
+        name = node.name.value
+        if node.selection_set is None or name.startswith("__"):
+            return
+        field = parent.fields.get(name) if isinstance(parent, GraphQLObjectType) else None
+        path = (*path, node.alias.value if node.alias and times == 1 else name)
+        if field is not None and {"first", "last"} <= field.args.keys():
+            times *= self.page(node, times, path)
+        elif field is not None and is_list_type(get_nullable_type(field.type)) and name != "edges":
+            times *= LIST
+        inner = get_named_type(field.type) if field is not None else None
+        self.selections(node.selection_set, inner, depth + 1, times, path)
+
+    def page(self, node: FieldNode, times: int, path: tuple[str, ...]) -> int:
+        """Return how long a page is asked for.
+
+        Within a list, one place may ask for one page only: it is read for all items at once, and
+        a second page with other arguments would be read for each item.
+        """
+        arguments = {a.name.value: a.value for a in node.arguments or ()}
+        lengths = [
+            self.variables.get(value.name.value)
+            if isinstance(value, VariableNode)
+            else value_from_ast_untyped(value)
+            for value in map(arguments.get, ("first", "last"))
+            if value
+        ]
+        asked = [length for length in lengths if length is not None]
+        if len(asked) != 1 or type(asked[0]) is not int or not 1 <= asked[0] <= PAGE:
+            raise GraphQLError(
+                f"{node.name.value} needs either first or last, from 1 to {PAGE}.", [node]
+            )
+        if times > 1:
+            written = ", ".join(sorted(print_ast(a) for a in node.arguments or ()))
+            if self.pages.setdefault(path, written) != written:
+                raise GraphQLError(
+                    f"Within a list, {node.name.value} can be asked for once only.", [node]
+                )
+        return asked[0]

@@ -1,0 +1,153 @@
+"""What can be done. Each mutation calls one service, and returns what it did or a refusal.
+
+There is no registering and no logging in here: the answer to these is a secret, which must not pass
+through a query language's aliases, logs and caches. REST's four addresses for tokens are enough.
+"""
+
+import datetime
+import uuid
+from typing import Annotated
+
+import strawberry
+import strawberry_django
+from django.db.models import QuerySet
+from strawberry import relay
+
+from stays.bookings import models as booking_models
+from stays.bookings import services as booking_services
+from stays.common.errors import PreconditionFailed
+from stays.graph import types
+from stays.graph.context import Info, viewer
+from stays.graph.errors import Refusal, RefusalsAsData
+from stays.graph.inputs import NewProperty, PropertyChanges, key, read
+from stays.listings import models as listing_models
+from stays.listings import services as listing_services
+from stays.listings.serializers import NewPropertySerializer, PropertyChangeSerializer
+from stays.payments import models as payment_models
+from stays.payments import services as payment_services
+from stays.payments.serializers import StartPaymentSerializer
+from stays.rest.conditional import CHANGED
+
+
+@strawberry.type
+class BookingSaved:
+    """A booking was made or changed."""
+
+    key: strawberry.Private[uuid.UUID]
+
+    @strawberry_django.field(graphql_type=types.Booking)
+    def booking(self) -> QuerySet[booking_models.Booking]:
+        """Return it, with what is selected of it."""
+        return booking_models.Booking.objects.filter(id=self.key)
+
+
+@strawberry.type
+class PaymentStarted:
+    """A payment was started."""
+
+    key: strawberry.Private[uuid.UUID]
+
+    @strawberry_django.field(graphql_type=types.Payment)
+    def payment(self) -> QuerySet[payment_models.Payment]:
+        """Return it."""
+        return payment_models.Payment.objects.filter(id=self.key)
+
+
+@strawberry.type
+class PropertySaved:
+    """A place was offered or changed."""
+
+    key: strawberry.Private[uuid.UUID]
+
+    @strawberry_django.field(graphql_type=types.Property)
+    def property(self) -> QuerySet[listing_models.Property]:
+        """Return it, with what is selected of it."""
+        return listing_models.Property.objects.filter(id=self.key)
+
+
+BookingResult = Annotated[BookingSaved | Refusal, strawberry.union("BookingResult")]
+PaymentResult = Annotated[PaymentStarted | Refusal, strawberry.union("PaymentResult")]
+PropertyResult = Annotated[PropertySaved | Refusal, strawberry.union("PropertyResult")]
+
+
+@strawberry.type
+class Mutation:
+    """The mutations."""
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def create_booking(
+        self,
+        info: Info,
+        property: str,
+        check_in: datetime.date,
+        check_out: datetime.date,
+        guests: int,
+    ) -> BookingResult:
+        """Book a place. The dates are held until the time for payment has passed."""
+        booking = booking_services.create_booking(
+            actor=viewer(info),
+            property_slug=property,
+            check_in=check_in,
+            check_out=check_out,
+            guests=guests,
+        )
+        return BookingSaved(key=booking.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def confirm_booking(self, info: Info, id: relay.GlobalID) -> BookingResult:
+        """Confirm a paid booking, as the host."""
+        booking = booking_services.confirm_booking(
+            actor=viewer(info), booking_id=key(id, types.Booking)
+        )
+        return BookingSaved(key=booking.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def cancel_booking(
+        self,
+        info: Info,
+        id: relay.GlobalID,
+        reason: str = "",
+    ) -> BookingResult:
+        """Cancel a booking, before the stay begins. What was paid is given back."""
+        booking = booking_services.cancel_booking(
+            actor=viewer(info), booking_id=key(id, types.Booking), reason=reason
+        )
+        return BookingSaved(key=booking.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def start_payment(self, info: Info, booking: relay.GlobalID, method: str) -> PaymentResult:
+        """Have a booking paid with the provider's token for a card."""
+        payment = payment_services.start_payment(
+            actor=viewer(info),
+            booking_id=key(booking, types.Booking),
+            **read(StartPaymentSerializer, method=method),
+        )
+        return PaymentStarted(key=payment.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def create_property(self, info: Info, input: NewProperty) -> PropertyResult:
+        """Offer a place."""
+        actor = viewer(info)
+        place = listing_services.create_property(
+            actor=actor, **read(NewPropertySerializer, **vars(input))
+        )
+        return PropertySaved(key=place.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def update_property(
+        self, info: Info, slug: str, expected_version: int, changes: PropertyChanges
+    ) -> PropertyResult:
+        """Change a place, if it still is at the version that the client has read."""
+        actor = viewer(info)
+
+        def unchanged(place: listing_models.Property) -> None:
+            if place.version != expected_version:
+                raise PreconditionFailed(CHANGED)
+
+        place = listing_services.update_property(
+            actor=actor,
+            slug=slug,
+            precondition=unchanged,
+            **read(PropertyChangeSerializer, partial=True, **vars(changes)),
+        )
+        return PropertySaved(key=place.id)

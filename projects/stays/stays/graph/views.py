@@ -1,0 +1,206 @@
+"""GraphQL over HTTP, after the specification's first edition (September 2026).
+
+What is wrong with the HTTP request is answered with a problem, as in REST. A document that cannot
+be parsed, is not valid, or asks for too much is a 400 with GraphQL's own errors. The edition
+prefers 422 for some of these; 400 is what its drafts, the audits of graphql-http and most servers
+have. An answer with both data and errors is a 294, where the client accepts GraphQL's media type.
+
+There is no CSRF token, as for every view of DRF's: the only credential is a bearer token, which a
+browser does not send of its own accord. The admin's session cookie says nothing here.
+"""
+
+import json
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from graphql import GraphQLError
+from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable, ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import JSONParser
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.graphql import OperationType
+
+from stays.graph.context import Context
+from stays.graph.errors import formatted, is_request_error
+from stays.graph.schema import schema
+from stays.rest.idempotency import idempotent
+
+GRAPHQL = "application/graphql-response+json"
+CHARSETS = ("", "; charset=utf-8", "; charset=UTF-8")
+"""What clients add to the media types of their Accept header; it is what they get anyway."""
+BODY_BYTES = 100_000
+MUTATIONS_NEED_POST = "A mutation needs a POST."
+ALLOWED = {
+    "GET": {OperationType.QUERY, OperationType.SUBSCRIPTION},
+    "POST": set(OperationType),
+}
+
+
+class TooLarge(APIException):
+    """The body is longer than any document that would be executed."""
+
+    status_code = 413
+    default_code = "too_large"
+    default_detail = f"The body is longer than {BODY_BYTES} bytes."
+
+
+class Parser(JSONParser):
+    """Reads a body of bounded length and depth."""
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,  # noqa: ARG002
+        parser_context: Any = None,  # noqa: ARG002
+    ) -> Any:
+        """Return what the body says.
+
+        Raises:
+            TooLarge: if it is longer than what is allowed.
+            ParseError: if it is not JSON, or nested too deep.
+        """
+        body = stream.read(BODY_BYTES + 1)
+        if len(body) > BODY_BYTES:
+            raise TooLarge
+        return read_json(body)
+
+
+class GraphQLRenderer(JSONRenderer):
+    """JSON under GraphQL's own media type."""
+
+    media_type = GRAPHQL
+    format = "graphql"
+
+
+class Negotiation(DefaultContentNegotiation):
+    """Knows the weights (`q`) in an Accept header, which DRF's own passes over."""
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Any,
+        format_suffix: str | None = None,  # noqa: ARG002
+    ) -> tuple[BaseRenderer, str]:
+        """Return the renderer that the client likes best, and its media type."""
+        offered = {f"{r.media_type}{charset}": r for charset in CHARSETS for r in renderers}
+        preferred = request._request.get_preferred_type(list(offered))
+        if preferred is None:
+            raise NotAcceptable(available_renderers=renderers)
+        return offered[preferred], offered[preferred].media_type
+
+
+class GraphQLView(APIView):
+    """`/graphql`. Batches and uploads are not offered, and neither is a page to explore it with."""
+
+    http_method_names: ClassVar = ["get", "head", "post"]
+    permission_classes: ClassVar = [AllowAny]
+    parser_classes: ClassVar = [Parser]
+    renderer_classes: ClassVar = [JSONRenderer, GraphQLRenderer]
+    content_negotiation_class = Negotiation
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        """Execute a query."""
+        parameters: dict[str, Any] = request.query_params.dict()
+        for name in ("variables", "extensions"):
+            if parameters.get(name):
+                parameters[name] = read_json(parameters[name])
+        given = {name: value for name, value in parameters.items() if value != ""}
+        return self.execute(request, given)
+
+    @extend_schema(exclude=True)
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Execute a query or a mutation."""
+        return self.execute(request, request.data)
+
+    def execute(self, request: Request, parameters: Any) -> Response:
+        """Answer a request whose parameters have been read.
+
+        Raises:
+            ParseError: if they are not those of a GraphQL request.
+            MethodNotAllowed: if it is a GET, and asks for a mutation.
+        """
+        query, variables, name = well_formed(parameters)
+        try:
+            result = schema.execute_sync(
+                query,
+                variable_values=variables,
+                operation_name=name,
+                context_value=Context(request),
+                allowed_operation_types=ALLOWED["POST" if request.method == "POST" else "GET"],
+            )
+        except InvalidOperationTypeError:
+            self.headers["Allow"] = "POST"
+            raise MethodNotAllowed(request.method, detail=MUTATIONS_NEED_POST) from None
+        except CannotGetOperationTypeError as error:
+            unknown = GraphQLError(error.as_http_error_reason())
+            return self.answer({"errors": [formatted(unknown)[0]]}, 400)
+        if not result.errors:
+            return self.answer({"data": result.data}, 200)
+        pairs = [formatted(error) for error in result.errors]
+        body: dict[str, Any] = {"errors": [error for error, _ in pairs]}
+        if not all(is_request_error(error) for error in result.errors):
+            body["data"] = result.data
+        if result.data is None and any(fault for _, fault in pairs):
+            return self.answer(body, 500)  # nothing was achieved: it may be sent again
+        return self.answer(body, 294 if "data" in body else 400)
+
+    def answer(self, body: dict[str, Any], status: int) -> Response:
+        """Return GraphQL's answer.
+
+        A client that accepts application/json only is promised nothing about what lies under that
+        name with any status but 200.
+        """
+        media_type = self.request.accepted_media_type
+        if status == 294 and media_type != GRAPHQL:
+            status = 200
+        elif status >= 400:
+            media_type = GRAPHQL
+        response = Response(body, status, content_type=f"{media_type}; charset=utf-8")
+        if status == 294:
+            response.reason_phrase = "Partial Success"
+        return response
+
+
+def read_json(text: str | bytes) -> Any:
+    """Return what a text says in JSON.
+
+    Raises:
+        ParseError: if it is not JSON in UTF-8, or nested too deep.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise ParseError("This is not JSON that could be read.") from None
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and the infinities, which Python reads and JSON does not have."""
+    raise ValueError(name)
+
+
+def well_formed(parameters: Any) -> tuple[str, dict[str, Any] | None, str | None]:
+    """Return the document, the variables and the operation's name.
+
+    Raises:
+        ParseError: if one of them is of the wrong type, or there is no document.
+    """
+    if not isinstance(parameters, dict):
+        raise ParseError("The body must be one JSON object; batches are not offered.")
+    query = parameters.get("query")
+    if not isinstance(query, str) or not query:
+        raise ParseError("query must be a string with a GraphQL document.")
+    for name, kind, words in (
+        ("variables", dict, "an object"),
+        ("extensions", dict, "an object"),
+        ("operationName", str, "a string"),
+    ):
+        if not isinstance(parameters.get(name), kind | None):
+            raise ParseError(f"{name} must be {words} or null.")
+    return query, parameters.get("variables"), parameters.get("operationName") or None
