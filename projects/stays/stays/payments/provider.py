@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, cast
 import httpx
 from django.conf import settings
 
-from stays.common.errors import Invalid
+from stays.common.errors import Forbidden, Refusal
 
 TOLERANCE = timedelta(seconds=300)
 """How far a webhook's time stamp may be from our clock, before or after it."""
@@ -62,6 +62,10 @@ class Event:
     kind: str
     payload: dict[str, Any]
     charge: Charge | None
+
+
+class NotAnEvent(Refusal):
+    """What came is in no form that the provider's messages have, or is too old for one."""
 
 
 class ProviderError(Exception):
@@ -127,7 +131,8 @@ class PaymentProvider(Protocol):
         """Return the message of a webhook.
 
         Raises:
-            Invalid: if it is not the provider's, not of now, or not readable.
+            Forbidden: if the signature is not the provider's, or not for these bytes.
+            NotAnEvent: if it is not of now, or cannot be read.
         """
         ...
 
@@ -176,16 +181,18 @@ class HttpPaymentProvider:
     def read_event(self, *, body: bytes, signature: str, now: datetime) -> Event:
         """See PaymentProvider. The signature is over the time stamp, a dot and the body's bytes."""
         parts = SIGNATURE.fullmatch(signature)
-        signed = parts["time"].encode() + b"." + body if parts else b""
+        if parts is None:
+            raise NotAnEvent("There is no signature in the right form.", code="signature_form")
+        signed = parts["time"].encode() + b"." + body
         expected = hmac.new(self._secret, signed, hashlib.sha256).hexdigest()
-        if parts is None or not hmac.compare_digest(expected, parts["digest"]):
-            raise Invalid("The signature is wrong.", code="signature")
+        if not hmac.compare_digest(expected, parts["digest"]):
+            raise Forbidden("The signature is wrong.", code="signature")
         if abs(now.timestamp() - int(parts["time"])) > TOLERANCE.total_seconds():
-            raise Invalid("The time stamp is not of now.", code="timestamp")
+            raise NotAnEvent("The time stamp is not of now.", code="timestamp")
         try:
             return _event(json.loads(body, parse_constant=_no_number))
         except (ValueError, RecursionError) as error:
-            raise Invalid("This is not an event.", code="event") from error
+            raise NotAnEvent("This is not an event.", code="event") from error
 
     def _ask(
         self, method: str, path: str, *, key: str | None = None, body: Any = None

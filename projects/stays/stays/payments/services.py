@@ -25,7 +25,7 @@ from stays.bookings.models import HOLDING, Booking
 from stays.bookings.models import Status as BookingStatus
 from stays.common import states
 from stays.common.constraints import refusing
-from stays.common.errors import Conflict, Forbidden, Invalid, NotFound
+from stays.common.errors import Conflict, Forbidden, NotFound
 from stays.outbox.services import send
 from stays.payments import provider
 from stays.payments.models import TRANSITIONS, UNSETTLED, Payment, ProviderEvent, Status
@@ -134,7 +134,8 @@ def record_event(*, body: bytes, signature: str) -> bool:
         Whether the event was new.
 
     Raises:
-        Invalid: if it is not the provider's, too old, or not readable.
+        Forbidden: if it is not the provider's.
+        stays.payments.provider.NotAnEvent: if it is too old, or cannot be read.
     """
     event = provider.configured().read_event(body=body, signature=signature, now=timezone.now())
     with transaction.atomic():
@@ -150,7 +151,7 @@ def record_event(*, body: bytes, signature: str) -> bool:
                     },
                 )
         except DataError as error:  # JSON that jsonb does not have, such as U+0000
-            raise Invalid("This is not an event.", code="event") from error
+            raise provider.NotAnEvent("This is not an event.", code="event") from error
         if is_new and event.charge:
             if owned:
                 _settle(*owned, event.charge)

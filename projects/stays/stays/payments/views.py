@@ -2,7 +2,7 @@
 
 import uuid
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -20,6 +20,7 @@ from stays.payments.serializers import (
 )
 from stays.rest.idempotency import idempotent
 from stays.rest.pagination import PageQuery, page_of, respond
+from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
 
 MAX_EVENT = 64 * 1024  # bytes
 
@@ -70,14 +71,17 @@ class PaymentEventsView(APIView):
         parameters=[
             OpenApiParameter(
                 "Provider-Signature",
-                {"type": "string", "pattern": f"^{SIGNATURE.pattern.replace('?P', '?')}$"},
+                {"type": "string", "pattern": f"^{SIGNATURE.pattern.replace('?P<', '?<')}$"},
                 OpenApiParameter.HEADER,
                 required=True,
                 description="`t=<seconds since 1970>,v1=<HMAC-SHA256 of t, a dot and the body>`",
             )
         ],
         request=EventSerializer,
-        responses=ReceivedSerializer,
+        responses={
+            200: ReceivedSerializer,
+            (403, MEDIA_TYPE): OpenApiResponse(ProblemSerializer, "The signature is wrong"),
+        },
         auth=[],
     )
     def post(self, request: Request) -> Response:
