@@ -149,7 +149,7 @@ class CountingThrottle(BaseThrottle):
         if rate is None or ident is None:
             return True
         try:
-            self.seconds = take({f"throttle:{self.scope}:{ident}": Rate.parse(rate)})
+            self.seconds = take({f"throttle:{self.scope}:{ident}": Rate.parse(str(rate))})
         except redis.RedisError as error:
             logger.warning("throttle_not_counted", scope=self.scope, error=str(error))
             return True
@@ -178,3 +178,9 @@ class UserThrottle(CountingThrottle):
     def ident(self, request: Request) -> str | None:
         """Return the user's id, if there is a user."""
         return str(request.user.pk) if request.user.is_authenticated else None
+
+
+class RegistrationThrottle(CountingThrottle):
+    """Counts registrations by address: they tell which addresses have an account."""
+
+    scope = "register"

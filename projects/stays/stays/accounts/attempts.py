@@ -1,0 +1,63 @@
+"""How often passwords may be tried: by account, and by the address that tries.
+
+An attempt is counted before the password is looked at, so that of many at once no more than the
+limit are. A right password gives the account all of its attempts back, but the address only the
+one that it took: else a thief could wipe his count by a log-in of his own now and then.
+
+Whoever knows an e-mail address can lock its account out for the length of the window. That is the
+price of a limit by account, without which many machines guess at one password in turns.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+import structlog
+from django.conf import settings
+
+from stays.common.errors import TooMany, Unavailable
+from stays.rest.throttling import Rate, take, valkey
+
+logger = structlog.get_logger(__name__)
+
+GIVE_BACK = """
+redis.call('DEL', KEYS[1])
+if tonumber(redis.call('GET', KEYS[2]) or '0') > 0 then
+  redis.call('DECR', KEYS[2])
+end
+"""
+
+
+@contextmanager
+def counted(*, email: str, address: str) -> Iterator[None]:
+    """Count an attempt, and give it back if the block ends without a refusal.
+
+    Args:
+        email: The account's, whether there is one or not.
+        address: The client's, as `client_address` returns it.
+
+    Raises:
+        TooMany: if there were too many. The block is not run then.
+        Unavailable: if Valkey does not answer. Nobody comes in uncounted.
+    """
+    # The digest is of one length, and puts no e-mail address into Valkey.
+    digest = hashlib.sha256(email.encode()).hexdigest()
+    account, client = f"attempts:account:{digest}", f"attempts:address:{address}"
+    try:
+        seconds = take(
+            {
+                account: Rate.parse(settings.LOGIN_RATE_ACCOUNT),
+                client: Rate.parse(settings.LOGIN_RATE_ADDRESS),
+            }
+        )
+    except redis.RedisError as error:
+        logger.error("attempts_not_counted", error=str(error))
+        raise Unavailable("Nobody can log in at the moment.") from error
+    if seconds:
+        raise TooMany("Too many attempts; try again later.", retry_after=seconds)
+    yield
+    try:
+        valkey().register_script(GIVE_BACK)(keys=[account, client])
+    except redis.RedisError as error:
+        logger.warning("attempts_not_given_back", error=str(error))

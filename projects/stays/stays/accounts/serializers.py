@@ -1,0 +1,71 @@
+"""The JSON of accounts."""
+
+from typing import Any
+
+from django.core.validators import RegexValidator
+from rest_framework import serializers
+
+from stays.accounts.models import User
+from stays.rest.fields import Email, StrictSerializer, Text
+
+# After spaces are trimmed something must be left; as a pattern the OpenAPI description says so.
+NOT_BLANK = RegexValidator(r"\S", "This must not be blank.", "blank")
+MAX_EMAIL = 254
+MAX_PASSWORD = 128
+
+
+class RegistrationSerializer(StrictSerializer):
+    """What a new account needs."""
+
+    email = Email(max_length=MAX_EMAIL)
+    name = Text(max_length=100, validators=[NOT_BLANK])
+    password = Text(
+        min_length=8,
+        max_length=MAX_PASSWORD,
+        trim_whitespace=False,
+        help_text="Not only digits, no common password, and not like the address or the name.",
+    )
+
+
+class CredentialsSerializer(StrictSerializer):
+    """What a log-in needs."""
+
+    email = Text(max_length=MAX_EMAIL)
+    password = Text(max_length=MAX_PASSWORD, trim_whitespace=False)
+
+
+class RefreshSerializer(StrictSerializer):
+    """A refresh token."""
+
+    refresh = Text(max_length=2000)
+
+
+class TokensSerializer(serializers.Serializer[Any]):
+    """What a client needs to be known from now on."""
+
+    access = serializers.CharField(help_text="For the header `Authorization: Bearer …`")
+    refresh = serializers.CharField(help_text="Good once, for new tokens")
+    expires_in = serializers.IntegerField(help_text="Seconds until the access token expires")
+
+
+class UserSerializer(serializers.ModelSerializer[User]):
+    """Users as they see themselves."""
+
+    class Meta:
+        """All is read only: services write."""
+
+        model = User
+        fields = ("id", "email", "name", "role", "date_joined")
+        read_only_fields = fields
+
+
+class ProfileSerializer(StrictSerializer):
+    """What users change of themselves."""
+
+    name = Text(max_length=100, validators=[NOT_BLANK])
+
+
+class DeletionSerializer(StrictSerializer):
+    """What the deletion of an account needs."""
+
+    password = Text(max_length=MAX_PASSWORD, trim_whitespace=False)

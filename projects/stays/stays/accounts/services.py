@@ -1,0 +1,289 @@
+"""Registration, log-in, tokens, and what users do with their own account.
+
+Tokens are JWTs of simplejwt's classes; what they mean is in the session's row. An access token
+names its session and is good while that is. Of a session's refresh tokens one is good: the one
+whose `jti` the row has.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from stays.accounts import attempts
+from stays.accounts.models import Role, Session, User
+from stays.accounts.selectors import SESSION_CLAIM
+from stays.common.constraints import refusing
+from stays.common.errors import Conflict, Forbidden, Invalid, Unauthenticated
+
+GRACE = timedelta(seconds=10)
+"""How long after a rotation the old token may come again without being taken for stolen: a client
+that got no answer tries again, and two tabs of a browser may refresh at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """What a client needs to be known from now on."""
+
+    access: str
+    refresh: str
+    expires_in: int
+    """Seconds until the access token expires."""
+
+
+def register(*, email: str, name: str, password: str) -> User:
+    """Make an account.
+
+    That an address is taken is said: without a mail that confirms addresses, a log-in after the
+    registration would tell anyway. It is said as late as possible (the password is right, and
+    hashed, which is what takes the time), in the same words for every account, and only so often
+    (see RegistrationThrottle).
+
+    Raises:
+        Invalid: if the password is too weak, or the address cannot be.
+        Conflict: if there is an account with this address.
+    """
+    try:
+        validate_password(password, User(email=email, name=name))
+    except ValidationError as error:
+        raise Invalid(
+            " ".join(error.messages), code=error.error_list[0].code, field="password"
+        ) from error
+    taken = Conflict("There is an account with this address.", code="email_taken", field="email")
+    # Python and PostgreSQL need not know the same capital letters of all scripts.
+    odd = Invalid("This address is not in lower case.", code="email_case", field="email")
+    with refusing({"accounts_user_email_key": taken, "user_email_lowercase": odd}):
+        return User.objects.create_user(email=email, password=password, name=name)
+
+
+def check_credentials(*, email: str, password: str, address: str) -> User:
+    """Return the user who has this e-mail address and password.
+
+    For an unknown address a hash is computed too: the time does not tell whether there is one.
+
+    Args:
+        email: The account's address, in any case.
+        password: The password.
+        address: The client's, as `client_address` returns it; attempts are counted by it.
+
+    Raises:
+        Unauthenticated: if there is no such user who may come in.
+        TooMany: if there were too many attempts; the password was not looked at then.
+        Unavailable: if attempts cannot be counted.
+    """
+    email = User.normalize_username(email)
+    with attempts.counted(email=email, address=address):
+        user = User.objects.filter(email=email).first()
+        if not _password_is_right(user, password) or user is None or not user.is_active:
+            raise Unauthenticated("The address or the password is wrong.", code="credentials")
+        return user
+
+
+def _password_is_right(user: User | None, password: str) -> bool:
+    """Check a password, taking as long whether there is a user or not."""
+    return user.check_password(password) if user else User().check_password(password)
+
+
+def log_in(*, email: str, password: str, address: str) -> Tokens:
+    """Begin a session.
+
+    Args:
+        email: The account's address, in any case.
+        password: The password.
+        address: The client's, as `client_address` returns it; attempts are counted by it.
+
+    Raises:
+        Unauthenticated: if there is no such user who may come in.
+        TooMany: if there were too many attempts; the password was not looked at then.
+        Unavailable: if attempts cannot be counted.
+    """
+    user = check_credentials(email=email, password=password, address=address)
+    refresh = RefreshToken()
+    with transaction.atomic():
+        # The account may be deleted at this moment, and must not get a session after that.
+        if not User.objects.select_for_update(no_key=True).filter(id=user.id, is_active=True):
+            raise Unauthenticated("The address or the password is wrong.", code="credentials")
+        session = Session.objects.create(
+            user=user, refresh_jti=refresh["jti"], expires_at=_expiry(refresh)
+        )
+    return _tokens(refresh, session.id)
+
+
+def rotate(*, refresh: str) -> Tokens:
+    """Exchange a refresh token for new tokens; the session lives on from now.
+
+    The row is changed by one UPDATE that asks for the old `jti`. Of many at once, PostgreSQL lets
+    one through; the others wait for it, look at the row again, and find another `jti` there.
+
+    A token that was used before is refused. If it comes later than GRACE after the last rotation,
+    it has been stolen, or the one who used it was the thief: the session ends. This is no single
+    transaction, for the refusal must not undo that.
+
+    Raises:
+        Unauthenticated: if the token is not good.
+    """
+    refusal = Unauthenticated("The refresh token is not valid.", code="token_not_valid")
+    token, session_id = _read(refresh)
+    new = RefreshToken()
+    now = timezone.now()
+    # The users are a subquery, not a join: Django makes `id IN (SELECT …)` of an update with a
+    # join, and PostgreSQL, when it looks at a changed row again, does not run that again. Then
+    # all of those that wait would be let through.
+    rotated = Session.objects.filter(
+        id=session_id,
+        refresh_jti=token["jti"],
+        revoked_at=None,
+        expires_at__gt=now,
+        user__in=User.objects.filter(is_active=True),
+    ).update(refresh_jti=new["jti"], rotated_at=now, expires_at=_expiry(new))
+    if rotated:
+        return _tokens(new, session_id)
+    Session.objects.filter(
+        id=session_id, revoked_at=None, rotated_at__lte=timezone.now() - GRACE
+    ).exclude(refresh_jti=token["jti"]).update(revoked_at=timezone.now())
+    raise refusal
+
+
+def log_out(*, refresh: str) -> None:
+    """End the session of a refresh token, be it the newest or one that was used before.
+
+    A session that has ended stays so: this may be done twice.
+
+    Raises:
+        Unauthenticated: if the token is forged, expired or of another kind.
+    """
+    _, session_id = _read(refresh)
+    revoke_sessions(ids=[session_id])
+
+
+def revoke_sessions(*, ids: list[uuid.UUID]) -> int:
+    """End sessions, and return how many had not ended yet."""
+    return Session.objects.filter(id__in=ids, revoked_at=None).update(revoked_at=timezone.now())
+
+
+def clear_sessions() -> int:
+    """Delete the sessions that have expired, and return how many they were."""
+    return Session.objects.filter(expires_at__lte=timezone.now()).delete()[0]
+
+
+@transaction.atomic
+def update_profile(*, actor: User, name: str | None = None) -> User:
+    """Change what others see of a user.
+
+    Args:
+        actor: The user.
+        name: The new name; without it the old one stays.
+
+    Raises:
+        Unauthenticated: if the account is gone.
+    """
+    user = _locked(actor)
+    if name is not None:
+        user.name = name
+        user.save(update_fields=["name"])
+    return user
+
+
+@transaction.atomic
+def become_host(*, actor: User) -> User:
+    """Let a user offer places. Who may already stays what they are.
+
+    Raises:
+        Unauthenticated: if the account is gone.
+    """
+    user = _locked(actor)
+    if not user.is_host:
+        user.role = Role.HOST
+        user.save(update_fields=["role"])
+    return user
+
+
+def delete_account(*, actor: User, password: str, address: str) -> None:
+    """Delete the actor's account.
+
+    A user whom others' rows point to (a host, a guest, the writer of a message) cannot be deleted:
+    the database protects these. Such an account keeps its id and loses everything that tells who
+    it was; nobody can log in to it, and its address is free.
+
+    Args:
+        actor: The user.
+        password: The user's, again: a token that somebody left behind is not enough.
+        address: The client's, as `client_address` returns it; attempts are counted by it.
+
+    Raises:
+        Forbidden: if the password is wrong.
+        TooMany: if there were too many attempts; the password was not looked at then.
+        Unavailable: if attempts cannot be counted.
+        Unauthenticated: if the account is gone.
+    """
+    with attempts.counted(email=actor.email, address=address):
+        if not _password_is_right(actor, password):
+            raise Forbidden("The password is wrong.", code="credentials")
+    with transaction.atomic():
+        user = _locked(actor)
+        try:
+            user.delete()
+        except ProtectedError:  # it is found before anything is deleted
+            _anonymise(user)
+
+
+def _anonymise(user: User) -> None:
+    """Take everything from a user that tells who it was, and every way in."""
+    user.email = f"{user.id.hex}@deleted.invalid"
+    user.name = "Deleted user"
+    user.set_unusable_password()
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.role = Role.GUEST
+    user.last_login = None
+    user.save()
+    user.groups.clear()
+    user.user_permissions.clear()
+    user.sessions.all().delete()
+
+
+def _locked(actor: User) -> User:
+    """Return the actor as the database has it now, with the row locked.
+
+    Raises:
+        Unauthenticated: if the account is gone.
+    """
+    user = User.objects.select_for_update().filter(id=actor.id, is_active=True).first()
+    if user is None:
+        raise Unauthenticated("The account is gone.", code="account_gone")
+    return user
+
+
+def _read(refresh: str) -> tuple[RefreshToken, uuid.UUID]:
+    """Return a refresh token that we signed, and the id of its session.
+
+    Raises:
+        Unauthenticated: if the token is forged, expired or of another kind.
+    """
+    try:
+        token = RefreshToken(refresh)  # type: ignore[arg-type]
+        return token, uuid.UUID(token[SESSION_CLAIM])
+    except (TokenError, KeyError, ValueError):
+        raise Unauthenticated("The refresh token is not valid.", code="token_not_valid") from None
+
+
+def _expiry(refresh: RefreshToken) -> datetime:
+    """Return when a refresh token expires, and its session with it."""
+    return datetime.fromtimestamp(refresh["exp"], UTC)
+
+
+def _tokens(refresh: RefreshToken, session_id: uuid.UUID) -> Tokens:
+    """Write a session's id into a refresh token, and derive an access token from it."""
+    refresh[SESSION_CLAIM] = str(session_id)
+    access = refresh.access_token
+    return Tokens(
+        access=str(access),
+        refresh=str(refresh),
+        expires_in=int(access.lifetime.total_seconds()),
+    )

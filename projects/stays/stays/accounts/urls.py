@@ -1,0 +1,14 @@
+"""The addresses of registration, tokens, and one's own account."""
+
+from django.urls import path
+
+from stays.accounts import views
+
+urlpatterns = [
+    path("auth/register", views.RegisterView.as_view(), name="register"),
+    path("auth/login", views.LoginView.as_view(), name="login"),
+    path("auth/refresh", views.RefreshView.as_view(), name="refresh"),
+    path("auth/logout", views.LogoutView.as_view(), name="logout"),
+    path("me", views.MeView.as_view(), name="me"),
+    path("me/hosting", views.HostingView.as_view(), name="hosting"),
+]

@@ -1,0 +1,164 @@
+"""Registration, tokens, and one's own account, by HTTP."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from stays.accounts import services
+from stays.accounts.serializers import (
+    CredentialsSerializer,
+    DeletionSerializer,
+    ProfileSerializer,
+    RefreshSerializer,
+    RegistrationSerializer,
+    TokensSerializer,
+    UserSerializer,
+)
+from stays.rest.idempotency import idempotent
+from stays.rest.openapi import TEXTS, ProblemAutoSchema
+from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
+from stays.rest.throttling import RegistrationThrottle, client_address
+
+NO_STORE = {"Cache-Control": "no-store"}  # RFC 6749, 5.1, for tokens; the same for what is private
+UNAUTHENTICATED = {("401", MEDIA_TYPE): OpenApiResponse(ProblemSerializer, TEXTS["401"])}
+Method = TypeVar("Method", bound=Callable[..., Response])
+
+
+class PublicView(APIView):
+    """A view that looks at no token: an expired one must not stand in the way of a new one."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class RegisterView(PublicView):
+    """New accounts."""
+
+    throttle_classes = (*APIView.throttle_classes, RegistrationThrottle)
+
+    @extend_schema(
+        operation_id="register", request=RegistrationSerializer, responses={201: UserSerializer}
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Make an account."""
+        user = services.register(**_validated(RegistrationSerializer, request))
+        return Response(UserSerializer(user).data, status.HTTP_201_CREATED, headers=NO_STORE)
+
+
+class LoginView(PublicView):
+    """New sessions."""
+
+    @extend_schema(
+        operation_id="log_in",
+        request=CredentialsSerializer,
+        responses={200: TokensSerializer} | UNAUTHENTICATED,
+    )
+    def post(self, request: Request) -> Response:
+        """Begin a session."""
+        credentials = _validated(CredentialsSerializer, request)
+        tokens = services.log_in(**credentials, address=client_address(request))
+        return Response(TokensSerializer(tokens).data, headers=NO_STORE)
+
+
+class RefreshView(PublicView):
+    """The rotation of tokens."""
+
+    @extend_schema(
+        operation_id="refresh",
+        request=RefreshSerializer,
+        responses={200: TokensSerializer} | UNAUTHENTICATED,
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange a refresh token for new tokens. It is good once."""
+        tokens = services.rotate(**_validated(RefreshSerializer, request))
+        return Response(TokensSerializer(tokens).data, headers=NO_STORE)
+
+
+class LogoutView(PublicView):
+    """The end of sessions."""
+
+    @extend_schema(
+        operation_id="log_out", request=RefreshSerializer, responses={204: None} | UNAUTHENTICATED
+    )
+    def post(self, request: Request) -> Response:
+        """End the session of a refresh token, and with it all of its tokens."""
+        services.log_out(**_validated(RefreshSerializer, request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class BodyOfDelete(ProblemAutoSchema):
+    """Describes the body of a DELETE, which drf-spectacular passes over."""
+
+    def _get_request_body(self, direction: str = "request") -> Any:
+        """Return the description, made as that of a POST."""
+        method, self.method = self.method, "POST"
+        try:
+            return super()._get_request_body(direction)
+        finally:
+            self.method = method
+
+
+def described_by(schema: type[ProblemAutoSchema]) -> Callable[[Method], Method]:
+    """Decorate a view's method: `extend_schema` above it extends this schema class."""
+
+    def decorate(method: Method) -> Method:
+        method.kwargs = {"schema": schema}  # type: ignore[attr-defined]
+        return method
+
+    return decorate
+
+
+class MeView(APIView):
+    """One's own account."""
+
+    @extend_schema(operation_id="get_me", responses=UserSerializer)
+    def get(self, request: Request) -> Response:
+        """Return it."""
+        return Response(UserSerializer(request.user).data, headers=NO_STORE)
+
+    @extend_schema(operation_id="change_me", request=ProfileSerializer, responses=UserSerializer)
+    def patch(self, request: Request) -> Response:
+        """Change it."""
+        changes = _validated(ProfileSerializer, request, partial=True)
+        user = services.update_profile(actor=request.user, **changes)
+        return Response(UserSerializer(user).data, headers=NO_STORE)
+
+    @extend_schema(operation_id="delete_me", request=DeletionSerializer, responses={204: None})
+    @described_by(BodyOfDelete)
+    def delete(self, request: Request) -> Response:
+        """Delete it. If there are bookings, places or messages, it is made anonymous instead."""
+        services.delete_account(
+            actor=request.user,
+            **_validated(DeletionSerializer, request),
+            address=client_address(request),
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class HostingView(APIView):
+    """Becoming a host."""
+
+    @extend_schema(operation_id="become_host", request=None, responses=UserSerializer)
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Let the user offer places from now on. For a host nothing changes."""
+        return Response(UserSerializer(services.become_host(actor=request.user)).data)
+
+
+def _validated(serializer: Any, request: Request, *, partial: bool = False) -> dict[str, Any]:
+    """Return the validated body of a request.
+
+    Raises:
+        rest_framework.exceptions.ValidationError: if it has faults.
+    """
+    validating = serializer(data=request.data, partial=partial)
+    validating.is_valid(raise_exception=True)
+    data: dict[str, Any] = validating.validated_data
+    return data
