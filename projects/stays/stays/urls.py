@@ -12,9 +12,14 @@ from stays.operations.metrics import metrics
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("stays.graph.urls")),
+    path("api/v1/", include("stays.accounts.urls")),
     path("metrics", metrics, name="metrics"),
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path(
+        "api/docs",
+        SpectacularSwaggerSplitView.as_view(template_name="operations/docs.html"),
+        name="docs",
+    ),
 ]
 
 handler400 = "stays.rest.problems.bad_request"
