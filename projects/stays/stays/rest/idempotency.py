@@ -1,0 +1,169 @@
+"""A POST that a client may send again without doing it twice.
+
+A client that sends `Idempotency-Key: <a value of its own>` may repeat the request, with the same
+key and body, as often as it has to. It is done once; all further ones get the stored answer, with
+the header `Idempotency-Replayed: true`.
+
+All is one transaction: the lock on the key, the effect, and the answer to it. There is an answer
+if and only if there is an effect, and a process that dies leaves neither, nor a lock.
+
+Source: draft-ietf-httpapi-idempotency-key-header, for the header and the statuses.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
+from django.db import connection, transaction
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from stays.common.errors import Conflict, Invalid, Unprocessable
+from stays.rest.models import StoredAnswer
+
+Handler = Callable[..., HttpResponse]
+KEY = re.compile(r"[!-~]{1,255}")
+KEPT_HEADERS = ("Content-Type", "ETag", "Location")
+"""What belongs to the answer itself. All others belong to the moment, and are made anew."""
+PARAMETERS = [
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"},
+        OpenApiParameter.HEADER,
+        description="Any value that the client uses for this one request only. A request with the "
+        "same key and body is answered with the stored answer; one with another body with 422; "
+        "one that comes while the first still runs with 409. Answers are kept for 24 hours.",
+    ),
+    OpenApiParameter(
+        "Idempotency-Replayed",
+        {"type": "string", "enum": ["true"]},
+        OpenApiParameter.HEADER,
+        description="There if the answer is a stored one.",
+        response=[200, 201, 204],
+    ),
+]
+
+
+def idempotent(post: Handler) -> Handler:
+    """Decorate the `post` of an APIView: the header `Idempotency-Key` works, and is documented.
+
+    Every answer below 500 is stored, refusals too; what a refused request wrote is rolled back.
+    Not stored are 5xx and 429, which ask the client to send the same request again. A request
+    without the header is handled as if the decorator were not there.
+    """
+
+    @wraps(post)
+    def handle(view: APIView, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "Idempotency-Key" not in request.headers:
+            return post(view, request, *args, **kwargs)
+        key = request.headers["Idempotency-Key"]
+        if not KEY.fullmatch(key):
+            raise Invalid(
+                "1 to 255 visible ASCII characters.",
+                code="idempotency_key",
+                field="Idempotency-Key",
+            )
+        client = str(request.user.pk or "anonymous")
+        fingerprint = _fingerprint(request)
+        with transaction.atomic(durable=True):
+            _lock(client, key)
+            stored = StoredAnswer.objects.filter(client=client, key=key).first()
+            if stored is not None:
+                return _replay(stored, fingerprint)
+            response = _answer(view, request, lambda: post(view, request, *args, **kwargs))
+            if response.status_code >= 500 or response.status_code == 429:
+                transaction.set_rollback(True)
+            else:
+                StoredAnswer.objects.create(
+                    client=client,
+                    key=key,
+                    fingerprint=fingerprint,
+                    status=response.status_code,
+                    headers={
+                        name: response[name] for name in KEPT_HEADERS if response.has_header(name)
+                    },
+                    body=response.content,
+                )
+        return response
+
+    return extend_schema(parameters=PARAMETERS)(handle)
+
+
+def forget_answers(*, before: datetime) -> int:
+    """Delete the answers that were stored before a moment, and return how many they were."""
+    return StoredAnswer.objects.filter(created_at__lt=before).delete()[0]
+
+
+def _fingerprint(request: Request) -> str:
+    """Return what tells whether two requests are the same, however their JSON is written.
+
+    Raises:
+        rest_framework.exceptions.ParseError: if the body cannot be read. Such a request has no
+            effect that could be repeated.
+    """
+    body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
+    parts = f"{request.method} {request.get_full_path()}\n{body}"
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _lock(client: str, key: str) -> None:
+    """Lock a client's key until the transaction ends.
+
+    PostgreSQL makes a commit visible before it lets go of the locks: who gets the lock sees the
+    answer of the one that had it before.
+
+    Raises:
+        Conflict: if another request holds it. This one does not wait: it would hold a process.
+    """
+    digest = hashlib.sha256(f"idempotency {client} {key}".encode()).digest()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(%s)",
+            [int.from_bytes(digest[:8], "big", signed=True)],
+        )
+        (locked,) = cursor.fetchone()
+    if not locked:
+        raise Conflict("A request with this Idempotency-Key is running.", code="request_running")
+
+
+def _replay(stored: StoredAnswer, fingerprint: str) -> HttpResponse:
+    """Return the stored answer.
+
+    Raises:
+        Unprocessable: if it is the answer to another request.
+    """
+    if stored.fingerprint != fingerprint:
+        raise Unprocessable(
+            "This Idempotency-Key was used for another request.", code="idempotency_key_reused"
+        )
+    headers = stored.headers | {"Idempotency-Replayed": "true"}
+    return HttpResponse(bytes(stored.body), status=stored.status, headers=headers)
+
+
+def _answer(view: APIView, request: Request, post: Callable[[], HttpResponse]) -> HttpResponse:
+    """Run the handler in a savepoint, and return its answer with the body made.
+
+    The savepoint is kept only if the answer is no refusal. The body is made here, not when the
+    view has returned, for what it reads to be of the same transaction.
+    """
+
+    def rendered(response: HttpResponse) -> HttpResponse:
+        if isinstance(response, Response):
+            view.finalize_response(request, response).render()
+        return response
+
+    try:
+        with transaction.atomic():
+            response = rendered(post())
+            if response.status_code >= 400:
+                transaction.set_rollback(True)
+    except Exception as error:
+        response = rendered(view.handle_exception(error))
+    return response

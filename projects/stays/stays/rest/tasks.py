@@ -1,0 +1,16 @@
+"""What Celery does for the REST API."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from stays.rest import idempotency
+
+KEPT = timedelta(hours=24)
+
+
+@shared_task(name="rest.forget_answers")
+def forget_answers() -> int:
+    """Delete the stored answers that are older than a day."""
+    return idempotency.forget_answers(before=timezone.now() - KEPT)
