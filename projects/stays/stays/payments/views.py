@@ -1,6 +1,7 @@
 """Payments over REST."""
 
 import uuid
+from typing import cast
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions
@@ -36,8 +37,7 @@ class PaymentsView(APIView):
     )
     def get(self, request: Request, booking_id: uuid.UUID) -> Response:
         """For its guest and for admins, the newest first."""
-        user: User = request.user
-        payments = selectors.of_booking(user=user, booking_id=booking_id)
+        payments = selectors.of_booking(user=cast(User, request.user), booking_id=booking_id)
         return respond(request, payments, ordering=["-id"], serializer=PaymentSerializer)
 
     @extend_schema(
@@ -51,9 +51,10 @@ class PaymentsView(APIView):
         """The payment is begun; its status tells later how it ended."""
         data = StartPaymentSerializer(data=request.data)
         data.is_valid(raise_exception=True)
-        user: User = request.user
         payment = services.start_payment(
-            actor=user, booking_id=booking_id, method=data.validated_data["method"]
+            actor=cast(User, request.user),
+            booking_id=booking_id,
+            method=data.validated_data["method"],
         )
         return Response(PaymentSerializer(payment).data, status=201)
 

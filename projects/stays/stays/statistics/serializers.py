@@ -1,7 +1,5 @@
 """Figures as JSON."""
 
-from typing import Any
-
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
@@ -23,17 +21,6 @@ class FiguresQuery(PageQuery):
         validators=[RegexValidator(CURRENCY_PATTERN.replace("^", r"\A").replace("$", r"\Z"))],
         help_text="ISO 4217",
     )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse days in the wrong order."""
-        if (
-            attrs.get("first_day")
-            and attrs.get("last_day", attrs["first_day"]) < attrs["first_day"]
-        ):
-            raise serializers.ValidationError(
-                {"last_day": "This is before the first day."}, "order"
-            )
-        return attrs
 
 
 class FiguresSerializer(serializers.ModelSerializer[DailyFigures]):
