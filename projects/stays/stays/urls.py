@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("stays.graph.urls")),
     path("api/v1/", include("stays.accounts.urls")),
+    path("api/v1/", include("stays.listings.urls")),
     path("api/v1/", include("stays.payments.urls")),
     path("api/v1/", include("stays.statistics.urls")),
     path("metrics", metrics, name="metrics"),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.search import SearchQuery
@@ -74,7 +75,7 @@ def _taken(check_in: date, check_out: date) -> Exists:
     bookings. So a search offers exactly what can be booked, and the constraint's index serves it.
     Bookings are above listings, and know them; they are reached by the relation that Django adds.
     """
-    bookings = Property.bookings.rel.related_model
+    bookings: type[Any] = Property.bookings.rel.related_model
     (constraint,) = (
         constraint
         for constraint in bookings._meta.constraints

@@ -123,17 +123,35 @@ def _after(
     return condition & later
 
 
-def address_of(path: str, parameters: dict[str, Any], cursor: str | None) -> str | None:
-    """Return the address of the next page, relative to the host, or None if this is the last.
+def listed(
+    request: Request,
+    queryset: QuerySet[Any],
+    *,
+    ordering: Sequence[str],
+    serializer: type[serializers.BaseSerializer[Any]],
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> dict[str, Any]:
+    """Return a page as data.
 
     Args:
-        path: The path of the list.
-        parameters: The query's other parameters.
-        cursor: The page's cursor.
+        request: The request; its query is not validated here.
+        queryset: The list.
+        ordering: As for `paginate`.
+        serializer: What makes data of a row.
+        cursor: As for `paginate`.
+        limit: As for `paginate`.
+
+    Raises:
+        ValidationError: if the cursor is of another list.
     """
-    if cursor is None:
-        return None
-    return f"{path}?{urlencode(sorted((parameters | {'cursor': cursor}).items()))}"
+    page = paginate(queryset, ordering=ordering, cursor=cursor, limit=limit)
+    address = None
+    if page.cursor:
+        parameters = request.query_params.dict() | {"cursor": page.cursor}
+        address = f"{request.path}?{urlencode(sorted(parameters.items()))}"
+    data = serializer(page.rows, many=True, context={"request": request}).data
+    return {"results": data, "next": address}
 
 
 def respond(
@@ -155,10 +173,7 @@ def respond(
         ValidationError: if the query has faults, or the cursor is of another list.
     """
     query = read_query(request, PageQuery)
-    page = paginate(queryset, ordering=ordering, **query)
-    data = serializer(page.rows, many=True, context={"request": request}).data
-    address = address_of(request.path, request.query_params.dict(), page.cursor)
-    return Response({"results": data, "next": address})
+    return Response(listed(request, queryset, ordering=ordering, serializer=serializer, **query))
 
 
 @extend_schema_field({"type": "string", "format": "uri-reference"})
