@@ -28,6 +28,7 @@ max_requests_jitter = 1_000  # not all at the same time
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 accesslog = None  # stays.operations.middleware writes a line about each request
+control_socket_disable = True  # it would be made in the home directory, which may be read-only
 logconfig_dict = logs.configuration(
     form=os.environ.get("LOG_FORMAT", "json"), level=os.environ.get("LOG_LEVEL", "INFO")
 ) | {"loggers": {name: {"handlers": [], "propagate": True} for name in ("gunicorn.error",)}}

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import structlog
 from celery import Celery
 from celery.signals import (
     beat_init,
@@ -12,6 +13,7 @@ from celery.signals import (
 )
 from django.conf import settings
 from django.utils.log import configure_logging
+from django_structlog.celery.signals import bind_extra_task_metadata
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from stays.operations import tracing
@@ -28,6 +30,13 @@ app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id goes with i
 def keep_logging(**_: Any) -> None:
     """Log as the rest of the project does. With a receiver here Celery sets up nothing itself."""
     configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
+@bind_extra_task_metadata.connect
+def bind_request_id(task: Any, **_: Any) -> None:
+    """Log the request that decided on a task, also if the outbox sent it later."""
+    if request_id := getattr(task.request, "request_id", None):
+        structlog.contextvars.bind_contextvars(request_id=request_id)
 
 
 @worker_process_init.connect

@@ -120,6 +120,8 @@ def configuration(*, form: str, level: str) -> dict[str, Any]:
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             # What these say at INFO and WARNING, the line of the request or the task says too.
             "django.request": {"level": "ERROR"},
+            # Anybody can send any Host: it is a client's error like others.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "celery.app.trace": {"level": "CRITICAL"},
             "celery.worker.strategy": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
