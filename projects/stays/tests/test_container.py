@@ -91,10 +91,11 @@ def as_here(folder: Path) -> Iterator[str]:
     config = folder / "pip.conf"
     config.write_text("\n".join(["[global]", *(f"{n} = {v}" for n, v in options.items())]))
     yield f"--volume={config}:/etc/pip.conf:ro"
-    for path in {
-        word.removeprefix("file://") for value in options.values() for word in value.split()
-    }:
-        if path.startswith("/") and Path(path).exists():
+    for word in {word for value in options.values() for word in value.split()}:
+        path = Path(word.removeprefix("file://"))
+        if word.startswith("file://"):
+            path = path.parent  # an index's pages refer to files beside it
+        if path.is_absolute() and path.exists():
             yield f"--volume={path}:{path}:ro"
 
 
@@ -146,7 +147,7 @@ def options() -> Iterator[list[str]]:
         variables = {
             "SECRET_KEY": "for-this-test-only-" + "0123456789" * 4,
             "JWT_SIGNING_KEY": "for-this-test-only-" + "9876543210" * 4,
-            "METRICS_TOKEN": "for-this-test-only",
+            "METRICS_TOKEN": "metrics-token-for-this-test-only-0123456789",
             "ALLOWED_HOSTS": "stays.example.com",
             "DATABASE_URL": f"postgresql://{user}:{info.password}@/container?host={host}&port={port}",
             "CACHE_URL": valkey,
@@ -154,8 +155,8 @@ def options() -> Iterator[list[str]]:
             "EMAIL_URL": "dummymail://",
             "DEFAULT_FROM_EMAIL": "Stays <stays@example.com>",
             "PAYMENT_PROVIDER_URL": "http://127.0.0.1:9",
-            "PAYMENT_PROVIDER_KEY": "for-this-test-only",
-            "PAYMENT_WEBHOOK_SECRET": "for-this-test-only",
+            "PAYMENT_PROVIDER_KEY": "provider-key-for-this-test-only-0123456789",
+            "PAYMENT_WEBHOOK_SECRET": "webhook-secret-for-this-test-only-0123456789",
             "BIND": f"127.0.0.1:{free_port()}",
         }
         yield volumes + [f"--env={name}={value}" for name, value in variables.items()]

@@ -1,0 +1,1 @@
+"""Pictures of the project, drawn from the project as it runs."""
