@@ -4,6 +4,7 @@ import sys
 
 from nexus.exercises import check, progress
 from nexus.plans import explain
+from nexus.projects import project
 from nexus.services import nginx, postgres, rabbitmq, serve, valkey
 from nexus.sessions import sessions
 from nexus.versions import versions
@@ -14,6 +15,7 @@ __all__ = [
     "nginx",
     "postgres",
     "progress",
+    "project",
     "rabbitmq",
     "serve",
     "sessions",
