@@ -12,6 +12,7 @@ from celery.signals import (
     worker_process_shutdown,
 )
 from django.conf import settings
+from django.dispatch import receiver
 from django.utils.log import configure_logging
 from django_structlog.celery.signals import bind_extra_task_metadata
 from django_structlog.celery.steps import DjangoStructLogInitStep
@@ -32,7 +33,7 @@ def keep_logging(**_: Any) -> None:
     configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
 
 
-@bind_extra_task_metadata.connect
+@receiver(bind_extra_task_metadata)
 def bind_request_id(task: Any, **_: Any) -> None:
     """Log the request that decided on a task, also if the outbox sent it later."""
     if request_id := getattr(task.request, "request_id", None):
