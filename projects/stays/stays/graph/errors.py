@@ -91,15 +91,6 @@ class RefusalsAsData(FieldExtension):
             return Refusal.of(errors.Invalid(OUT_OF_RANGE))
 
 
-def is_request_error(error: GraphQLError) -> bool:
-    """Tell whether the document, the operation's name or the variables are at fault.
-
-    An error of a field knows the path to it. An exception that no field raised is wrapped without
-    a place in the document.
-    """
-    return error.path is None and (error.original_error is None or error.locations is not None)
-
-
 def formatted(error: GraphQLError) -> tuple[dict[str, Any], bool]:
     """Return an error as the client may see it, and whether it is a fault of ours."""
     original = error.original_error
@@ -116,7 +107,8 @@ def formatted(error: GraphQLError) -> tuple[dict[str, Any], bool]:
         return _entry(error, "This is not a cursor of this list.", "bad_cursor"), False
     if isinstance(original, RecursionError) and error.path is None:
         return _entry(error, "Nested too deep to be read.", "invalid"), False
-    if is_request_error(error):
+    # An exception that no field raised is wrapped without a place in the document.
+    if error.path is None and (original is None or error.locations is not None):
         # What might have been meant is in the schema, which is not told.
         hint = not settings.GRAPHQL_INTROSPECTION and error.message.find(" Did you mean ")
         message = error.message[:hint] if hint and hint > 0 else error.message

@@ -5,6 +5,7 @@ that each spread the next one twice take them 2^40 steps. Here one walk over the
 everything, and stops at the first limit that is passed.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
     get_nullable_type,
@@ -28,6 +30,8 @@ from graphql import (
     value_from_ast_untyped,
 )
 from strawberry.extensions import SchemaExtension
+from strawberry.relay import from_base64
+from strawberry_django.relay import DjangoCursorEdge
 
 TOKENS = 2_000
 DEPTH = 12
@@ -38,6 +42,8 @@ PAGE = 50
 """The longest page of a connection."""
 LIST = 20
 """What a list without pages is counted as; the amenities of a place are the longest."""
+CURSOR = 1_000
+CURSOR_KIND = DjangoCursorEdge.CURSOR_PREFIX
 VALUES = 10_000
 """The most values that the answer may hold."""
 
@@ -189,19 +195,15 @@ class Walk:
         Within a list, one place may ask for one page only: it is read for all items at once, and
         a second page with other arguments would be read for each item.
         """
-        arguments = {a.name.value: a.value for a in node.arguments or ()}
-        lengths = [
-            self.variables.get(value.name.value)
-            if isinstance(value, VariableNode)
-            else value_from_ast_untyped(value)
-            for value in map(arguments.get, ("first", "last"))
-            if value
-        ]
-        asked = [length for length in lengths if length is not None]
+        given = {a.name.value: self.value(a.value) for a in node.arguments or ()}
+        asked = [given[name] for name in ("first", "last") if given.get(name) is not None]
         if len(asked) != 1 or type(asked[0]) is not int or not 1 <= asked[0] <= PAGE:
             raise GraphQLError(
                 f"{node.name.value} needs either first or last, from 1 to {PAGE}.", [node]
             )
+        for name in ("after", "before"):
+            if given.get(name) and not _is_cursor(given[name]):
+                raise GraphQLError(f"What {name} says is not a cursor.", [node])
         if times > 1:
             written = ", ".join(sorted(print_ast(a) for a in node.arguments or ()))
             if self.pages.setdefault(path, written) != written:
@@ -209,3 +211,21 @@ class Walk:
                     f"Within a list, {node.name.value} can be asked for once only.", [node]
                 )
         return asked[0]
+
+    def value(self, node: ValueNode) -> Any:
+        """Return what a value is, in the document or the variables."""
+        if isinstance(node, VariableNode):
+            return self.variables.get(node.name.value)
+        return value_from_ast_untyped(node)
+
+
+def _is_cursor(text: Any) -> bool:
+    """Tell whether a text has the form of strawberry_django's cursors.
+
+    It makes sure of little more itself: what is no base64, or nested too deep, breaks it.
+    """
+    try:
+        kind, values = from_base64(text)
+        return len(text) <= CURSOR and kind == CURSOR_KIND and isinstance(json.loads(values), list)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return False

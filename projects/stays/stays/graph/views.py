@@ -26,7 +26,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from stays.graph.context import Context
-from stays.graph.errors import formatted, is_request_error
+from stays.graph.errors import formatted
 from stays.graph.schema import schema
 from stays.rest.idempotency import idempotent
 
@@ -143,13 +143,13 @@ class GraphQLView(APIView):
             return self.answer({"errors": [formatted(unknown)[0]]}, 400)
         if not result.errors:
             return self.answer({"data": result.data}, 200)
-        pairs = [formatted(error) for error in result.errors]
-        body: dict[str, Any] = {"errors": [error for error, _ in pairs]}
-        if not all(is_request_error(error) for error in result.errors):
-            body["data"] = result.data
-        if result.data is None and any(fault for _, fault in pairs):
-            return self.answer(body, 500)  # nothing was achieved: it may be sent again
-        return self.answer(body, 294 if "data" in body else 400)
+        entries, faults = zip(*map(formatted, result.errors), strict=True)
+        body: dict[str, Any] = {"errors": entries}
+        if result.data is None and all(error.path is None for error in result.errors):
+            return self.answer(body, 500 if any(faults) else 400)  # nothing was executed
+        body["data"] = result.data
+        # If all is lost by a fault of ours, the client may send the same again.
+        return self.answer(body, 500 if result.data is None and any(faults) else 294)
 
     def answer(self, body: dict[str, Any], status: int) -> Response:
         """Return GraphQL's answer.
