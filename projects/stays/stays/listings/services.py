@@ -177,13 +177,19 @@ def _set(place: Property, fields: dict[str, Any]) -> None:
     if unknown := fields.keys() - CHANGEABLE:
         raise TypeError(f"cannot be set: {', '.join(sorted(unknown))}")
     for name, value in fields.items():
-        if isinstance(value, str) and "\0" in value:
-            raise Invalid("This cannot be kept.", field=name)
+        # clean_fields passes over both: PostgreSQL knows no NUL, and a text of any length
+        if isinstance(value, str) and ("\0" in value or len(value) > _max_length(name)):
+            raise Invalid("This is too long, or holds a NUL.", field=name)
         setattr(place, name, value)
     try:
         place.clean_fields(exclude={"slug", "host", "city"})
     except ValidationError as error:
         raise Invalid("This cannot be.", field=min(error.error_dict)) from None
+
+
+def _max_length(name: str) -> int:
+    """Return how long the text of a field may be."""
+    return Property._meta.get_field(name).max_length or 0
 
 
 def _known(slugs: Iterable[str]) -> list[Amenity]:

@@ -92,6 +92,7 @@ class CityList(APIView):
     @extend_schema(
         parameters=[PageQuery, ETAG, IF_NONE_MATCH],
         responses={200: page_of(CitySerializer)} | READ,
+        operation_id="cities_list",
         summary="List the cities",
     )
     def get(self, request: Request) -> HttpResponse:
@@ -110,6 +111,7 @@ class AmenityList(APIView):
     @extend_schema(
         parameters=[PageQuery, ETAG, IF_NONE_MATCH],
         responses={200: page_of(AmenitySerializer)} | READ,
+        operation_id="amenities_list",
         summary="List the amenities",
     )
     def get(self, request: Request) -> HttpResponse:
@@ -128,6 +130,7 @@ class PropertyList(APIView):
     @extend_schema(
         parameters=[SearchQuery, AMENITIES, ETAG, IF_NONE_MATCH],
         responses={200: page_of(PropertySummarySerializer)} | READ,
+        operation_id="properties_list",
         summary="Search for places",
     )
     def get(self, request: Request) -> HttpResponse:
@@ -204,6 +207,7 @@ class OwnPropertyList(APIView):
     @extend_schema(
         parameters=[PageQuery],
         responses=page_of(PropertySerializer),
+        operation_id="me_properties_list",
         summary="List one's own places",
     )
     def get(self, request: Request) -> Response:
