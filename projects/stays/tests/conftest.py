@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from zeal import zeal_context
 
 from stays.accounts.models import User
+from tests.programs import server, start  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

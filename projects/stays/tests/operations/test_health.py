@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from stays.operations import health
-from tests.operations.conftest import Program
+from tests.programs import Program
 
 FINE = {"database": "ok", "migrations": "ok", "cache": "ok", "broker": "ok"}
 
@@ -33,7 +33,7 @@ def test_ready_when_all_is_there(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ready_but_degraded_without_valkey(client: Client, settings: object) -> None:
+def test_ready_but_degraded_without_valkey(client: Client) -> None:
     with override_settings(
         CACHES={"default": {"LOCATION": "redis://127.0.0.1:9/0"}},
         CELERY_BROKER_URL="redis://127.0.0.1:9/1",

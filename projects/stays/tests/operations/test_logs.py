@@ -14,14 +14,16 @@ from zeal import zeal_ignore
 from stays.operations import logs
 from stays.operations.middleware import REQUEST_ID
 from tests.factories import PASSWORD, make_user
-from tests.operations.conftest import Program, Start, wait_for
+from tests.programs import Program, Start, wait_for
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """The lines about requests, as structlog handed them to logging."""
-    return [r.msg for r in caplog.records if isinstance(r.msg, dict) and r.msg["event"] == "request"]
+    return [
+        r.msg for r in caplog.records if isinstance(r.msg, dict) and r.msg["event"] == "request"
+    ]
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ def test_redact(text: Any, shown: Any) -> None:
     assert logs.redact(None, "info", {"value": text}) == {"value": shown}
 
 
-def test_a_log_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_for_people() -> None:
     configuration = logs.configuration(form="console", level="INFO")["formatters"]["events"]
     formatter = configuration.pop("()")(**configuration)
     record = logging.LogRecord("other", logging.INFO, "", 1, "hello %s", ("you",), None)

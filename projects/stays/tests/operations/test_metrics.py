@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stays.common.metrics import REFUSALS
 from stays.outbox.models import OutboxMessage
-from tests.operations.conftest import Program, Start, wait_for
+from tests.programs import Program, Start, wait_for
 
 TOKEN = {"Authorization": "Bearer token-of-this-machine"}
 
@@ -37,7 +37,7 @@ def test_only_asked(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_the_outbox_and_the_queue(client: Client, valkey: object) -> None:
+def test_the_outbox_and_the_queue(client: Client) -> None:
     page = client.get("/metrics", headers=TOKEN).content.decode()
     assert value(page, "stays_outbox_waiting") == 0
     assert value(page, "stays_outbox_oldest_seconds") == 0
@@ -103,7 +103,7 @@ def test_all_workers_count_together_and_a_new_worker_goes_on(start: Start, tmp_p
     for _ in range(20):
         httpx.get(f"{url}/nothing")
     assert refused() == 40  # neither lost nor counted twice
-    assert set(path.name for path in tmp_path.glob("*.db")) <= {
+    assert {path.name for path in tmp_path.glob("*.db")} <= {
         f"{kind}_{slot}.db" for kind in ("counter", "histogram") for slot in (0, 1, 2)
     }, files
     assert server.end() == 0

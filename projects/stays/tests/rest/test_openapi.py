@@ -1,0 +1,64 @@
+import json
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+
+from stays.rest.openapi import TEXTS
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return SchemaGenerator().get_schema(public=True)
+
+
+def test_it_is_valid_without_a_warning(tmp_path: Any) -> None:
+    file = tmp_path / "schema.json"
+    call_command(
+        "spectacular", validate=True, fail_on_warn=True, format="openapi-json", file=str(file)
+    )
+    assert json.loads(file.read_text())["openapi"].startswith("3.1.")
+
+
+@pytest.mark.django_db
+def test_it_is_served_as_json_to_everybody(client: Client) -> None:
+    answer = client.get("/api/schema", headers={"Authorization": "Bearer not a token"})
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("application/vnd.oai.openapi+json")
+    assert answer.json()["info"]["title"] == "Stays"
+
+
+def operations(schema: Any) -> Any:
+    for path, item in schema["paths"].items():
+        for method, operation in item.items():
+            if method in ("get", "post", "put", "patch", "delete"):
+                yield path, method, operation
+
+
+def test_every_operation_documents_its_problems(schema: Any) -> None:
+    found = 0
+    for path, method, operation in operations(schema):
+        found += 1
+        responses = operation["responses"]
+        assert {"400", "406", "429"} <= set(responses), (path, method)
+        for status in set(responses) & set(TEXTS):
+            content = responses[status]["content"]
+            assert list(content) == ["application/problem+json"], (path, method, status)
+        if "{" in path:
+            assert "404" in responses, (path, method)
+        if method != "get":
+            assert {"409", "413", "415"} <= set(responses), (path, method)
+    assert found > 0
+
+
+def test_every_operation_has_a_name_of_its_own(schema: Any) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(schema)]
+    assert len(names) == len(set(names))
+
+
+def test_the_problem_is_described(schema: Any) -> None:
+    problem = schema["components"]["schemas"]["Problem"]
+    assert set(problem["required"]) == set(problem["properties"])
+    assert "request_id" in problem["properties"]
