@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "stays.messaging",
     "stays.statistics",
     "stays.operations",
+    "stays.seeding",
 ]
 MIDDLEWARE = [
     "stays.operations.middleware.RequestLogMiddleware",
@@ -134,6 +135,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "relay-outbox": {"task": "outbox.relay", "schedule": 10.0},
+    "prune-outbox": {"task": "outbox.prune", "schedule": crontab(hour=2, minute=15)},
+    "forget-answers": {"task": "rest.forget_answers", "schedule": crontab(hour=2, minute=30)},
     "time-out-payments": {"task": "payments.time_out", "schedule": 60.0},
     "ask-payment-provider": {"task": "payments.ask_provider", "schedule": 60.0},
     "nightly-statistics": {"task": "statistics.nightly", "schedule": crontab(hour=0, minute=15)},
@@ -147,12 +150,12 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {"user_attributes": ["email", "name"]}),
+        ("MinimumLengthValidator", {"min_length": 8}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
 AUTHENTICATION_BACKENDS = ["stays.accounts.backends.GuardedBackend"]
