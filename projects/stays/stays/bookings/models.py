@@ -28,6 +28,7 @@ TRANSITIONS: Transitions = {
     Status.EXPIRED: frozenset(),
 }
 MAX_NIGHTS = 90
+MAX_REASON = 500
 
 
 class Booking(models.Model):
@@ -55,7 +56,7 @@ class Booking(models.Model):
     cancelled_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
-    cancellation_reason = models.CharField(max_length=500, blank=True)
+    cancellation_reason = models.CharField(max_length=MAX_REASON, blank=True)
     confirmation_sent_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -1,12 +1,15 @@
 """Reading bookings."""
 
 import uuid
+from typing import Literal
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from stays.accounts.models import User
 from stays.bookings.models import Booking
 from stays.common.errors import NotFound
+
+Role = Literal["guest", "host"]
 
 
 def visible_to(*, user: User) -> QuerySet[Booking]:
@@ -17,7 +20,26 @@ def visible_to(*, user: User) -> QuerySet[Booking]:
     bookings = Booking.objects.select_related("property__city", "guest")
     if user.is_admin:
         return bookings
-    return bookings.filter(Q(guest=user) | Q(property__host=user))
+    # Two ways into the table, each by its own index. "guest or host" in one condition has none.
+    booked = Booking.objects.filter(guest=user).values("id")
+    offered = Booking.objects.filter(property__host=user).values("id")
+    return bookings.filter(id__in=booked.union(offered, all=True))
+
+
+def listed(*, user: User, role: Role | None = None, status: str | None = None) -> QuerySet[Booking]:
+    """Return the bookings that a user may know of, or some of them.
+
+    Args:
+        user: Who asks.
+        role: Only those where the user is this.
+        status: Only those that stand so.
+    """
+    if role is None:
+        bookings = visible_to(user=user)
+    else:
+        whose = {"guest": "guest", "host": "property__host"}[role]
+        bookings = Booking.objects.select_related("property__city", "guest").filter(**{whose: user})
+    return bookings.filter(status=status) if status else bookings
 
 
 def get(*, user: User, booking_id: uuid.UUID) -> Booking:

@@ -15,10 +15,12 @@ from django.utils import timezone
 
 from stays.accounts.models import User
 from stays.bookings import selectors
-from stays.bookings.models import MAX_NIGHTS, TRANSITIONS, Booking, Status
+from stays.bookings.models import MAX_NIGHTS, MAX_REASON, TRANSITIONS, Booking, Status
 from stays.common import states
+from stays.common.cache import invalidate
 from stays.common.constraints import refusing
 from stays.common.errors import Conflict, Forbidden, Invalid, NotFound
+from stays.common.texts import checked_text
 from stays.listings.models import Property
 from stays.outbox.services import send
 
@@ -64,7 +66,7 @@ def create_booking(
     nights = (check_out - check_in).days
     taken = Conflict("These dates are taken.", code="dates_taken")
     with refusing({"booking_no_overlap": taken}):
-        return Booking.objects.create(
+        booking = Booking.objects.create(
             property=place,
             guest=actor,
             stay=DateRange(check_in, check_out, "[)"),
@@ -75,6 +77,8 @@ def create_booking(
             currency=place.currency,
             expires_at=timezone.now() + settings.PAYMENT_WINDOW,
         )
+    invalidate("bookings")
+    return booking
 
 
 def _check_dates(place: Property, check_in: date, check_out: date) -> None:
@@ -114,10 +118,17 @@ def confirm_booking(*, actor: User, booking_id: uuid.UUID) -> Booking:
 def cancel_booking(*, actor: User, booking_id: uuid.UUID, reason: str = "") -> Booking:
     """Cancel a booking, as guest or host, before the stay begins. What was paid is given back.
 
+    Args:
+        actor: The guest, the host, or an admin.
+        booking_id: What is to be cancelled.
+        reason: Why; both sides see it.
+
     Raises:
+        Invalid: if the reason is no text, or too long.
         NotFound: if there is no such booking for the actor.
         Conflict: if it is cancelled or expired already, or the stay has begun.
     """
+    reason = checked_text(reason, field="reason", at_most=MAX_REASON, blank=True)
     booking = _locked(booking_id, actor)
     states.check(TRANSITIONS, now=booking.status, then=Status.CANCELLED, thing="booking")
     if booking.stay.lower <= local_today(booking.property):
@@ -126,9 +137,7 @@ def cancel_booking(*, actor: User, booking_id: uuid.UUID, reason: str = "") -> B
     booking.cancelled_at = timezone.now()
     booking.cancelled_by = actor
     booking.cancellation_reason = reason
-    booking.save()
-    if booking.paid_at:
-        send(task="payments.refund", arguments={"booking_id": str(booking.id)})
+    _let_go(booking)
     return booking
 
 
@@ -137,11 +146,15 @@ def mark_paid(*, booking_id: uuid.UUID) -> Booking:
     """Note that a booking is paid, and confirm it if the place needs no word from its host.
 
     Raises:
-        Conflict: if the booking is not pending any more; the money must be given back then.
+        NotFound: if there is no such booking.
+        Conflict: if the booking is not pending any more, or paid already; the money must be given
+            back then.
     """
     booking = _locked(booking_id)
     if booking.status != Status.PENDING:
         raise Conflict(f"A {booking.status} booking cannot be paid.", code="not_pending")
+    if booking.paid_at is not None:
+        raise Conflict("The booking is paid already.", code="already_paid")
     booking.paid_at = timezone.now()
     booking.expires_at = booking.paid_at + settings.HOST_WINDOW
     if booking.property.instant_book:
@@ -157,17 +170,30 @@ def expire_booking(*, booking_id: uuid.UUID, now: datetime) -> bool:
 
     What was paid is given back.
 
+    Args:
+        booking_id: What may have to be let go of.
+        now: The moment that its time is compared with.
+
     Returns:
         Whether it was still to be let go of.
+
+    Raises:
+        NotFound: if there is no such booking.
     """
     booking = _locked(booking_id)
     if booking.status != Status.PENDING or booking.expires_at > now:
         return False
     booking.status = Status.EXPIRED
+    _let_go(booking)
+    return True
+
+
+def _let_go(booking: Booking) -> None:
+    """Save a booking that holds its dates no longer, and have what was paid given back."""
     booking.save()
     if booking.paid_at:
         send(task="payments.refund", arguments={"booking_id": str(booking.id)})
-    return True
+    invalidate("bookings")
 
 
 def _confirm(booking: Booking) -> None:

@@ -6,6 +6,8 @@ from stays.accounts.models import User
 from stays.common.fields import identifier
 from stays.listings.models import Property
 
+MAX_TEXT = 2000
+
 
 class Conversation(models.Model):
     """What a guest and the property's host write to each other."""
@@ -35,7 +37,7 @@ class Message(models.Model):
         Conversation, on_delete=models.CASCADE, related_name="messages"
     )
     sender = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    text = models.TextField(max_length=2000)
+    text = models.TextField(max_length=MAX_TEXT)
     created_at = models.DateTimeField(auto_now_add=True)
     read_at = models.DateTimeField(null=True, blank=True)
 

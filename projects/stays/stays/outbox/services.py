@@ -8,6 +8,7 @@ A message may therefore be sent twice, never not at all: every task must be idem
 """
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -68,16 +69,44 @@ def relay(*, only: uuid.UUID | None = None, limit: int = 500) -> int:
             is marked as sent.
     """
     sent: list[uuid.UUID] = []
+    failure: OperationalError | None = None
     with transaction.atomic():
         waiting = OutboxMessage.objects.select_for_update(skip_locked=True).filter(
             sent_at__isnull=True
         )
         if only is not None:
             waiting = waiting.filter(id=only)
-        try:
-            for message in waiting.order_by("id")[:limit]:
-                app.send_task(message.task, kwargs=message.arguments, task_id=str(message.id))
-                sent.append(message.id)
-        finally:
+        for message in waiting.order_by("id")[:limit]:
+            try:
+                _publish(message)
+            except OperationalError as error:
+                failure = error  # raised after the commit: it would take the marks with it
+                break
+            sent.append(message.id)
+        if sent:
             OutboxMessage.objects.filter(id__in=sent).update(sent_at=timezone.now())
+    if failure is not None:
+        raise failure
     return len(sent)
+
+
+def prune(*, before: datetime) -> int:
+    """Delete the messages that were sent before a moment, and return how many they were."""
+    return OutboxMessage.objects.filter(sent_at__lt=before).delete()[0]
+
+
+def _publish(message: OutboxMessage) -> None:
+    """Hand a message to the broker, with the request's id in a header, for the task's logs.
+
+    There is no second attempt here: a request would have to wait for it, and the relay is one.
+
+    Raises:
+        kombu.exceptions.OperationalError: if the broker cannot be reached.
+    """
+    app.send_task(
+        message.task,
+        kwargs=message.arguments,
+        task_id=str(message.id),
+        headers={"request_id": message.request_id} if message.request_id else {},
+        retry=False,
+    )

@@ -21,11 +21,12 @@ from typing import Any
 from django.db import connection, transaction
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.common.errors import Conflict, Invalid, Unprocessable
+from stays.common.errors import Conflict, Unprocessable
 from stays.rest.models import StoredAnswer
 
 Handler = Callable[..., HttpResponse]
@@ -65,11 +66,8 @@ def idempotent(post: Handler) -> Handler:
             return post(view, request, *args, **kwargs)
         key = request.headers["Idempotency-Key"]
         if not KEY.fullmatch(key):
-            raise Invalid(
-                "1 to 255 visible ASCII characters.",
-                code="idempotency_key",
-                field="Idempotency-Key",
-            )
+            detail = ErrorDetail("1 to 255 visible ASCII characters.", "idempotency_key")
+            raise ValidationError({"Idempotency-Key": [detail]})
         client = str(request.user.pk or "anonymous")
         fingerprint = _fingerprint(request)
         with transaction.atomic(durable=True):

@@ -7,6 +7,8 @@ from stays.bookings.models import Booking
 from stays.common.fields import identifier
 from stays.listings.models import Property
 
+MAX_TEXT = 2000
+
 
 class Review(models.Model):
     """What a guest says after a stay.
@@ -19,7 +21,7 @@ class Review(models.Model):
     booking = models.OneToOneField(Booking, on_delete=models.PROTECT, related_name="review")
     property = models.ForeignKey(Property, on_delete=models.PROTECT, related_name="reviews")
     rating = models.PositiveSmallIntegerField()
-    text = models.TextField(max_length=2000, blank=True)
+    text = models.TextField(max_length=MAX_TEXT, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

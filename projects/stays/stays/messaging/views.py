@@ -1,0 +1,122 @@
+"""Conversations and messages over REST."""
+
+import uuid
+from typing import cast
+
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from stays.accounts.models import User
+from stays.messaging import selectors, services
+from stays.messaging.serializers import (
+    ConversationSerializer,
+    MessageSerializer,
+    NewConversationSerializer,
+    NewMessageSerializer,
+    NothingSerializer,
+)
+from stays.rest.idempotency import idempotent
+from stays.rest.pagination import PageQuery, page_of, respond
+
+LOCATION = OpenApiParameter(
+    "Location",
+    str,
+    OpenApiParameter.HEADER,
+    description="Where the messages are",
+    response=[201],
+)
+
+
+class ConversationList(APIView):
+    """One's conversations."""
+
+    @extend_schema(
+        operation_id="conversations_list",
+        summary="List conversations",
+        parameters=[PageQuery],
+        responses=page_of(ConversationSerializer),
+    )
+    def get(self, request: Request) -> Response:
+        """The one with the newest message first."""
+        return respond(
+            request,
+            selectors.conversations_of(user=cast(User, request.user)),
+            ordering=["-last_id", "-id"],
+            serializer=ConversationSerializer,
+        )
+
+    @extend_schema(
+        operation_id="conversations_create",
+        summary="Write to a host",
+        parameters=[LOCATION],
+        request=NewConversationSerializer,
+        responses={201: ConversationSerializer},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """A guest writes to the host of a place, for the first time or again."""
+        actor = cast(User, request.user)
+        body = NewConversationSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        begun = services.start_conversation(
+            actor=actor,
+            property_slug=body.validated_data["property"],
+            text=body.validated_data["text"],
+        )
+        conversation = selectors.conversations_of(user=actor).get(id=begun.id)
+        address = reverse("messages", kwargs={"conversation_id": begun.id})
+        data = ConversationSerializer(conversation, context={"request": request}).data
+        return Response(data, status=201, headers={"Location": address})
+
+
+class MessageList(APIView):
+    """The messages of a conversation."""
+
+    @extend_schema(
+        operation_id="messages_list",
+        summary="List messages",
+        parameters=[PageQuery],
+        responses=page_of(MessageSerializer),
+    )
+    def get(self, request: Request, conversation_id: uuid.UUID) -> Response:
+        """For the two who take part; the newest first."""
+        messages = selectors.messages_in(
+            user=cast(User, request.user), conversation_id=conversation_id
+        )
+        return respond(request, messages, ordering=["-id"], serializer=MessageSerializer)
+
+    @extend_schema(
+        operation_id="messages_create",
+        summary="Write a message",
+        request=NewMessageSerializer,
+        responses={201: MessageSerializer},
+    )
+    @idempotent
+    def post(self, request: Request, conversation_id: uuid.UUID) -> Response:
+        """One of the two writes to the other."""
+        body = NewMessageSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        message = services.send_message(
+            actor=cast(User, request.user), conversation_id=conversation_id, **body.validated_data
+        )
+        return Response(MessageSerializer(message, context={"request": request}).data, status=201)
+
+
+class ConversationRead(APIView):
+    """That messages are read."""
+
+    @extend_schema(
+        operation_id="conversations_read",
+        summary="Mark a conversation as read",
+        request=None,
+        responses={204: None},
+    )
+    @idempotent
+    def post(self, request: Request, conversation_id: uuid.UUID) -> Response:
+        """All that the other one has written until now is read."""
+        NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        services.mark_read(actor=cast(User, request.user), conversation_id=conversation_id)
+        return Response(status=204)

@@ -1,0 +1,22 @@
+"""What keeps the outbox going. Celery beat starts these."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from stays.outbox import services
+
+KEPT = timedelta(days=7)
+
+
+@shared_task(name="outbox.relay", expires=10)  # the next one does what this would have done
+def relay() -> int:
+    """Send what waits: what could not be sent at its commit."""
+    return services.relay()
+
+
+@shared_task(name="outbox.prune")
+def prune() -> int:
+    """Delete what was sent more than a week ago."""
+    return services.prune(before=timezone.now() - KEPT)

@@ -1,0 +1,53 @@
+"""Reviews over REST."""
+
+import uuid
+from typing import cast
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from stays.accounts.models import User
+from stays.rest.idempotency import idempotent
+from stays.rest.pagination import PageQuery, page_of, respond
+from stays.reviews import selectors, services
+from stays.reviews.serializers import NewReviewSerializer, ReviewSerializer
+
+
+class BookingReview(APIView):
+    """The review of a stay."""
+
+    @extend_schema(
+        operation_id="bookings_review",
+        summary="Review a stay",
+        request=NewReviewSerializer,
+        responses={201: ReviewSerializer},
+    )
+    @idempotent
+    def post(self, request: Request, booking_id: uuid.UUID) -> Response:
+        """The guest, once, from the day of departure on."""
+        body = NewReviewSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        review = services.write_review(
+            actor=cast(User, request.user), booking_id=booking_id, **body.validated_data
+        )
+        return Response(ReviewSerializer(review).data, status=201)
+
+
+class PropertyReviews(APIView):
+    """What guests say of a place."""
+
+    permission_classes = (AllowAny,)
+
+    @extend_schema(
+        operation_id="properties_reviews",
+        summary="List the reviews of a place",
+        parameters=[PageQuery],
+        responses=page_of(ReviewSerializer),
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """The newest first."""
+        reviews = selectors.of_property(slug=slug)
+        return respond(request, reviews, ordering=["-id"], serializer=ReviewSerializer)
