@@ -53,7 +53,7 @@ def counted(*, email: str, address: str) -> Iterator[None]:
         )
     except redis.RedisError as error:
         logger.error("attempts_not_counted", error=str(error))
-        raise Unavailable("Nobody can log in at the moment.") from error
+        raise Unavailable("Passwords cannot be checked at the moment.") from error
     if seconds:
         raise TooMany("Too many attempts; try again later.", retry_after=seconds)
     yield
