@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from stays.accounts import services, tasks
@@ -342,3 +343,28 @@ def test_sessions_and_users_have_names_in_the_admin() -> None:
     log_in(user)
     assert str(user) == "ana@example.com"
     assert str(Session.objects.get()).startswith(f"{user.id} since 2")
+
+
+def test_a_superuser_may_do_everything() -> None:
+    user = User.objects.create_superuser("Root@example.com", PASSWORD, name="Root")
+    assert (user.email, user.role) == ("root@example.com", Role.ADMIN)
+    assert (user.is_staff, user.is_superuser, user.is_host) == (True, True, True)
+
+
+def test_the_description_knows_the_tokens_and_the_password_of_a_deletion() -> None:
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    assert schema["components"]["securitySchemes"] == {
+        "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    me = schema["paths"]["/api/v1/me"]
+    assert me["get"]["security"] == [{"accessToken": []}]
+    body = me["delete"]["requestBody"]
+    assert body["required"] is True
+    assert body["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/DeletionRequest"
+    }
+    assert "requestBody" not in me["get"]
+    for name in ("register", "login", "refresh", "logout"):
+        operation = schema["paths"][f"/api/v1/auth/{name}"]["post"]
+        assert operation["security"] == [{}]
+        assert "429" in operation["responses"]

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 from zeal import zeal_ignore
 
 from stays.accounts import selectors, services
-from stays.accounts.models import Session
+from stays.accounts.models import Session, User
 from stays.accounts.services import GRACE, Tokens
 from stays.common.errors import Unauthenticated
 from tests.accounts.tokens import claims_of, forgeries, log_in
@@ -111,6 +111,16 @@ def test_the_time_of_the_end_stays_when_a_used_token_comes_again() -> None:
         services.rotate(refresh=first.refresh)
     services.log_out(refresh=first.refresh)
     assert Session.objects.get().revoked_at == ended
+
+
+def test_a_token_that_is_refused_for_its_user_is_not_taken_for_stolen() -> None:
+    tokens = log_in(make_user())
+    let_grace_pass()
+    User.objects.update(is_active=False)
+    with pytest.raises(Unauthenticated):
+        services.rotate(refresh=tokens.refresh)
+    User.objects.update(is_active=True)
+    services.rotate(refresh=tokens.refresh)
 
 
 @pytest.mark.django_db(transaction=True)
