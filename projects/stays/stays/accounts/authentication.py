@@ -65,7 +65,7 @@ class SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
     """What the OpenAPI description says of it."""
 
     target_class = "stays.accounts.authentication.SessionTokenAuthentication"
-    name = "accessToken"
+    name = "bearerAuth"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:  # noqa: ARG002
         """Return the security scheme."""

@@ -354,10 +354,10 @@ def test_a_superuser_may_do_everything() -> None:
 def test_the_description_knows_the_tokens_and_the_password_of_a_deletion() -> None:
     schema = SchemaGenerator().get_schema(request=None, public=True)
     assert schema["components"]["securitySchemes"] == {
-        "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        "bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
     me = schema["paths"]["/api/v1/me"]
-    assert me["get"]["security"] == [{"accessToken": []}]
+    assert me["get"]["security"] == [{"bearerAuth": []}]
     body = me["delete"]["requestBody"]
     assert body["required"] is True
     assert body["content"]["application/json"]["schema"] == {
