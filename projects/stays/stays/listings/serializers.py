@@ -190,7 +190,7 @@ class SearchQuery(PageQuery):
         required=False, min_value=0, max_value=MAX_MINOR, help_text="In minor units, with currency"
     )
     currency = Text(required=False, max_length=3, validators=[CURRENCY])
-    amenities = Slugs(required=False, max_length=500)
+    amenities = Slugs(required=False)
     kind = serializers.ChoiceField(required=False, choices=Kind.choices)
     sort = serializers.ChoiceField(
         default="newest", choices=list(SORTS), help_text="By price only with currency"

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.text import slugify
 
 from stays.accounts.models import User
 from stays.common.cache import invalidate
-from stays.common.constraints import constraint_of, refusing
-from stays.common.errors import Forbidden, Invalid, NotFound
+from stays.common.constraints import refusing
+from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from stays.listings.models import Amenity, City, Property
 
 CHANGEABLE = frozenset(
@@ -30,20 +30,22 @@ CHANGEABLE = frozenset(
         "instant_book",
     }
 )
-REFUSALS = {
-    f"property_{constraint}": Invalid("This cannot be.", field=field)
-    for constraint, field in {
-        "nightly": "nightly_minor",
-        "cleaning": "cleaning_minor",
-        "currency": "currency",
-        "max_guests": "max_guests",
-        "bedrooms": "bedrooms",
-        "latitude": "latitude",
-        "longitude": "longitude",
-    }.items()
+
+
+class SlugTaken(Conflict):
+    """Another place has this slug."""
+
+
+FIELD_OF = {
+    "property_nightly": "nightly_minor",
+    "property_cleaning": "cleaning_minor",
+    "property_currency": "currency",
+    "property_max_guests": "max_guests",
+    "property_bedrooms": "bedrooms",
+    "property_latitude": "latitude",
+    "property_longitude": "longitude",
 }
-SLUG_TAKEN = "listings_property_slug_key"
-ATTEMPTS = 5
+"""The fields that the database checks, by the constraint's name."""
 
 
 @transaction.atomic
@@ -79,20 +81,26 @@ def create_property(
 def _insert(place: Property) -> None:
     """Save a new place under a slug made of its title.
 
-    The first one with a title has it alone. All others have some random letters added; two who try
-    the same slug at the same moment are told apart by the unique index.
+    The first one with a title has it alone; others have random digits added. Two who try the same
+    slug at the same moment are told apart by the unique index.
     """
     base = slugify(place.title)[:80].strip("-_") or "place"
     place.slug = base
-    for attempt in range(ATTEMPTS):
-        try:
-            with refusing(REFUSALS):
-                place.save(force_insert=True)
-                return
-        except IntegrityError as error:
-            if constraint_of(error) != SLUG_TAKEN or attempt == ATTEMPTS - 1:
-                raise
+    try:
+        _save(place)
+    except SlugTaken:
         place.slug = f"{base}-{secrets.token_hex(4)}"
+        _save(place)
+
+
+def _save(place: Property) -> None:
+    """Save a place, and say what the database refuses."""
+    refusals: dict[str, Refusal] = {
+        name: Invalid("This cannot be.", field=field) for name, field in FIELD_OF.items()
+    }
+    refusals["listings_property_slug_key"] = SlugTaken("Try it again.")
+    with refusing(refusals):
+        place.save()
 
 
 @transaction.atomic
@@ -123,8 +131,7 @@ def update_property(
     precondition(place)
     _set(place, fields)
     place.version += 1
-    with refusing(REFUSALS):
-        place.save()
+    _save(place)
     if amenities is not None:
         place.amenities.set(_known(amenities))
     _publish(place)
@@ -188,8 +195,8 @@ def _set(place: Property, fields: dict[str, Any]) -> None:
 
 
 def _max_length(name: str) -> int:
-    """Return how long the text of a field may be."""
-    return Property._meta.get_field(name).max_length or 0
+    """Return how long the text of a field may be; 0 if it takes none."""
+    return getattr(Property._meta.get_field(name), "max_length", None) or 0
 
 
 def _known(slugs: Iterable[str]) -> list[Amenity]:

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import IntegrityError
 from zeal import zeal_ignore
 
-from stays.common.errors import Forbidden, Invalid, NotFound, PreconditionFailed
+from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from stays.listings import services
 from stays.listings.models import Amenity, Property
 from tests.factories import make_admin, make_city, make_host, make_property, make_user
@@ -69,13 +68,13 @@ def test_a_slug_is_made_of_the_title(title: str, slug: str) -> None:
     assert len(place.slug) == len(slug) + 9
 
 
-def test_a_slug_that_stays_taken_is_a_fault_of_this_program(
+def test_a_slug_that_stays_taken_is_a_conflict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make_property(slug="flat")
     make_property(slug="flat-00")
     monkeypatch.setattr(services.secrets, "token_hex", lambda _: "00")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Conflict):
         services.create_property(
             actor=make_host(), city_slug=make_city().slug, **offer(title="Flat")
         )
