@@ -221,7 +221,7 @@ EMAIL_TIMEOUT = 5  # seconds for each step of SMTP: a booking's row is locked me
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL")
 PAYMENT_PROVIDER_URL = env.str("PAYMENT_PROVIDER_URL")
 PAYMENT_PROVIDER_KEY = env.str("PAYMENT_PROVIDER_KEY")
-PAYMENT_PROVIDER_SECONDS = env.float("PAYMENT_PROVIDER_SECONDS", default=10)
+PAYMENT_PROVIDER_SECONDS = env.float("PAYMENT_PROVIDER_SECONDS", default=10.0)
 PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET")
 PAYMENT_WINDOW = timedelta(minutes=env.int("PAYMENT_WINDOW_MINUTES", default=30))
 HOST_WINDOW = timedelta(hours=env.int("HOST_WINDOW_HOURS", default=24))
@@ -230,6 +230,7 @@ HOST_WINDOW = timedelta(hours=env.int("HOST_WINDOW_HOURS", default=24))
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = PLAIN_HTTP  # straight from the packages
 STATIC_ROOT = None if PLAIN_HTTP else BASE_DIR / "static"  # filled by collectstatic
+WHITENOISE_ROOT = BASE_DIR / "stays" / "operations" / "root"  # browsers ask for /favicon.ico
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

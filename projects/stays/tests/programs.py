@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.db import connection
 
@@ -51,7 +52,9 @@ class Program:
             listening = [e for e in self.events() if e["event"].startswith("Listening at: ")]
             return listening[0]["event"].split()[2] if listening else None
 
-        return wait_for(found)
+        url: str = wait_for(found)
+        httpx.get(f"{url}/healthz", timeout=DEADLINE)  # answered once a worker has started
+        return url
 
     def end(self) -> int:
         self.process.terminate()

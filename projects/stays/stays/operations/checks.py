@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 EXAMPLE = "change-me"  # what the secrets in .env.example begin with
+OLDEST = 180_000  # PostgreSQL 18 has uuidv7()
 
 
 @register(Tags.security)
@@ -76,5 +77,5 @@ def postgresql(
     return [
         Error("PostgreSQL 18 or newer is needed, for uuidv7().", id="stays.E007")
         for alias in databases or ()
-        if connections[alias].pg_version < 180_000  # type: ignore[attr-defined]
+        if connections[alias].pg_version < OLDEST  # type: ignore[attr-defined]
     ]
