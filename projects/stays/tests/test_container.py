@@ -209,12 +209,10 @@ def test_it_starts_is_ready_and_ends_when_asked(
         assert process.wait(20) == 0
         print(f"ended in {time.monotonic() - began:.1f} s", file=sys.__stderr__)
     finally:
-        for each in (
-            psutil.Process(process.pid).children(recursive=True) if not process.poll() else ()
-        ):
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
-        process.kill()
+        if process.poll() is None:
+            for each in psutil.Process(process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
         process.communicate()
 
 

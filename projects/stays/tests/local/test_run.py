@@ -22,15 +22,9 @@ SLEEPER = "tests.local.sleeper"
 NAMED = ("PORT", "DATABASE_URL", "CACHE_URL", "BROKER_URL")
 
 
-class NotEnding(threading.Event):
-    """Stands for `Ending`, which takes the signals of the whole program."""
-
-    status = 0
-
-
 @pytest.fixture
 def processes() -> Iterator[Processes]:
-    some = Processes(NotEnding())  # type: ignore[arg-type]
+    some = Processes(threading.Event())
     yield some
     some.end()
 
