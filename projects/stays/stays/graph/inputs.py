@@ -62,6 +62,14 @@ class PropertyOrder(enum.Enum):
     RATING_DESCENDING = "-rating"
 
 
+@strawberry.enum
+class BookingRole(enum.Enum):
+    """What one is in a booking."""
+
+    GUEST = "guest"
+    HOST = "host"
+
+
 @strawberry.input(description="What is looked for. Everything that is given must hold.")
 class PropertySearch:
     """What is looked for."""

@@ -15,18 +15,26 @@ from strawberry import relay
 
 from stays.bookings import models as booking_models
 from stays.bookings import services as booking_services
+from stays.bookings.serializers import CancellationSerializer, NewBookingSerializer
 from stays.common.errors import PreconditionFailed
 from stays.graph import types
 from stays.graph.context import Info, viewer
 from stays.graph.errors import Refusal, RefusalsAsData
 from stays.graph.inputs import NewProperty, PropertyChanges, key, read
+from stays.graph.queries import NODES
 from stays.listings import models as listing_models
 from stays.listings import services as listing_services
 from stays.listings.serializers import NewPropertySerializer, PropertyChangeSerializer
+from stays.messaging import models as message_models
+from stays.messaging import services as message_services
+from stays.messaging.serializers import NewConversationSerializer, NewMessageSerializer
 from stays.payments import models as payment_models
 from stays.payments import services as payment_services
 from stays.payments.serializers import StartPaymentSerializer
 from stays.rest.conditional import CHANGED
+from stays.reviews import models as review_models
+from stays.reviews import services as review_services
+from stays.reviews.serializers import NewReviewSerializer
 
 
 @strawberry.type
@@ -65,8 +73,47 @@ class PropertySaved:
         return listing_models.Property.objects.filter(id=self.key)
 
 
+@strawberry.type
+class ReviewWritten:
+    """A review was written."""
+
+    key: strawberry.Private[uuid.UUID]
+
+    @strawberry_django.field(graphql_type=types.Review)
+    def review(self) -> QuerySet[review_models.Review]:
+        """Return it."""
+        return review_models.Review.objects.filter(id=self.key)
+
+
+@strawberry.type
+class ConversationSaved:
+    """A conversation was begun, goes on, or was read."""
+
+    key: strawberry.Private[uuid.UUID]
+
+    @strawberry_django.field(graphql_type=types.Conversation)
+    def conversation(self, info: Info) -> QuerySet[message_models.Conversation]:
+        """Return it, with what is selected of it."""
+        return NODES[types.Conversation](info).filter(id=self.key)
+
+
+@strawberry.type
+class MessageSent:
+    """A message was sent."""
+
+    key: strawberry.Private[uuid.UUID]
+
+    @strawberry_django.field(graphql_type=types.Message)
+    def message(self) -> QuerySet[message_models.Message]:
+        """Return it."""
+        return message_models.Message.objects.filter(id=self.key)
+
+
 BookingResult = Annotated[BookingSaved | Refusal, strawberry.union("BookingResult")]
 PaymentResult = Annotated[PaymentStarted | Refusal, strawberry.union("PaymentResult")]
+ReviewResult = Annotated[ReviewWritten | Refusal, strawberry.union("ReviewResult")]
+ConversationResult = Annotated[ConversationSaved | Refusal, strawberry.union("ConversationResult")]
+MessageResult = Annotated[MessageSent | Refusal, strawberry.union("MessageResult")]
 PropertyResult = Annotated[PropertySaved | Refusal, strawberry.union("PropertyResult")]
 
 
@@ -84,12 +131,16 @@ class Mutation:
         guests: int,
     ) -> BookingResult:
         """Book a place. The dates are held until the time for payment has passed."""
-        booking = booking_services.create_booking(
-            actor=viewer(info),
-            property_slug=property,
+        actor = viewer(info)
+        given = read(
+            NewBookingSerializer,
+            property=property,
             check_in=check_in,
             check_out=check_out,
             guests=guests,
+        )
+        booking = booking_services.create_booking(
+            actor=actor, property_slug=given.pop("property"), **given
         )
         return BookingSaved(key=booking.id)
 
@@ -109,20 +160,65 @@ class Mutation:
         reason: str = "",
     ) -> BookingResult:
         """Cancel a booking, before the stay begins. What was paid is given back."""
+        actor = viewer(info)
         booking = booking_services.cancel_booking(
-            actor=viewer(info), booking_id=key(id, types.Booking), reason=reason
+            actor=actor,
+            booking_id=key(id, types.Booking),
+            **read(CancellationSerializer, reason=reason),
         )
         return BookingSaved(key=booking.id)
 
     @strawberry.mutation(extensions=[RefusalsAsData()])
     def start_payment(self, info: Info, booking: relay.GlobalID, method: str) -> PaymentResult:
         """Have a booking paid with the provider's token for a card."""
+        actor = viewer(info)
         payment = payment_services.start_payment(
-            actor=viewer(info),
+            actor=actor,
             booking_id=key(booking, types.Booking),
             **read(StartPaymentSerializer, method=method),
         )
         return PaymentStarted(key=payment.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def write_review(
+        self, info: Info, booking: relay.GlobalID, rating: int, text: str = ""
+    ) -> ReviewResult:
+        """Say what a stay was like, from the day of departure on."""
+        actor = viewer(info)
+        review = review_services.write_review(
+            actor=actor,
+            booking_id=key(booking, types.Booking),
+            **read(NewReviewSerializer, rating=rating, text=text),
+        )
+        return ReviewWritten(key=review.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def start_conversation(self, info: Info, property: str, text: str) -> ConversationResult:
+        """Write to the host of a place, for the first time or again."""
+        actor = viewer(info)
+        given = read(NewConversationSerializer, property=property, text=text)
+        conversation = message_services.start_conversation(
+            actor=actor, property_slug=given["property"], text=given["text"]
+        )
+        return ConversationSaved(key=conversation.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def send_message(self, info: Info, conversation: relay.GlobalID, text: str) -> MessageResult:
+        """Write to the other one of a conversation."""
+        actor = viewer(info)
+        message = message_services.send_message(
+            actor=actor,
+            conversation_id=key(conversation, types.Conversation),
+            **read(NewMessageSerializer, text=text),
+        )
+        return MessageSent(key=message.id)
+
+    @strawberry.mutation(extensions=[RefusalsAsData()])
+    def mark_read(self, info: Info, conversation: relay.GlobalID) -> ConversationResult:
+        """Note that one has read all that the other one has written."""
+        conversation_id = key(conversation, types.Conversation)
+        message_services.mark_read(actor=viewer(info), conversation_id=conversation_id)
+        return ConversationSaved(key=conversation_id)
 
     @strawberry.mutation(extensions=[RefusalsAsData()])
     def create_property(self, info: Info, input: NewProperty) -> PropertyResult:

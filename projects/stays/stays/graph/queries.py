@@ -3,13 +3,14 @@
 A single object is returned as a queryset too, for the optimizer to add what is selected of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import strawberry
 import strawberry_django
 from django.db.models import QuerySet
 from strawberry import relay
+from strawberry_django.optimizer import optimize
 from strawberry_django.relay import DjangoCursorConnection
 
 from stays.accounts import models as account_models
@@ -17,9 +18,13 @@ from stays.bookings import models as booking_models
 from stays.bookings import selectors as booking_selectors
 from stays.graph import types
 from stays.graph.context import Info, viewer
-from stays.graph.inputs import PropertyOrder, PropertySearch, criteria, key
+from stays.graph.inputs import BookingRole, PropertyOrder, PropertySearch, criteria, key
 from stays.listings import models as listing_models
 from stays.listings import selectors as listing_selectors
+from stays.messaging import models as message_models
+from stays.messaging import selectors as message_selectors
+from stays.payments import models as payment_models
+from stays.reviews import models as review_models
 
 
 @strawberry.type
@@ -60,22 +65,47 @@ class Query:
     )
     def property(self, slug: str) -> QuerySet[listing_models.Property]:
         """Return the place of a slug."""
-        places = listing_selectors.search(criteria=listing_selectors.Search())
-        return _bare(places).filter(slug=slug)
+        return _offered().filter(slug=slug)
 
     @strawberry_django.connection(
         DjangoCursorConnection[types.Booking],
         description="One's own bookings and those of one's places, newest first.",
     )
-    def bookings(self, info: Info) -> Iterable[booking_models.Booking]:
+    def bookings(
+        self,
+        info: Info,
+        role: BookingRole | None = None,
+        status: types.BookingStatus | None = None,
+    ) -> Iterable[booking_models.Booking]:
         """Return the bookings that the viewer may know of."""
-        return _bare(booking_selectors.visible_to(user=viewer(info))).order_by("-id")
+        listed = booking_selectors.listed(
+            user=viewer(info),
+            role=role.value if role else None,
+            status=status.value if status else None,
+        )
+        return _bare(listed).order_by("-id")
 
     @strawberry_django.field(graphql_type=types.Booking | None)
     def booking(self, info: Info, id: relay.GlobalID) -> QuerySet[booking_models.Booking]:
         """Return a booking that the viewer may know of."""
-        visible = booking_selectors.visible_to(user=viewer(info))
-        return _bare(visible).filter(id=key(id, types.Booking))
+        return NODES[types.Booking](info).filter(id=key(id, types.Booking))
+
+    @strawberry_django.connection(
+        DjangoCursorConnection[types.Conversation],
+        description="One's conversations, the one with the newest message first.",
+    )
+    def conversations(self, info: Info) -> Iterable[message_models.Conversation]:
+        """Return the conversations that the viewer takes part in."""
+        return NODES[types.Conversation](info)
+
+    @strawberry.field(description="What has a global id, if one may see it.")
+    def node(self, info: Info, id: relay.GlobalID) -> relay.Node | None:
+        """Return an object of any type, from the selector that every other way leads through."""
+        for kind, visible in NODES.items():
+            if kind.__name__ == id.type_name:
+                found = optimize(visible(info).filter(pk=key(id, kind)), info).first()
+                return strawberry.cast(kind, found) if found else None
+        return None
 
 
 def _bare(queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -84,3 +114,33 @@ def _bare(queryset: QuerySet[Any]) -> QuerySet[Any]:
     The optimizer loads what is selected, and that only.
     """
     return queryset.select_related(None).prefetch_related(None)
+
+
+def _offered() -> QuerySet[listing_models.Property]:
+    """Return the places that everybody may see."""
+    return _bare(listing_selectors.search(criteria=listing_selectors.Search()))
+
+
+def _visible_bookings(info: Info) -> QuerySet[booking_models.Booking]:
+    """Return the bookings that the viewer may know of."""
+    return _bare(booking_selectors.visible_to(user=viewer(info)))
+
+
+def _visible_payments(info: Info) -> QuerySet[payment_models.Payment]:
+    """Return the payments that the viewer may see: how a guest pays is not the host's affair."""
+    user = viewer(info)
+    every = payment_models.Payment.objects.all()
+    return every if user.is_admin else every.filter(booking__guest=user)
+
+
+NODES: dict[type[relay.Node], Callable[[Info], QuerySet[Any]]] = {
+    types.Property: lambda _: _offered(),
+    types.Review: lambda _: review_models.Review.objects.filter(property__in=_offered()),
+    types.Booking: _visible_bookings,
+    types.Payment: _visible_payments,
+    types.Conversation: lambda info: _bare(message_selectors.conversations_of(user=viewer(info))),
+    types.Message: lambda info: message_models.Message.objects.filter(
+        conversation__in=message_selectors.joined_by(user=viewer(info))
+    ),
+}
+"""What of each type the one who asks may see."""

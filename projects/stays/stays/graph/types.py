@@ -20,7 +20,7 @@ from stays.bookings import models as booking_models
 from stays.graph.context import Info, viewer
 from stays.graph.scalars import MinorUnits
 from stays.listings import models as listing_models
-from stays.messaging import models as messaging_models
+from stays.messaging import models as message_models
 from stays.payments import models as payment_models
 from stays.reviews import models as review_models
 
@@ -75,13 +75,13 @@ class Review(relay.Node):
         return queryset.order_by("-id")
 
     @strawberry_django.field(
-        description="The guest's name.",
+        description="The guest's first name.",
         select_related=["booking__guest"],
         only=["booking__guest__name"],
     )
     def author(self: review_models.Review) -> str:
-        """Return the guest's name."""
-        return self.booking.guest.name
+        """Return the first of the guest's names, as ReviewSerializer does."""
+        return next(iter(self.booking.guest.name.split()), "")
 
 
 @strawberry_django.type(listing_models.Property)
@@ -195,19 +195,17 @@ class Booking(relay.Node):
         return self.stay.upper
 
     @strawberry_django.field(
-        description="Where to go; for the guest of a confirmed booking, and for the host.",
+        description="Where to go; null until the booking is confirmed.",
         select_related=["property"],
-        only=["status", "guest", "property__address", "property__host"],
+        only=["status", "property__address"],
     )
-    def address(self: booking_models.Booking, info: Info) -> str | None:
-        """Return the address to those who may have it."""
-        user = viewer(info)
+    def address(self: booking_models.Booking) -> str | None:
+        """Return where the place is, as BookingSerializer does."""
         confirmed = self.status == booking_models.Status.CONFIRMED
-        shown = user.id == self.property.host_id or user.is_admin or confirmed
-        return self.property.address if shown else None
+        return self.property.address if confirmed else None
 
 
-@strawberry_django.type(messaging_models.Message)
+@strawberry_django.type(message_models.Message)
 class Message(relay.Node):
     """One text of a conversation."""
 
@@ -216,17 +214,22 @@ class Message(relay.Node):
     read_at: datetime.datetime | None
     sender: User
 
+    @strawberry_django.field(description="Whether one has sent it oneself.", only=["sender"])
+    def is_mine(self: message_models.Message, info: Info) -> bool:
+        """Tell whether the one who asks has sent it."""
+        return self.sender_id == viewer(info).id
+
     @classmethod
     def get_queryset(
         cls,
-        queryset: QuerySet[messaging_models.Message],
+        queryset: QuerySet[message_models.Message],
         info: Info,  # noqa: ARG003
-    ) -> QuerySet[messaging_models.Message]:
+    ) -> QuerySet[message_models.Message]:
         """Return messages, newest first."""
         return queryset.order_by("-id")
 
 
-@strawberry_django.type(messaging_models.Conversation)
+@strawberry_django.type(message_models.Conversation)
 class Conversation(relay.Node):
     """What a guest and a host write to each other about a property."""
 
@@ -234,6 +237,12 @@ class Conversation(relay.Node):
     property: Property
     guest: User
     messages: DjangoCursorConnection[Message] = strawberry_django.connection()
+
+    @strawberry_django.field(description="How many messages one has not read.")
+    def unread(self: message_models.Conversation) -> int:
+        """Return what `conversations_of` has counted; a conversation comes from nowhere else."""
+        count: int = self.unread
+        return count
 
 
 @strawberry_django.type(account_models.User, description="The one who asks.")

@@ -11,8 +11,10 @@ from zeal import zeal_ignore
 from stays.bookings import services as booking_services
 from stays.bookings.models import Booking, Status
 from stays.listings.models import Amenity, Property
+from stays.messaging.models import Message
 from stays.payments.models import Payment
 from stays.rest.models import StoredAnswer
+from stays.reviews.models import Review
 from tests.factories import (
     day,
     make_admin,
@@ -42,6 +44,27 @@ PAY = (
     "mutation ($id: ID!, $method: String!) { startPayment(booking: $id, method: $method)"
     " { __typename ... on PaymentStarted { payment { status amountMinor } } " + REFUSAL + " } }"
 )
+REVIEW = (
+    "mutation ($id: ID!, $rating: Int!) { writeReview(booking: $id, rating: $rating,"
+    ' text: "Fine.") { __typename ... on ReviewWritten { review { rating text author } } '
+    + REFUSAL
+    + " } }"
+)
+TALKED = (
+    " { __typename ... on ConversationSaved { conversation { id unread guest { name }"
+    " messages(first: 5) { edges { node { text isMine } } } } } "
+)
+BEGIN = (
+    "mutation ($place: String!, $text: String!) {"
+    " startConversation(property: $place, text: $text)" + TALKED + REFUSAL + " } }"
+)
+SEND = (
+    "mutation ($id: ID!, $text: String!) { sendMessage(conversation: $id, text: $text)"
+    " { __typename ... on MessageSent { message { text isMine sender { name } } } "
+    + REFUSAL
+    + " } }"
+)
+READ = "mutation ($id: ID!) { markRead(conversation: $id)" + TALKED + REFUSAL + " } }"
 SAVED = (
     " { __typename ... on PropertySaved { property {"
     " slug title version city { slug } amenities { slug } } } "
@@ -131,6 +154,10 @@ def test_without_a_token_every_mutation_is_refused(ask: Ask) -> None:
         (CONFIRM, {"id": identifier(booking)}),
         (CANCEL, {"id": identifier(booking)}),
         (PAY, {"id": identifier(booking), "method": "tok_ok"}),
+        (REVIEW, {"id": identifier(booking), "rating": 5}),
+        (BEGIN, {"place": booking.property.slug, "text": "Hello"}),
+        (SEND, {"id": "Q29udmVyc2F0aW9uOjE=", "text": "Hello"}),
+        (READ, {"id": "Q29udmVyc2F0aW9uOjE="}),
         (OFFER, {"input": offer}),
         (CHANGE, {"slug": booking.property.slug, "version": 1, "changes": {"title": "x"}}),
     ):
@@ -349,3 +376,51 @@ def test_an_admin_may_confirm(ask: Ask) -> None:
     booking = make_booking(paid_at=datetime.datetime.now(datetime.UTC))
     result = ask(CONFIRM, user=make_admin(), id=identifier(booking))["data"]["confirmBooking"]
     assert result["booking"]["status"] == "CONFIRMED"
+
+
+def test_a_guest_reviews_a_stay_once(ask: Ask) -> None:
+    guest = make_user(name="Ana Silva")
+    booking = make_booking(check_in=-9, guest=guest, status=Status.CONFIRMED)
+    variables = {"id": identifier(booking), "rating": 4}
+    denied = ask(REVIEW, user=booking.property.host, **variables)["data"]["writeReview"]
+    assert denied == refusal("permission_denied", "Only the guest writes a review.")
+    wrong = ask(REVIEW, user=guest, **(variables | {"rating": 6}))["data"]["writeReview"]
+    assert wrong["errors"] == [{"field": "rating", "code": "max_value"}]
+    done = ask(REVIEW, user=guest, **variables)["data"]["writeReview"]
+    assert done["review"] == {"rating": 4, "text": "Fine.", "author": "Ana"}
+    again = ask(REVIEW, user=guest, **variables)["data"]["writeReview"]
+    assert again == refusal("reviewed", "There is a review of this stay.")
+    assert Review.objects.count() == 1
+
+
+def test_guest_and_host_write_to_each_other(ask: Ask) -> None:
+    place, guest = make_property(), make_user(name="Ana")
+    begun = ask(BEGIN, user=guest, place=place.slug, text="Hello")["data"]["startConversation"]
+    assert begun["conversation"]["messages"] == {
+        "edges": [{"node": {"text": "Hello", "isMine": True}}]
+    }
+    variables = {"id": begun["conversation"]["id"]}
+    sent = ask(SEND, user=place.host, text="Welcome", **variables)["data"]["sendMessage"]
+    host = {"name": place.host.name}
+    assert sent["message"] == {"text": "Welcome", "isMine": True, "sender": host}
+    seen = ask(BEGIN, user=guest, place=place.slug, text="Thanks")["data"]["startConversation"]
+    assert (seen["conversation"]["id"], seen["conversation"]["unread"]) == (variables["id"], 1)
+    read = ask(READ, user=guest, **variables)["data"]["markRead"]["conversation"]
+    assert read["unread"] == 0
+    assert [edge["node"]["isMine"] for edge in read["messages"]["edges"]] == [True, False, True]
+
+
+def test_nobody_else_writes_or_reads_there(ask: Ask) -> None:
+    place = make_property()
+    own = ask(BEGIN, user=place.host, place=place.slug, text="Hello")["data"]["startConversation"]
+    assert own == refusal("own_property", "This place is your own.")
+    begun = ask(BEGIN, user=make_user(), place=place.slug, text="Hello")["data"]
+    variables = {"id": begun["startConversation"]["conversation"]["id"]}
+    for user in (make_user(), make_host(), make_admin()):
+        for query, more in ((SEND, {"text": "Hello"}), (READ, {})):
+            (result,) = ask(query, user=user, **variables, **more)["data"].values()
+            assert result == refusal("not_found", "There is no such conversation.")
+    for text in ("", "x" * 2_001, "\0"):
+        (result,) = ask(SEND, user=place.host, text=text, **variables)["data"].values()
+        assert (result["__typename"], result["field"]) == ("Refusal", "text")
+    assert Message.objects.count() == 1

@@ -8,8 +8,10 @@ from django.db.backends.postgresql.psycopg_any import DateRange
 from pytest_django import DjangoAssertNumQueries
 from strawberry.relay import to_base64
 
+from stays.accounts.models import User
 from stays.bookings.models import Booking, Status
 from stays.listings.models import Amenity, Property
+from stays.messaging.models import Conversation, Message
 from stays.payments.models import Payment
 from stays.reviews.models import Review
 from tests.factories import (
@@ -67,6 +69,11 @@ def test_the_viewer_is_the_one_whose_token_was_sent(ask: Ask) -> None:
         "me { email }",
         "bookings(first: 1) { totalCount }",
         'booking(id: "Qm9va2luZzox") { id }',
+        "conversations(first: 1) { totalCount }",
+        'node(id: "Qm9va2luZzox") { id }',
+        'node(id: "UGF5bWVudDox") { id }',
+        'node(id: "Q29udmVyc2F0aW9uOjE=") { id }',
+        'node(id: "TWVzc2FnZTox") { id }',
     ],
 )
 def test_what_is_private_needs_a_token(ask: Ask, field: str) -> None:
@@ -275,7 +282,7 @@ def test_places_with_all_that_belongs_to_them_cost_a_fixed_number_of_queries(
         place = make_property()
         place.amenities.add(kitchen)
         for rating in (3, 4, 5):
-            make_review(place, rating, guest=make_user(name=f"Guest {rating}"))
+            make_review(place, rating, guest=make_user(name=f"Guest{rating} Surname"))
     # places with city and host, their amenities, their reviews with authors, the count of places
     with django_assert_num_queries(4):
         data = ask(DEEP)["data"]["properties"]
@@ -285,7 +292,7 @@ def test_places_with_all_that_belongs_to_them_cost_a_fixed_number_of_queries(
         assert node["reviews"]["totalCount"] == 3
         assert node["reviews"]["pageInfo"] == {"hasNextPage": True}
         reviews = nodes(node["reviews"])
-        assert [(r["rating"], r["author"]) for r in reviews] == [(5, "Guest 5"), (4, "Guest 4")]
+        assert [(r["rating"], r["author"]) for r in reviews] == [(5, "Guest5"), (4, "Guest4")]
 
 
 def test_only_the_host_and_admins_see_where_a_place_is(ask: Ask) -> None:
@@ -368,7 +375,7 @@ def test_an_id_of_nothing_finds_nothing(ask: Ask, text: str) -> None:
         assert codes(answer) == ["bad_id"] if "errors" in answer else True
 
 
-def test_the_host_sees_no_payments_and_the_guest_the_address_when_it_is_confirmed(
+def test_the_host_sees_no_payments_and_nobody_the_address_before_it_is_confirmed(
     ask: Ask,
 ) -> None:
     pending = make_booking()
@@ -379,8 +386,8 @@ def test_the_host_sees_no_payments_and_the_guest_the_address_when_it_is_confirme
         paid = [{"status": "CREATED"}]
         for user, shown in (
             (booking.guest, {"address": address, "payments": paid}),
-            (booking.property.host, {"address": "Rua Augusta 1", "payments": None}),
-            (make_admin(), {"address": "Rua Augusta 1", "payments": paid}),
+            (booking.property.host, {"address": address, "payments": None}),
+            (make_admin(), {"address": address, "payments": paid}),
         ):
             answer = ask(query, user=user, id=booking_id(booking))
             assert answer == {"data": {"booking": shown}}
@@ -400,3 +407,111 @@ def test_an_amount_may_be_greater_than_32_bits(ask: Ask) -> None:
     query = "query ($id: ID!) { booking(id: $id) { totalMinor } }"
     answer = ask(query, user=booking.guest, id=booking_id(booking))
     assert answer == {"data": {"booking": {"totalMinor": 8_000_003_000}}}
+
+
+def test_bookings_can_be_listed_by_role_and_status(ask: Ask) -> None:
+    user = make_host()
+    own = make_booking(guest=user)
+    offered = make_booking(property=make_property(host=user), status=Status.CONFIRMED)
+    query = """query ($role: BookingRole, $state: BookingStatus) {
+      bookings(first: 9, role: $role, status: $state) { edges { node { id } } } }"""
+    for variables, listed in (
+        ({}, [offered, own]),
+        ({"role": "GUEST"}, [own]),
+        ({"role": "HOST"}, [offered]),
+        ({"state": "PENDING"}, [own]),
+        ({"role": "HOST", "state": "PENDING"}, []),
+    ):
+        found = nodes(ask(query, user=user, **variables)["data"]["bookings"])
+        assert found == [{"id": booking_id(booking)} for booking in listed]
+
+
+def make_conversation(guest: User, place: Property, *texts: str) -> Conversation:
+    """A conversation that the guest has begun; then the two take turns."""
+    conversation = Conversation.objects.create(property=place, guest=guest)
+    for number, text in enumerate(texts):
+        sender = place.host if number % 2 else guest
+        Message.objects.create(conversation=conversation, sender=sender, text=text)
+    return conversation
+
+
+CONVERSATIONS = """query ($after: String) { conversations(first: 2, after: $after) { totalCount
+  pageInfo { endCursor } edges { node { id unread property { title host { name } }
+  guest { name } messages(first: 2) { totalCount edges { node {
+    text isMine readAt sender { name } } } } } } } }"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_conversations_with_their_messages_cost_a_fixed_number_of_queries(
+    ask: Ask, django_assert_num_queries: DjangoAssertNumQueries, count: int
+) -> None:
+    guest, host = make_user(name="Ana"), make_host(name="Rui")
+    for _ in range(count):
+        make_conversation(guest, make_property(host=host), "Hello", "Welcome", "Thanks")
+    # conversations with place, host and guest; messages with senders; the count
+    with django_assert_num_queries(3):
+        data = ask(CONVERSATIONS, user=guest)["data"]["conversations"]
+    assert data["totalCount"] == count
+    for node in nodes(data):
+        assert (node["guest"], node["property"]["host"]) == ({"name": "Ana"}, {"name": "Rui"})
+        assert node["unread"] == 1
+        assert node["messages"]["totalCount"] == 3
+        assert nodes(node["messages"]) == [
+            {"text": "Thanks", "isMine": True, "readAt": None, "sender": {"name": "Ana"}},
+            {"text": "Welcome", "isMine": False, "readAt": None, "sender": {"name": "Rui"}},
+        ]
+
+
+def test_the_conversation_with_the_newest_message_is_first_on_every_page(ask: Ask) -> None:
+    guest = make_user()
+    old, new, middle = (make_conversation(guest, make_property(), "Hello") for _ in range(3))
+    Message.objects.create(conversation=new, sender=guest, text="Again")
+    first = ask(CONVERSATIONS, user=guest)["data"]["conversations"]
+    after = first["pageInfo"]["endCursor"]
+    second = ask(CONVERSATIONS, user=guest, after=after)["data"]["conversations"]
+    listed = [node["id"] for node in nodes(first) + nodes(second)]
+    assert listed == [to_base64("Conversation", str(c.id)) for c in (new, middle, old)]
+
+
+NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
+
+
+def test_every_object_is_found_by_its_id_by_those_who_may_see_it(ask: Ask) -> None:
+    guest, host, admin, other = make_user(), make_host(), make_admin(), make_host()
+    place = make_property(host=host)
+    booking = make_booking(property=place, guest=guest)
+    review = make_review(place, 5)
+    conversation = make_conversation(guest, place, "Hello")
+    everyone = (None, guest, host, admin, other)
+    for kind, row, may_see in (
+        ("Property", place, everyone),
+        ("Review", review, everyone),
+        ("Booking", booking, (guest, host, admin)),
+        ("Payment", make_payment(booking), (guest, admin)),
+        ("Conversation", conversation, (guest, host)),
+        ("Message", conversation.messages.get(), (guest, host)),
+    ):
+        identifier = to_base64(kind, str(row.pk))
+        for user in everyone:
+            answer = ask(NODE, user=user, id=identifier, status=0)
+            shown = {"__typename": kind, "id": identifier} if user in may_see else None
+            assert answer["data"] == {"node": shown}
+
+
+def test_what_belongs_to_a_node_comes_with_it(
+    ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    place = make_property()
+    make_review(place, 5)
+    query = """query ($id: ID!) { node(id: $id) { ... on Property { host { name } city { name }
+      amenities { slug } reviews(first: 1) { edges { node { author } } } } } }"""
+    with django_assert_num_queries(3):
+        shown = ask(query, id=to_base64("Property", str(place.id)))["data"]["node"]
+    assert shown["host"] == {"name": place.host.name}
+
+
+def test_of_a_place_that_is_not_offered_any_more_no_node_is_shown(ask: Ask) -> None:
+    place = make_property(is_listed=False)
+    review = make_review(place, 5)
+    for kind, row in (("Property", place), ("Review", review), ("User", place.host)):
+        assert ask(NODE, id=to_base64(kind, str(row.pk))) == {"data": {"node": None}}
