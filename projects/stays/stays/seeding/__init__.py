@@ -1,0 +1,1 @@
+"""A made-up marketplace, for development, demonstrations and measurements."""
