@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def admin(client: Client) -> Client:
-    with zeal_ignore():
+def admin(client: Client) -> Iterator[Client]:
+    with zeal_ignore():  # the admin is looked up with each request
         client.force_login(make_admin(is_superuser=True))
-    return client
+        yield client
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_a_change_by_hand_is_counted_and_seen(admin: Client, shown: Any, commits
     data = {name: value for name, value in form.initial.items() if value is not None}
     assert not shown(f"property:{place.slug}")
     assert shown(f"property:{place.slug}")
-    with commits(), zeal_ignore():  # the admin is looked up with each request
+    with commits():
         response = admin.post(address, data | {"title": "By hand", "amenities": []})
     assert response.status_code == 302
     now = Property.objects.get()
