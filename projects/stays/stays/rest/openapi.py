@@ -3,8 +3,10 @@
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import force_instance
 from drf_spectacular.utils import OpenApiResponse
 
+from stays.rest.fields import StrictSerializer
 from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
 
 TEXTS = {
@@ -36,6 +38,13 @@ class ProblemAutoSchema(AutoSchema):
                 status, self._get_response_for_code(response, status, [MEDIA_TYPE], direction)
             )
         return dict(sorted(bodies.items()))
+
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        """Return the schema of a serializer; a strict one takes no other keys."""
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        if isinstance(force_instance(serializer), StrictSerializer):
+            schema["additionalProperties"] = False
+        return schema
 
     def problem_statuses(self) -> list[str]:
         """Return the statuses of the problems that this operation may answer with."""
