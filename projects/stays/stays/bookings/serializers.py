@@ -1,15 +1,12 @@
 """Bookings as JSON."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from stays.bookings.models import MAX_NIGHTS, MAX_REASON, Booking, Status
 from stays.listings.models import Property
+from stays.rest.bodies import Slug
 from stays.rest.fields import Day, Integer, StrictSerializer, Text
 from stays.rest.pagination import PageQuery
-
-SLUG = r"^[-a-zA-Z0-9_]+\Z"
 
 
 class BookedPropertySerializer(serializers.ModelSerializer[Property]):
@@ -67,7 +64,7 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
 class NewBookingSerializer(StrictSerializer):
     """What is to be booked."""
 
-    property = serializers.RegexField(SLUG, max_length=100, help_text="The place's slug")
+    property = Slug(help_text="The place's slug")
     check_in = Day(help_text="The day of arrival, in the place's time zone")
     check_out = Day(help_text=f"The day of departure; at most {MAX_NIGHTS} nights later")
     guests = Integer(min_value=1, max_value=50)
@@ -79,10 +76,6 @@ class CancellationSerializer(StrictSerializer):
     reason = Text(required=False, allow_blank=True, max_length=MAX_REASON)
 
 
-class NothingSerializer(StrictSerializer):
-    """No fields at all."""
-
-
 class BookingsQuery(PageQuery):
     """Which bookings."""
 
@@ -90,15 +83,3 @@ class BookingsQuery(PageQuery):
     role = serializers.ChoiceField(
         choices=["guest", "host"], required=False, help_text="Only those where one is this"
     )
-
-
-def body_of(serializer: type[StrictSerializer], data: Any) -> dict[str, Any]:
-    """Return what a body holds.
-
-    Raises:
-        ValidationError: if it has faults.
-    """
-    body = serializer(data=data)
-    body.is_valid(raise_exception=True)
-    validated: dict[str, Any] = body.validated_data
-    return validated

@@ -17,9 +17,8 @@ from stays.bookings.serializers import (
     BookingsQuery,
     CancellationSerializer,
     NewBookingSerializer,
-    NothingSerializer,
-    body_of,
 )
+from stays.rest.bodies import NothingSerializer, body_of
 from stays.rest.idempotency import idempotent
 from stays.rest.pagination import listed, page_of
 from stays.rest.queries import read_query

@@ -7,9 +7,8 @@ from rest_framework import serializers
 
 from stays.listings.models import Property
 from stays.messaging.models import MAX_TEXT, Conversation, Message
+from stays.rest.bodies import Slug
 from stays.rest.fields import StrictSerializer, Text
-
-SLUG = r"^[-a-zA-Z0-9_]+\Z"
 
 
 class MessageSerializer(serializers.ModelSerializer[Message]):
@@ -85,8 +84,4 @@ class NewMessageSerializer(StrictSerializer):
 class NewConversationSerializer(NewMessageSerializer):
     """What is to be written, and about which place."""
 
-    property = serializers.RegexField(SLUG, max_length=100, help_text="The place's slug")
-
-
-class NothingSerializer(StrictSerializer):
-    """No fields at all."""
+    property = Slug(help_text="The place's slug")

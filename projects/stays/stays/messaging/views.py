@@ -16,8 +16,8 @@ from stays.messaging.serializers import (
     MessageSerializer,
     NewConversationSerializer,
     NewMessageSerializer,
-    NothingSerializer,
 )
+from stays.rest.bodies import NothingSerializer, body_of
 from stays.rest.idempotency import idempotent
 from stays.rest.pagination import PageQuery, page_of, respond
 
@@ -59,12 +59,9 @@ class ConversationList(APIView):
     def post(self, request: Request) -> Response:
         """A guest writes to the host of a place, for the first time or again."""
         actor = cast(User, request.user)
-        body = NewConversationSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = body_of(NewConversationSerializer, request.data)
         begun = services.start_conversation(
-            actor=actor,
-            property_slug=body.validated_data["property"],
-            text=body.validated_data["text"],
+            actor=actor, property_slug=body["property"], text=body["text"]
         )
         conversation = selectors.conversations_of(user=actor).get(id=begun.id)
         address = reverse("messages", kwargs={"conversation_id": begun.id})
@@ -97,10 +94,9 @@ class MessageList(APIView):
     @idempotent
     def post(self, request: Request, conversation_id: uuid.UUID) -> Response:
         """One of the two writes to the other."""
-        body = NewMessageSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = body_of(NewMessageSerializer, request.data)
         message = services.send_message(
-            actor=cast(User, request.user), conversation_id=conversation_id, **body.validated_data
+            actor=cast(User, request.user), conversation_id=conversation_id, **body
         )
         return Response(MessageSerializer(message, context={"request": request}).data, status=201)
 
@@ -117,6 +113,6 @@ class ConversationRead(APIView):
     @idempotent
     def post(self, request: Request, conversation_id: uuid.UUID) -> Response:
         """All that the other one has written until now is read."""
-        NothingSerializer(data=request.data).is_valid(raise_exception=True)
+        body_of(NothingSerializer, request.data)
         services.mark_read(actor=cast(User, request.user), conversation_id=conversation_id)
         return Response(status=204)

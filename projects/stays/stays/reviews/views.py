@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from stays.accounts.models import User
+from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
 from stays.rest.pagination import PageQuery, page_of, respond
 from stays.reviews import selectors, services
@@ -28,10 +29,9 @@ class BookingReview(APIView):
     @idempotent
     def post(self, request: Request, booking_id: uuid.UUID) -> Response:
         """The guest, once, from the day of departure on."""
-        body = NewReviewSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = body_of(NewReviewSerializer, request.data)
         review = services.write_review(
-            actor=cast(User, request.user), booking_id=booking_id, **body.validated_data
+            actor=cast(User, request.user), booking_id=booking_id, **body
         )
         return Response(ReviewSerializer(review).data, status=201)
 

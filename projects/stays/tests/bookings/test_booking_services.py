@@ -1,14 +1,53 @@
+import uuid
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import time_machine
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from zeal import zeal_ignore
 
-from stays.bookings import services
+from stays.accounts.models import User
+from stays.bookings import selectors, services
 from stays.bookings.models import Booking, Status
-from stays.common.errors import Invalid
-from tests.factories import day, make_property, make_user
+from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
+from stays.outbox.models import OutboxMessage
+from tests.factories import (
+    day,
+    make_admin,
+    make_booking,
+    make_city,
+    make_host,
+    make_property,
+    make_user,
+)
 from tests.racing import race
 
 pytestmark = pytest.mark.django_db
+REPETITIONS = 10
+
+
+def messages() -> list[tuple[str, dict[str, Any]]]:
+    """What the outbox holds, oldest first."""
+    return list(OutboxMessage.objects.order_by("id").values_list("task", "arguments"))
+
+
+def message(task: str, booking: Booking) -> tuple[str, dict[str, Any]]:
+    return task, {"booking_id": str(booking.id)}
+
+
+def codes(outcomes: list[Any]) -> Counter[str]:
+    """Codes of refusals, names of everything else."""
+    return Counter(getattr(got, "code", type(got).__name__) for got in outcomes)
+
+
+def paid(**fields: Any) -> Booking:
+    return make_booking(paid_at=datetime.now(UTC), **fields)
+
+
+# -- booking
 
 
 def test_a_booking_keeps_the_price_of_the_moment() -> None:
@@ -47,12 +86,88 @@ def test_what_cannot_be_is_refused(check_in: int, check_out: int, guests: int, f
     assert not Booking.objects.exists()
 
 
+def book(actor: User, slug: str, begin: int = 5) -> Booking:
+    return services.create_booking(
+        actor=actor, property_slug=slug, check_in=day(begin), check_out=day(begin + 3), guests=1
+    )
+
+
+@zeal_ignore()  # it does the same twice
+def test_only_places_that_are_offered_are_booked() -> None:
+    for slug in (make_property(is_listed=False).slug, "no-such-place"):
+        with pytest.raises(NotFound):
+            book(make_user(), slug)
+    assert not Booking.objects.exists()
+
+
+def test_ones_own_place_is_not_booked() -> None:
+    host = make_host()
+    with pytest.raises(Forbidden):
+        book(host, make_property(host=host).slug)
+    assert not Booking.objects.exists()
+
+
+def test_dates_that_are_taken_are_refused() -> None:
+    place = make_property()
+    make_booking(property=place, check_in=6)
+    with pytest.raises(Conflict) as refused:
+        book(make_user(), place.slug)
+    assert refused.value.code == "dates_taken"
+    assert Booking.objects.count() == 1
+
+
+def test_a_broken_constraint_that_nobody_foresaw_is_no_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "MAX_NIGHTS", 1_000)
+    place = make_property()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        services.create_booking(
+            actor=make_user(),
+            property_slug=place.slug,
+            check_in=day(1),
+            check_out=day(200),
+            guests=1,
+        )
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "today"),
+    [
+        ("Pacific/Auckland", "2030-06-01T13:00:00+00:00", "2030-06-02"),
+        ("America/Los_Angeles", "2030-06-01T06:00:00+00:00", "2030-05-31"),
+        ("UTC", "2030-06-01T23:59:59+00:00", "2030-06-01"),
+    ],
+)
+@zeal_ignore()  # it does the same twice
+def test_today_is_todays_date_at_the_place(zone: str, moment: str, today: str) -> None:
+    place = make_property(city=make_city(timezone=zone))
+    with time_machine.travel(moment, tick=False):
+        now = services.local_today(place)
+        assert now.isoformat() == today
+        with pytest.raises(Invalid):
+            services.create_booking(
+                actor=make_user(),
+                property_slug=place.slug,
+                check_in=now - timedelta(days=1),
+                check_out=now + timedelta(days=1),
+                guests=1,
+            )
+        assert services.create_booking(
+            actor=make_user(),
+            property_slug=place.slug,
+            check_in=now,
+            check_out=now + timedelta(days=1),
+            guests=1,
+        )
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_twenty_guests_who_want_the_same_nights_one_gets_them() -> None:
     place = make_property()
     guests = [make_user() for _ in range(20)]
 
-    def book(number: int) -> Booking:
+    def book_one(number: int) -> Booking:
         return services.create_booking(
             actor=guests[number],
             property_slug=place.slug,
@@ -61,6 +176,264 @@ def test_of_twenty_guests_who_want_the_same_nights_one_gets_them() -> None:
             guests=1,
         )
 
-    outcomes = Counter(getattr(got, "code", type(got).__name__) for got in race(book, 20))
-    assert outcomes == {"Booking": 1, "dates_taken": 19}
+    assert codes(race(book_one, 20)) == {"Booking": 1, "dates_taken": 19}
     assert Booking.objects.count() == 1
+
+
+# -- confirming
+
+
+@pytest.mark.parametrize("role", ["host", "admin"])
+def test_a_paid_booking_is_confirmed_and_its_guest_told(role: str) -> None:
+    booking = paid()
+    actor = {"host": booking.property.host, "admin": make_admin()}[role]
+    services.confirm_booking(actor=actor, booking_id=booking.id)
+    booking.refresh_from_db()
+    assert booking.status == Status.CONFIRMED
+    assert booking.confirmed_at is not None
+    assert messages() == [message("bookings.send_confirmation", booking)]
+
+
+@pytest.mark.parametrize(
+    ("who", "refusal"), [("guest", Forbidden), ("stranger", NotFound), ("other host", NotFound)]
+)
+def test_only_the_host_confirms(who: str, refusal: type[Refusal]) -> None:
+    booking = paid()
+    other = make_property().host
+    actor = {"guest": booking.guest, "stranger": make_user(), "other host": other}[who]
+    with pytest.raises(refusal):
+        services.confirm_booking(actor=actor, booking_id=booking.id)
+    booking.refresh_from_db()
+    assert booking.status == Status.PENDING
+    assert messages() == []
+
+
+def test_what_is_not_paid_is_not_confirmed() -> None:
+    booking = make_booking()
+    with pytest.raises(Conflict) as refused:
+        services.confirm_booking(actor=booking.property.host, booking_id=booking.id)
+    assert refused.value.code == "not_paid"
+    assert messages() == []
+
+
+@pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED, Status.EXPIRED])
+def test_only_a_pending_booking_is_confirmed(status: str) -> None:
+    booking = make_booking(status=status)
+    with pytest.raises(Conflict) as refused:
+        services.confirm_booking(actor=booking.property.host, booking_id=booking.id)
+    assert refused.value.code == "illegal_transition"
+    assert messages() == []
+
+
+@zeal_ignore()  # it does the same twice
+def test_a_booking_that_is_not_there_is_not_found() -> None:
+    for act in (services.confirm_booking, services.cancel_booking):
+        with pytest.raises(NotFound):
+            act(actor=make_admin(), booking_id=uuid.uuid4())
+    with pytest.raises(NotFound):
+        services.mark_paid(booking_id=uuid.uuid4())
+
+
+# -- paying
+
+
+def test_a_paid_booking_waits_for_its_host() -> None:
+    booking = make_booking()
+    services.mark_paid(booking_id=booking.id)
+    booking.refresh_from_db()
+    assert booking.status == Status.PENDING
+    assert booking.paid_at is not None
+    assert booking.expires_at == booking.paid_at + settings.HOST_WINDOW
+    assert messages() == []
+
+
+def test_a_paid_booking_of_an_instant_place_is_confirmed() -> None:
+    booking = make_booking(property=make_property(instant_book=True))
+    services.mark_paid(booking_id=booking.id)
+    booking.refresh_from_db()
+    assert booking.status == Status.CONFIRMED
+    assert messages() == [message("bookings.send_confirmation", booking)]
+
+
+@pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED, Status.EXPIRED])
+def test_only_a_pending_booking_is_paid(status: str) -> None:
+    booking = make_booking(status=status)
+    with pytest.raises(Conflict) as refused:
+        services.mark_paid(booking_id=booking.id)
+    assert refused.value.code == "not_pending"
+
+
+def test_a_booking_is_paid_once() -> None:
+    booking = paid()
+    with pytest.raises(Conflict) as refused:
+        services.mark_paid(booking_id=booking.id)
+    assert refused.value.code == "already_paid"
+    before = booking.expires_at
+    booking.refresh_from_db()
+    assert booking.expires_at == before
+
+
+# -- cancelling
+
+
+@pytest.mark.parametrize("who", ["guest", "host", "admin"])
+@pytest.mark.parametrize("status", [Status.PENDING, Status.CONFIRMED])
+def test_a_booking_is_cancelled_and_its_dates_are_free(who: str, status: str) -> None:
+    booking = make_booking(status=status)
+    actor = {"guest": booking.guest, "host": booking.property.host, "admin": make_admin()}[who]
+    services.cancel_booking(actor=actor, booking_id=booking.id, reason="  Ill.  ")
+    booking.refresh_from_db()
+    assert (booking.status, booking.cancelled_by) == (Status.CANCELLED, actor)
+    assert booking.cancelled_at is not None
+    assert booking.cancellation_reason == "Ill."
+    refund = [message("payments.refund", booking)]
+    assert messages() == (refund if status == Status.CONFIRMED else [])
+    assert make_booking(property=booking.property).pk
+
+
+@pytest.mark.parametrize("status", [Status.CANCELLED, Status.EXPIRED])
+def test_what_is_let_go_of_is_not_cancelled(status: str) -> None:
+    booking = make_booking(status=status, paid_at=datetime.now(UTC))
+    with pytest.raises(Conflict) as refused:
+        services.cancel_booking(actor=booking.guest, booking_id=booking.id)
+    assert refused.value.code == "illegal_transition"
+    assert messages() == []
+
+
+@pytest.mark.parametrize("begin", [0, -1, -10])
+def test_a_stay_that_has_begun_is_not_cancelled(begin: int) -> None:
+    place = make_property(city=make_city(timezone="UTC"))
+    booking = make_booking(property=place, check_in=begin, status=Status.CONFIRMED)
+    with pytest.raises(Conflict) as refused:
+        services.cancel_booking(actor=booking.guest, booking_id=booking.id)
+    assert refused.value.code == "stay_begun"
+    booking.refresh_from_db()
+    assert booking.status == Status.CONFIRMED
+    assert messages() == []
+
+
+def test_others_bookings_are_not_cancelled() -> None:
+    booking = make_booking()
+    with pytest.raises(NotFound):
+        services.cancel_booking(actor=make_user(), booking_id=booking.id)
+    booking.refresh_from_db()
+    assert booking.status == Status.PENDING
+
+
+@pytest.mark.parametrize("reason", ["x" * 501, "a\0b", "\ud800"])
+def test_a_reason_that_cannot_be_is_refused(reason: str) -> None:
+    booking = make_booking()
+    with pytest.raises(Invalid) as refused:
+        services.cancel_booking(actor=booking.guest, booking_id=booking.id, reason=reason)
+    assert refused.value.field == "reason"
+    booking.refresh_from_db()
+    assert booking.status == Status.PENDING
+
+
+# -- running out of time
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+@zeal_ignore()  # it does the same twice
+def test_a_booking_whose_time_has_run_out_is_let_go_of(is_paid: bool) -> None:
+    booking = paid() if is_paid else make_booking()
+    later = booking.expires_at + timedelta(seconds=1)
+    assert services.expire_booking(booking_id=booking.id, now=later)
+    assert not services.expire_booking(booking_id=booking.id, now=later)
+    booking.refresh_from_db()
+    assert booking.status == Status.EXPIRED
+    assert messages() == ([message("payments.refund", booking)] if is_paid else [])
+
+
+def test_a_booking_that_has_time_is_kept() -> None:
+    booking = make_booking()
+    moment = booking.expires_at - timedelta(seconds=1)
+    assert not services.expire_booking(booking_id=booking.id, now=moment)
+    booking.refresh_from_db()
+    assert booking.status == Status.PENDING
+
+
+# -- two at once
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("_time", range(REPETITIONS))
+def test_cancelling_against_confirming(_time: int) -> None:
+    booking = paid()
+    acts = (
+        lambda: services.cancel_booking(actor=booking.guest, booking_id=booking.id),
+        lambda: services.confirm_booking(actor=booking.property.host, booking_id=booking.id),
+    )
+    cancelled, confirmed = race(lambda number: acts[number](), 2)
+    booking.refresh_from_db()
+    assert isinstance(cancelled, Booking)  # before or after, the guest can cancel
+    assert booking.status == Status.CANCELLED
+    refund = message("payments.refund", booking)
+    if isinstance(confirmed, Booking):
+        assert booking.confirmed_at is not None
+        assert messages() == [message("bookings.send_confirmation", booking), refund]
+    else:
+        assert codes([confirmed]) == {"illegal_transition": 1}
+        assert booking.confirmed_at is None
+        assert messages() == [refund]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("_time", range(REPETITIONS))
+def test_of_two_who_cancel_one_does(_time: int) -> None:
+    booking = paid()
+    actors = (booking.guest, booking.property.host)
+    outcomes = race(
+        lambda number: services.cancel_booking(actor=actors[number], booking_id=booking.id), 2
+    )
+    assert codes(outcomes) == {"Booking": 1, "illegal_transition": 1}
+    (winner,) = (
+        actor for actor, got in zip(actors, outcomes, strict=True) if isinstance(got, Booking)
+    )
+    booking.refresh_from_db()
+    assert booking.cancelled_by == winner
+    assert messages() == [message("payments.refund", booking)]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("_time", range(REPETITIONS))
+def test_what_is_paid_and_cancelled_is_given_back(_time: int) -> None:
+    booking = make_booking()
+    acts = (
+        lambda: services.cancel_booking(actor=booking.guest, booking_id=booking.id),
+        lambda: services.mark_paid(booking_id=booking.id),
+    )
+    cancelled, was_paid = race(lambda number: acts[number](), 2)
+    booking.refresh_from_db()
+    assert isinstance(cancelled, Booking)
+    assert booking.status == Status.CANCELLED
+    if isinstance(was_paid, Booking):
+        assert booking.paid_at is not None
+        assert messages() == [message("payments.refund", booking)]
+    else:  # who is told so gives the money back
+        assert codes([was_paid]) == {"not_pending": 1}
+        assert booking.paid_at is None
+        assert messages() == []
+
+
+# -- reading
+
+
+def test_what_a_user_may_know_of() -> None:
+    host, guest = make_host(), make_user()
+    mine = make_booking(property=make_property(host=host))
+    of_guest = make_booking(guest=guest)
+    made_by_host = make_booking(guest=host)
+
+    def seen(user: User, **chosen: Any) -> set[uuid.UUID]:
+        return {booking.id for booking in selectors.listed(user=user, **chosen)}
+
+    assert seen(host) == {mine.id, made_by_host.id}
+    assert seen(host, role="host") == {mine.id}
+    assert seen(host, role="guest") == {made_by_host.id}
+    assert seen(guest) == {of_guest.id}
+    assert seen(guest, role="host") == set()
+    assert seen(guest, status=Status.CANCELLED) == set()
+    assert seen(guest, status=Status.PENDING) == {of_guest.id}
+    assert seen(make_user()) == set()
+    assert seen(make_admin()) == {mine.id, of_guest.id, made_by_host.id}
