@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -166,8 +167,8 @@ BOXES = {
     "worker": '"worker\\nCelery, {worker} processes"',
     "beat": '"beat\\nCelery\'s clock"',
     "provider": '"Payment provider\\nhere: a fake one"',
-    "postgres": '"PostgreSQL" {shape: cylinder}',
-    "valkey": '"Valkey" {shape: cylinder}',
+    "postgres": '"PostgreSQL" {{shape: cylinder}}',
+    "valkey": '"Valkey" {{shape: cylinder}}',
 }
 
 
@@ -278,6 +279,8 @@ def traffic(running: Site) -> None:
         slug = post("properties", **place)["slug"]
         client.get("properties", params={"city": city}).raise_for_status()
         client.get(f"properties/{slug}").raise_for_status()
+        query = {"query": "{ __typename }"}
+        client.post(f"{running.web}/graphql", json=query).raise_for_status()
         client.headers["Authorization"] = ""
         guest = who | {"email": f"guest-{number}@example.com"}
         post("auth/register", name="Somebody else", **guest)
@@ -305,8 +308,6 @@ def observe(ending: threading.Event, expected: Collection[Edge] = ()) -> tuple[s
         The connections seen, and the picture of them in D2.
     """
     with site(ending, {}, seed=False) as running, watched(running) as seen:
-        members = list(_members(running))
-        counts = {name: sum(name == other for other, _ in members) for name, _ in members}
         deadline = time.monotonic() + DEADLINE
         quiet = 0
         while time.monotonic() < deadline:
@@ -315,18 +316,14 @@ def observe(ending: threading.Event, expected: Collection[Edge] = ()) -> tuple[s
             quiet = quiet + 1 if len(seen) == before else 0
             if seen >= set(expected) if expected else quiet >= QUIET:
                 break
+        counts = Counter(name for name, _ in _members(running))
         return set(seen), architecture(seen, counts)
 
 
-def architecture(seen: Collection[Edge], counts: dict[str, int]) -> str:
+def architecture(seen: Collection[Edge], counts: Mapping[str, int]) -> str:
     """Describe processes and their connections in D2."""
     there = {name for edge in seen for name in (edge.source, edge.target)}
-    shown = [f"{name}: {BOXES[name].replace('{web}', str(counts.get('web')))}" for name in BOXES]
-    boxes = [
-        line.replace("{worker}", str(counts.get("worker")))
-        for name, line in zip(BOXES, shown, strict=True)
-        if name in there
-    ]
+    boxes = [f"{name}: {BOXES[name].format(**counts)}" for name in BOXES if name in there]
     pairs = sorted({(edge.source, edge.target) for edge in seen})
     arrows = [
         f'{source} -> {target}: "'

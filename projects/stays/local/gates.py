@@ -10,6 +10,7 @@ how long it took. One that does not hold says why.
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.environment import variables
-from local.kept import ROOT, dies_with_starter
+from local.kept import ROOT
 from local.servers import StartError, servers
 
 PYTHON = sys.executable
@@ -144,13 +145,16 @@ def run(gate: Gate, environment: Mapping[str, str]) -> bool:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        preexec_fn=dies_with_starter(),
     ) as process:
         assert process.stdout  # noqa: S101 (for mypy)
-        for line in process.stdout:
-            said.append(line)
-            if gate.follow:
-                say(line, end="")
+        try:
+            for line in process.stdout:
+                said.append(line)
+                if gate.follow:
+                    say(line, end="")
+        except BaseException:
+            process.terminate()
+            raise
     text = "".join(said)
     holds = process.returncode == 0
     took = time.monotonic() - began
@@ -211,6 +215,7 @@ def chosen(names: list[str]) -> list[Gate]:
 def main(names: list[str]) -> int:
     """Run gates; see the module's own text."""
     gates = chosen(names)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         with environment_of(gates) as environment:
             held = {gate.name: run(gate, environment) for gate in gates}

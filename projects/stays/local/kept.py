@@ -5,13 +5,12 @@ the other end, `kill -9` included, the system closes the pipe; the reader sees t
 and ends. It has a session of its own, so that Ctrl-C in a terminal does not reach it.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,9 +18,6 @@ from types import FrameType
 ROOT = Path(__file__).resolve().parent.parent
 ASK_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals by which a person or a system asks a program to end."""
-
-PR_SET_PDEATHSIG = 1
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @contextmanager
@@ -85,12 +81,3 @@ class EndingWithStarter(Ending):
         while os.read(0, 4096):
             pass
         self.set()
-
-
-def dies_with_starter(number: int = signal.SIGTERM) -> Callable[[], None] | None:
-    """What a child calls before it becomes a program, so that it is signalled when this one dies.
-
-    Only Linux can (PR_SET_PDEATHSIG in prctl(2)). It is for the case that a keeper is killed.
-    """
-    prctl = _prctl
-    return (lambda: prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)) if prctl else None

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from local.environment import variables
-from local.kept import ROOT, Ending, EndingWithStarter, dies_with_starter, kept
+from local.kept import ROOT, Ending, EndingWithStarter, kept
 from local.servers import StartError, servers
 
 GRACE = 10.0
@@ -60,7 +60,7 @@ class Processes:
             pass_fds: Open files to hand over.
         """
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [sys.executable, "-m", "local.tied", *command],
             cwd=ROOT,
             # PostgreSQL shows this name in pg_stat_activity.
             env={**environment, "PGAPPNAME": f"stays {name}", "PYTHONUNBUFFERED": "1"},
@@ -71,7 +71,6 @@ class Processes:
             errors="replace",
             start_new_session=True,
             pass_fds=pass_fds,
-            preexec_fn=dies_with_starter(),
         )
         self.running[name] = process
         self._last[name] = deque(maxlen=12)
