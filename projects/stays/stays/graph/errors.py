@@ -105,13 +105,11 @@ def formatted(error: GraphQLError) -> tuple[dict[str, Any], bool]:
         return _entry(error, "This is not the id of anything.", "bad_id"), False
     if isinstance(original, ValueError) and str(original) == "Invalid cursor":
         return _entry(error, "This is not a cursor of this list.", "bad_cursor"), False
-    if isinstance(original, RecursionError) and error.path is None:
-        return _entry(error, "Nested too deep to be read.", "invalid"), False
     # An exception that no field raised is wrapped without a place in the document.
     if error.path is None and (original is None or error.locations is not None):
         # What might have been meant is in the schema, which is not told.
-        hint = not settings.GRAPHQL_INTROSPECTION and error.message.find(" Did you mean ")
-        message = error.message[:hint] if hint and hint > 0 else error.message
+        told, hint, _ = error.message.partition(" Did you mean ")
+        message = error.message if hint and settings.GRAPHQL_INTROSPECTION else told
         return _entry(error, message, "invalid"), False
     logger.error("unhandled_exception", path=error.path, exc_info=original or error)
     request_id = structlog.contextvars.get_contextvars().get("request_id", "")

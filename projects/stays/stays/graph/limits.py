@@ -7,7 +7,7 @@ everything, and stops at the first limit that is passed.
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     DocumentNode,
@@ -31,12 +31,13 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.relay import from_base64
+from strawberry.types import ExecutionContext
 from strawberry_django.relay import DjangoCursorEdge
 
-TOKENS = 2_000
+TOKENS = 1_000
 DEPTH = 12
 ALIASES = 15
-SELECTIONS = 1_000
+SELECTIONS = 500
 """Fields and spreads, with each fragment counted wherever it is spread."""
 PAGE = 50
 """The longest page of a connection."""
@@ -62,18 +63,17 @@ class Limits(SchemaExtension):
 
     def on_validate(self) -> Iterator[None]:
         """Count, and put what is too much where GraphQL puts the errors of its validation."""
-        context = self.execution_context
-        document = context.graphql_document
-        if document is not None:
-            try:
-                _check(context.schema._schema, document, context)
-            except GraphQLError as error:
-                context.pre_execution_errors = [error]
+        try:
+            _check(self.execution_context)
+        except GraphQLError as error:
+            self.execution_context.pre_execution_errors = [error]
         yield
 
 
-def _check(schema: GraphQLSchema, document: DocumentNode, context: Any) -> None:
+def _check(context: ExecutionContext) -> None:
     """Raise a GraphQLError if the operation that is to be executed asks for too much."""
+    document = cast(DocumentNode, context.graphql_document)
+    schema = context.schema._schema
     operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
     name = context._provided_operation_name
     if name is None and len(operations) > 1:
@@ -137,8 +137,8 @@ class Walk:
                 condition = selection.type_condition
                 inner = self.schema.get_type(condition.name.value) if condition else parent
                 self.selections(selection.selection_set, inner, depth, times, path)
-            elif isinstance(selection, FragmentSpreadNode):
-                self.spread(selection, depth, times, path)
+            else:
+                self.spread(cast(FragmentSpreadNode, selection), depth, times, path)
 
     def spread(
         self, node: FragmentSpreadNode, depth: int, times: int, path: tuple[str, ...]

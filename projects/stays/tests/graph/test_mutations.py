@@ -309,6 +309,13 @@ def test_what_cannot_be_is_refused_with_the_field(
     assert not Property.objects.exists()
 
 
+def test_a_slug_that_no_column_could_hold_is_refused(ask: Ask) -> None:
+    change = {"slug": "\0", "version": 1, "changes": {"title": "x"}}
+    result = ask(CHANGE, user=make_host(), **change)["data"]["updateProperty"]
+    detail = "A value is of the right type, and is none that could be stored."
+    assert result == refusal("invalid", detail)
+
+
 def test_a_guest_offers_nothing(ask: Ask) -> None:
     make_city(slug="lisboa")
     result = ask(OFFER, user=make_user(), input=offer())["data"]["createProperty"]
