@@ -22,6 +22,7 @@ from stays.accounts.models import Role, Session, User
 from stays.accounts.selectors import SESSION_CLAIM
 from stays.common.constraints import refusing
 from stays.common.errors import Conflict, Forbidden, Invalid, Unauthenticated
+from stays.outbox.services import send
 
 GRACE = timedelta(seconds=10)
 """How long after a rotation the old token may come again without being taken for stolen: a client
@@ -210,7 +211,7 @@ def delete_account(*, actor: User, password: str, address: str) -> None:
 
     A user whom others' rows point to (a host, a guest, the writer of a message) cannot be deleted:
     the database protects these. Such an account keeps its id and loses everything that tells who
-    it was; nobody can log in to it, and its address is free.
+    it was; nobody can log in to it, and its address is free. Its places are taken off the list.
 
     Args:
         actor: The user.
@@ -246,6 +247,7 @@ def _anonymise(user: User) -> None:
     user.groups.clear()
     user.user_permissions.clear()
     user.sessions.all().delete()
+    send(task="listings.unlist_places", arguments={"host_id": str(user.id)})
 
 
 def _locked(actor: User) -> User:

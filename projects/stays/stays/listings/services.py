@@ -1,6 +1,7 @@
 """Offering places, changing them, and taking them off the list."""
 
 import secrets
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -162,6 +163,31 @@ def unlist_property(
     place.version += 1
     place.save()
     _publish(place)
+
+
+@transaction.atomic
+def unlist_places_of(*, host_id: uuid.UUID) -> int:
+    """Take all places of a host off the list, because the host's account is gone.
+
+    As with `unlist_property`, bookings stay as they are. It may be done twice.
+
+    Args:
+        host_id: The host.
+
+    Returns:
+        How many were on the list.
+    """
+    places = list(
+        Property.objects.select_for_update(of=("self",), no_key=True)
+        .filter(host_id=host_id, is_listed=True)
+        .order_by("pk")  # two that do this at once take turns
+    )
+    for place in places:
+        place.is_listed = False
+        place.version += 1
+        place.save(update_fields=["is_listed", "version"])
+        _publish(place)
+    return len(places)
 
 
 def _locked(actor: User, slug: str) -> Property:

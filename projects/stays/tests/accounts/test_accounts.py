@@ -10,10 +10,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
+from zeal import zeal_ignore
 
 from stays.accounts import services, tasks
 from stays.accounts.models import Role, Session, User
 from stays.common.errors import Conflict, Forbidden, Invalid, Unauthenticated
+from stays.listings.models import Property
+from stays.listings.tasks import unlist_places
+from stays.outbox.models import OutboxMessage
 from tests.accounts.tokens import ADDRESS, log_in
 from tests.factories import (
     PASSWORD,
@@ -240,12 +244,27 @@ def test_nobody_changes_an_account_that_is_gone() -> None:
             act()
 
 
+def test_the_places_of_a_host_who_left_are_off_the_list(as_user: Any) -> None:
+    user = make_host()
+    places = [make_property(host=user) for _ in range(2)]
+    other, old = make_property(), make_property(host=user, is_listed=False)
+    assert as_user(user).delete(ME, {"password": PASSWORD}).status_code == 204
+    with zeal_ignore():
+        for _ in range(2):
+            unlist_places.apply(kwargs=OutboxMessage.objects.get().arguments).get()
+    listed = dict(Property.objects.values_list("id", "is_listed"))
+    assert listed == {places[0].id: False, places[1].id: False, other.id: True, old.id: False}
+    versions = Property.objects.filter(host=user).order_by("id").values_list("version", flat=True)
+    assert list(versions) == [place.version + 1 for place in places] + [old.version]
+
+
 def test_an_account_without_a_history_is_deleted(as_user: Any) -> None:
     user = make_user()
     log_in(user)
     assert as_user(user).delete(ME, {"password": PASSWORD}).status_code == 204
     assert not User.objects.exists()
     assert not Session.objects.exists()
+    assert not OutboxMessage.objects.exists()
 
 
 def test_a_deletion_needs_the_password(as_user: Any) -> None:
@@ -288,6 +307,10 @@ def test_an_account_with_a_history_is_made_anonymous(api: APIClient, history: An
         with pytest.raises(Unauthenticated):
             services.check_credentials(email=email, password=PASSWORD, address=ADDRESS)
     assert api.post(REGISTER, NEW).status_code == 201  # the address is free
+    message = OutboxMessage.objects.get()
+    assert message.task == unlist_places.name
+    unlist_places.apply(kwargs=message.arguments).get()
+    assert not user.properties.filter(is_listed=True).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -170,3 +170,11 @@ def test_registrations_are_counted_by_address(settings: Any) -> None:
     assert throttle.allow_request(request, view)
     assert not throttle.allow_request(request, view)
     assert (throttle.wait() or 0) > 3_590
+
+
+@pytest.mark.django_db
+def test_the_address_for_registrations_counts_them(settings: Any, api: APIClient) -> None:
+    limit(settings, register="1/h")
+    statuses = [api.post("/api/v1/auth/register", {}).status_code for _ in range(2)]
+    assert statuses == [400, 429]
+    assert api.post(LOGIN, {}).status_code == 400

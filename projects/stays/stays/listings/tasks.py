@@ -1,0 +1,13 @@
+"""What is done in the background."""
+
+import uuid
+
+from celery import shared_task
+
+from stays.listings import services
+
+
+@shared_task(name="listings.unlist_places")
+def unlist_places(host_id: str) -> None:
+    """Take the places of a host whose account is gone off the list."""
+    services.unlist_places_of(host_id=uuid.UUID(host_id))
