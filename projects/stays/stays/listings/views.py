@@ -53,6 +53,7 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
+    required=True,
     description="The ETag of the representation that was read",
 )
 IF_NONE_MATCH = OpenApiParameter(

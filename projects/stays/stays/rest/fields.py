@@ -7,6 +7,7 @@ client then learns of its mistake when it is too late. Ours refuses each with th
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.validators import RegexValidator
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
@@ -24,8 +25,25 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+CONTROL = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F"
+"""Control characters, but for tabs and ends of lines: nobody means them, and NUL cannot be kept."""
+
+
 class Text(serializers.CharField):
-    """A string; numbers and truth values are not made into one."""
+    """A string without control characters; numbers and truth values are not made into one.
+
+    The description says the same by its pattern, also that a text must not be blank.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        blank = "" if self.allow_blank else rf"[^{CONTROL}]*\S"
+        pattern = RegexValidator(
+            rf"\A{blank}[^{CONTROL}]*\Z",
+            "Control characters are not allowed.",
+            "control_characters",
+        )
+        self.validators.insert(0, pattern)
 
     def to_internal_value(self, data: Any) -> str:
         """Return the string."""
