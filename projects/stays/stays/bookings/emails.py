@@ -67,7 +67,7 @@ def confirmation(booking: Booking) -> EmailMultiAlternatives:
         subject=f"Your stay is confirmed: {title}",
         body=render_to_string("bookings/confirmation.txt", context),
         to=[booking.guest.email],
-        headers={"Message-ID": f"<booking-{booking.id}-confirmed@{domain}>"},
+        headers={"Message-ID": f"<confirmed.{booking.id}@{domain}>"},
     )
     message.attach_alternative(render_to_string("bookings/confirmation.html", context), "text/html")
     return message

@@ -45,7 +45,7 @@ def test_a_guest_is_told_once() -> None:
 def test_sent_again_it_is_the_same_message() -> None:
     booking = confirmed()
     names = {emails.confirmation(booking).message()["Message-ID"] for _ in range(2)}
-    assert names == {f"<booking-{booking.id}-confirmed@example.com>"}
+    assert names == {f"<confirmed.{booking.id}@example.com>"}
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.CANCELLED, Status.EXPIRED])
