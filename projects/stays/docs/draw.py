@@ -219,8 +219,8 @@ def _watch(running: Site, seen: set[Edge], ended: threading.Event) -> None:
                         if target:
                             seen.add(Edge(name, target, says.get(name, "HTTP: REST, GraphQL")))
             for client in valkey.client_list():
-                name = ports.get(int(client["addr"].rpartition(":")[2]))
-                if name and name != "client":
+                name = ports.get(int(client["addr"].rpartition(":")[2]), "client")
+                if name != "client":
                     seen.add(Edge(name, "valkey", speaks[client["db"]]))
             listed = postgres.execute("SELECT DISTINCT application_name FROM pg_stat_activity")
             for (application,) in listed:

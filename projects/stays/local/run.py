@@ -201,7 +201,7 @@ def site(
         urls = stack.enter_context(servers(*needed))
         say(f"  {' and '.join(needed) or 'the servers that you named':<40} ", end="")
         say(f"{time.monotonic() - began:5.1f} s")
-        own = dict(os.environ) | variables(
+        own = {"LOG_FORMAT": "console", **os.environ} | variables(
             database=urls.get("postgres", ""), valkey=urls.get("valkey", ""), provider=""
         )
         processes = Processes(ending)

@@ -161,7 +161,7 @@ def _postgres(directory: Path, stack: ExitStack) -> str:
     logger.setLevel(logging.ERROR)
     logger.propagate = False
 
-    class Server(layer.PostgresServer):  # type: ignore[misc]
+    class Server(layer.PostgresServer):  # type: ignore[misc, name-defined]
         """The layer's server, with settings.
 
         Its lock guards a directory that several programs share, and ours is nobody else's.
