@@ -19,7 +19,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.relay import GlobalIDValueError
 from strawberry.utils.str_converters import to_camel_case
 
-from stays.common import errors
+from stays.common import errors as refusals
 
 logger = structlog.get_logger(__name__)
 OUT_OF_RANGE = "A value is of the right type, and is none that could be stored."
@@ -45,7 +45,7 @@ class Refusal:
     errors: list[FieldProblem]
 
     @classmethod
-    def of(cls, error: errors.Refusal) -> Self:
+    def of(cls, error: refusals.Refusal) -> Self:
         """Make it of what a service raised."""
         field = to_camel_case(error.field) if error.field else None
         listed = [FieldProblem(field=field, code=error.code, detail=error.detail)] if field else []
@@ -70,8 +70,8 @@ def _problems(detail: Any, path: str) -> list[FieldProblem]:
         return [problem for name, value in inner for problem in _problems(value, name)]
     if isinstance(detail, list):
         return [problem for value in detail for problem in _problems(value, path)]
-    code = detail.code if isinstance(detail, ErrorDetail) else "invalid"
-    return [FieldProblem(field=path, code=code, detail=str(detail))]
+    code = detail.code if isinstance(detail, ErrorDetail) else None
+    return [FieldProblem(field=path, code=code or "invalid", detail=str(detail))]
 
 
 class RefusalsAsData(FieldExtension):
@@ -83,18 +83,18 @@ class RefusalsAsData(FieldExtension):
         """Resolve the field."""
         try:
             return next_(source, info, **kwargs)
-        except errors.Refusal as error:
+        except refusals.Refusal as error:
             return Refusal.of(error)
         except ValidationError as error:
             return Refusal.of_input(error)
         except DataError:
-            return Refusal.of(errors.Invalid(OUT_OF_RANGE))
+            return Refusal.of(refusals.Invalid(OUT_OF_RANGE))
 
 
 def formatted(error: GraphQLError) -> tuple[dict[str, Any], bool]:
     """Return an error as the client may see it, and whether it is a fault of ours."""
     original = error.original_error
-    if isinstance(original, errors.Refusal):
+    if isinstance(original, refusals.Refusal):
         return _entry(error, original.detail, original.code), False
     if isinstance(original, ValidationError):
         listed = [asdict(problem) for problem in _problems(original.detail, "")]

@@ -8,8 +8,8 @@ from typing import Any
 import strawberry
 from strawberry import UNSET, relay
 
-from stays.graph import types
 from stays.graph.scalars import MinorUnits
+from stays.listings.models import Kind
 from stays.listings.selectors import Search
 from stays.listings.serializers import SORTS, SearchQuery
 from stays.rest.fields import StrictSerializer
@@ -91,7 +91,7 @@ class PropertySearch:
     amenities: list[str] = strawberry.field(
         default_factory=list, description="Slugs; all of these must be there."
     )
-    kind: types.Kind | None = None
+    kind: Kind | None = None
 
 
 def criteria(search: PropertySearch | None, order: PropertyOrder) -> tuple[Search, tuple[str, ...]]:
@@ -114,7 +114,7 @@ class NewProperty:
 
     city: str = strawberry.field(description="A city's slug.")
     title: str
-    kind: types.Kind
+    kind: Kind
     address: str
     latitude: float
     longitude: float
@@ -133,7 +133,7 @@ class PropertyChanges:
     """What changes."""
 
     title: str | None = UNSET
-    kind: types.Kind | None = UNSET
+    kind: Kind | None = UNSET
     address: str | None = UNSET
     latitude: float | None = UNSET
     longitude: float | None = UNSET

@@ -36,8 +36,9 @@ class Query:
         """Return who asks."""
         return viewer(info)
 
-    @strawberry_django.connection(
-        DjangoCursorConnection[types.City], description="All cities, by name."
+    @strawberry_django.connection(  # type: ignore[type-var]  # a city is known by its slug
+        DjangoCursorConnection[types.City],  # type: ignore[type-var]
+        description="All cities, by name.",
     )
     def cities(self) -> Iterable[listing_models.City]:
         """Return all cities."""
@@ -75,7 +76,7 @@ class Query:
         self,
         info: Info,
         role: BookingRole | None = None,
-        status: types.BookingStatus | None = None,
+        status: booking_models.Status | None = None,
     ) -> Iterable[booking_models.Booking]:
         """Return the bookings that the viewer may know of."""
         listed = booking_selectors.listed(

@@ -4,6 +4,7 @@ from typing import Any, NewType
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.types.scalar import ScalarDefinition
 
 MinorUnits = NewType("MinorUnits", int)
 """An amount of money. GraphQL's Int has 32 bits, which the price of a long stay can pass."""
@@ -18,7 +19,7 @@ def _amount(value: Any) -> int:
     return value
 
 
-SCALARS = {
+SCALARS: dict[object, ScalarDefinition] = {
     MinorUnits: strawberry.scalar(
         name="MinorUnits",
         description="Money in the currency's smallest unit: cents, yen. Up to 2^53 - 1.",

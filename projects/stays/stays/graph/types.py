@@ -24,10 +24,10 @@ from stays.messaging import models as message_models
 from stays.payments import models as payment_models
 from stays.reviews import models as review_models
 
-BookingStatus = strawberry.enum(booking_models.Status, name="BookingStatus")
-PaymentStatus = strawberry.enum(payment_models.Status, name="PaymentStatus")
-Kind = strawberry.enum(listing_models.Kind, name="PropertyKind")
-Role = strawberry.enum(account_models.Role, name="Role")
+strawberry.enum(account_models.Role)
+strawberry.enum(booking_models.Status, name="BookingStatus")
+strawberry.enum(listing_models.Kind, name="PropertyKind")
+strawberry.enum(payment_models.Status, name="PaymentStatus")
 
 
 @strawberry_django.type(account_models.User, description="Another user, as everybody sees one.")
@@ -91,7 +91,7 @@ class Property(relay.Node):
     slug: str
     title: str
     description: str
-    kind: Kind
+    kind: listing_models.Kind
     max_guests: int
     bedrooms: int
     nightly_minor: MinorUnits
@@ -146,7 +146,7 @@ class Payment(relay.Node):
 
     amount_minor: MinorUnits
     currency: str
-    status: PaymentStatus
+    status: payment_models.Status
     failure: str
     created_at: datetime.datetime
 
@@ -155,7 +155,7 @@ class Payment(relay.Node):
 class Booking(relay.Node):
     """A guest's stay at a property."""
 
-    status: BookingStatus
+    status: booking_models.Status
     nights: int
     guests: int
     nightly_minor: MinorUnits
@@ -187,12 +187,14 @@ class Booking(relay.Node):
     @strawberry_django.field(only=["stay"])
     def check_in(self: booking_models.Booking) -> datetime.date:
         """Return the day of arrival."""
-        return self.stay.lower
+        day: datetime.date = self.stay.lower
+        return day
 
     @strawberry_django.field(only=["stay"])
     def check_out(self: booking_models.Booking) -> datetime.date:
         """Return the day of departure."""
-        return self.stay.upper
+        day: datetime.date = self.stay.upper
+        return day
 
     @strawberry_django.field(
         description="Where to go; null until the booking is confirmed.",
@@ -241,7 +243,7 @@ class Conversation(relay.Node):
     @strawberry_django.field(description="How many messages one has not read.")
     def unread(self: message_models.Conversation) -> int:
         """Return what `conversations_of` has counted; a conversation comes from nowhere else."""
-        count: int = self.unread
+        count: int = vars(self)["unread"]
         return count
 
 
@@ -251,5 +253,5 @@ class Viewer:
 
     name: str
     email: str
-    role: Role
+    role: account_models.Role
     date_joined: datetime.datetime

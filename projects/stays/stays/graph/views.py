@@ -10,7 +10,7 @@ browser does not send of its own accord. The admin's session cookie says nothing
 """
 
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from graphql import GraphQLError
@@ -97,10 +97,10 @@ class Negotiation(DefaultContentNegotiation):
 class GraphQLView(APIView):
     """`/graphql`. Batches and uploads are not offered, and neither is a page to explore it with."""
 
-    http_method_names: ClassVar = ["get", "head", "post"]
-    permission_classes: ClassVar = [AllowAny]
-    parser_classes: ClassVar = [Parser]
-    renderer_classes: ClassVar = [JSONRenderer, GraphQLRenderer]
+    http_method_names = ["get", "head", "post"]  # noqa: RUF012
+    permission_classes = [AllowAny]  # noqa: RUF012
+    parser_classes = [Parser]  # noqa: RUF012
+    renderer_classes = [JSONRenderer, GraphQLRenderer]  # noqa: RUF012
     content_negotiation_class = Negotiation
 
     @extend_schema(exclude=True)
@@ -137,7 +137,7 @@ class GraphQLView(APIView):
             )
         except InvalidOperationTypeError:
             self.headers["Allow"] = "POST"
-            raise MethodNotAllowed(request.method, detail=MUTATIONS_NEED_POST) from None
+            raise MethodNotAllowed("GET", detail=MUTATIONS_NEED_POST) from None
         except CannotGetOperationTypeError as error:
             unknown = GraphQLError(error.as_http_error_reason())
             return self.answer({"errors": [formatted(unknown)[0]]}, 400)
