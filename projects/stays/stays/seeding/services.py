@@ -91,7 +91,10 @@ def seed(
     told = history.read(settings.BASE_DIR / "data")
     made: Counter[str] = Counter()
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")  # a COPY of a million rows takes longer
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        # Foreign keys are checked after each COPY: the list of a million rows that are to be
+        # checked at the end would lie in PostgreSQL's memory.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     made += _ground(told)
     encoded = make_password(password)  # one for all: two thousand would take minutes
     for number in range(-(-bookings // BOOKINGS)):

@@ -1,0 +1,5 @@
+"""The project's settings, with three addresses more (see bench.urls)."""
+
+from stays.settings import *  # noqa: F403
+
+ROOT_URLCONF = "bench.urls"
