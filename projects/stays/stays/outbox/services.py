@@ -98,7 +98,9 @@ def prune(*, before: datetime) -> int:
 def _publish(message: OutboxMessage) -> None:
     """Hand a message to the broker, with the request's id in a header, for the task's logs.
 
-    There is no second attempt here: a request would have to wait for it, and the relay is one.
+    A connection that the broker has closed is opened again, once. A broker that is down is not
+    waited for: a request would have to. (`retry=False` would wait: kombu 5.7 then opens its channel
+    with retries of its own, for seconds.)
 
     Raises:
         kombu.exceptions.OperationalError: if the broker cannot be reached.
@@ -108,5 +110,5 @@ def _publish(message: OutboxMessage) -> None:
         kwargs=message.arguments,
         task_id=str(message.id),
         headers={"request_id": message.request_id} if message.request_id else {},
-        retry=False,
+        retry_policy={"max_retries": 1, "interval_start": 0},
     )
