@@ -6,7 +6,9 @@ through a query language's aliases, logs and caches. REST's four addresses for t
 
 import datetime
 import uuid
-from typing import Annotated
+from collections.abc import Callable
+from inspect import getdoc
+from typing import Annotated, Any
 
 import strawberry
 import strawberry_django
@@ -35,6 +37,13 @@ from stays.rest.conditional import CHANGED
 from stays.reviews import models as review_models
 from stays.reviews import services as review_services
 from stays.reviews.serializers import NewReviewSerializer
+
+
+def _mutation(resolver: Callable[..., Any]) -> Any:
+    """Make a mutation of a resolver: its docstring is shown, and its refusals are data."""
+    return strawberry.mutation(
+        resolver, description=getdoc(resolver), extensions=[RefusalsAsData()]
+    )
 
 
 @strawberry.type
@@ -121,7 +130,7 @@ PropertyResult = Annotated[PropertySaved | Refusal, strawberry.union("PropertyRe
 class Mutation:
     """The mutations."""
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def create_booking(
         self,
         info: Info,
@@ -144,7 +153,7 @@ class Mutation:
         )
         return BookingSaved(key=booking.id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def confirm_booking(self, info: Info, id: relay.GlobalID) -> BookingResult:
         """Confirm a paid booking, as the host."""
         booking = booking_services.confirm_booking(
@@ -152,7 +161,7 @@ class Mutation:
         )
         return BookingSaved(key=booking.id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def cancel_booking(
         self,
         info: Info,
@@ -168,7 +177,7 @@ class Mutation:
         )
         return BookingSaved(key=booking.id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def start_payment(self, info: Info, booking: relay.GlobalID, method: str) -> PaymentResult:
         """Have a booking paid with the provider's token for a card."""
         actor = viewer(info)
@@ -179,7 +188,7 @@ class Mutation:
         )
         return PaymentStarted(key=payment.id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def write_review(
         self, info: Info, booking: relay.GlobalID, rating: int, text: str = ""
     ) -> ReviewResult:
@@ -192,7 +201,7 @@ class Mutation:
         )
         return ReviewWritten(key=review.id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def start_conversation(self, info: Info, property: str, text: str) -> ConversationResult:
         """Write to the host of a place, for the first time or again."""
         actor = viewer(info)
@@ -202,7 +211,7 @@ class Mutation:
         )
         return ConversationSaved(key=conversation.id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def send_message(self, info: Info, conversation: relay.GlobalID, text: str) -> MessageResult:
         """Write to the other one of a conversation."""
         actor = viewer(info)
@@ -213,14 +222,14 @@ class Mutation:
         )
         return MessageSent(key=message.id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def mark_read(self, info: Info, conversation: relay.GlobalID) -> ConversationResult:
         """Note that one has read all that the other one has written."""
         conversation_id = key(conversation, types.Conversation)
         message_services.mark_read(actor=viewer(info), conversation_id=conversation_id)
         return ConversationSaved(key=conversation_id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def create_property(self, info: Info, input: NewProperty) -> PropertyResult:
         """Offer a place."""
         actor = viewer(info)
@@ -229,7 +238,7 @@ class Mutation:
         )
         return PropertySaved(key=place.id)
 
-    @strawberry.mutation(extensions=[RefusalsAsData()])
+    @_mutation
     def update_property(
         self, info: Info, slug: str, expected_version: int, changes: PropertyChanges
     ) -> PropertyResult:

@@ -162,7 +162,10 @@ class GraphQLView(APIView):
             status = 200
         elif status >= 400:
             media_type = GRAPHQL
-        response = Response(body, status, content_type=f"{media_type}; charset=utf-8")
+        headers = {"Cache-Control": "no-store"}
+        response = Response(
+            body, status, headers=headers, content_type=f"{media_type}; charset=utf-8"
+        )
         if status == 294:
             response.reason_phrase = "Partial Success"
         return response

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
 from zeal import zeal_ignore
 
+from stays.accounts import services
 from stays.graph.views import BODY_BYTES
-from tests.factories import PASSWORD, make_admin
+from tests.factories import PASSWORD, make_admin, make_user
 from tests.graph.conftest import GRAPHQL
 
 JSON = "application/json"
@@ -58,6 +60,7 @@ def test_the_media_type_that_the_client_likes_best_is_sent(accept: str | None, s
     assert response["Content-Type"] == f"{sent}; charset=utf-8"
     assert response.json() == {"data": {"__typename": "Query"}}
     assert "Accept" in response["Vary"]
+    assert response["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/*", f"{GRAPHQL};q=0", ""])
@@ -245,6 +248,22 @@ def test_a_wrong_token_is_refused_as_in_rest(token: str) -> None:
     response = post(TYPENAME, Authorization=f"Bearer {token}")
     assert problem(response)["status"] == 401
     assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.django_db
+def test_the_tokens_of_rest_are_those_of_graphql() -> None:
+    user = make_user(name="Ana")
+    tokens = services.log_in(email=user.email, password=PASSWORD, address="192.0.2.1")
+    query, header = {"query": "{ me { name } }"}, f"Bearer {tokens.access}"
+    with zeal_ignore():  # each request asks who sends it
+        assert post(query, Authorization=header).json() == {"data": {"me": {"name": "Ana"}}}
+        services.log_out(refresh=tokens.refresh)
+        assert problem(post(query, Authorization=header))["status"] == 401
+
+
+def test_too_many_requests_are_refused_as_in_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(api_settings.DEFAULT_THROTTLE_RATES, "anon", "2/m")
+    assert [post(TYPENAME).status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_data_and_errors_together_are_a_294_under_graphqls_own_media_type() -> None:
