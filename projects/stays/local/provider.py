@@ -77,16 +77,18 @@ class FakeProvider:
         key: str,
         secret: str,
         webhook_url: str = "",
+        host: str = "127.0.0.1",
         port: int = 0,
         slow_seconds: float = 15,
         retry_seconds: float = 0.2,
     ) -> None:
-        """Listen, on 127.0.0.1.
+        """Listen.
 
         Args:
             key: What its clients must show.
             secret: What it signs its messages with.
             webhook_url: Whom it tells.
+            host: The address to listen on.
             port: Where; 0 for a free one.
             slow_seconds: How long `tok_slow` takes.
             retry_seconds: How long it waits before it calls the webhook again; each time twice as
@@ -106,9 +108,9 @@ class FakeProvider:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._callers: list[threading.Thread] = []
-        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server = _Server((host, port), _Handler)
         self._server.provider = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{host}:{self._server.server_port}"
 
     def serve(self) -> None:
         """Answer until `close`."""
@@ -352,6 +354,7 @@ def provider(**options: Any) -> Iterator[FakeProvider]:
 def main() -> None:
     """Run a provider until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(description="A payment provider that takes no money.")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0 for a free one")
     parser.add_argument("--webhook-url", default="", help="whom to tell how a charge ended")
     arguments = parser.parse_args()
@@ -362,6 +365,7 @@ def main() -> None:
         key=os.environ["PAYMENT_PROVIDER_KEY"],
         secret=os.environ["PAYMENT_WEBHOOK_SECRET"],
         webhook_url=arguments.webhook_url,
+        host=arguments.host,
         port=arguments.port,
     ) as fake:
         print(f"Payment provider: {fake.url}", flush=True)  # noqa: T201
