@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,21 +64,17 @@ class Program:
 Start = Callable[..., Program]
 
 
-@pytest.fixture(scope="session")
-def start(
-    django_db_setup: None,  # noqa: ARG001
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Start]:
-    """Starts a program with the tests' database; it ends at the end."""
-    database = os.environ["DATABASE_URL"].partition("?")
-    head, _, _ = database[0].rpartition("/")
-    name = str(connection.settings_dict["NAME"])
+@contextmanager
+def starting(directory: Path) -> Iterator[Start]:
+    """A function that starts a program with the tests' database; all end at the end."""
+    before, question, after = os.environ["DATABASE_URL"].partition("?")
+    database = f"{before.rpartition('/')[0]}/{connection.settings_dict['NAME']}{question}{after}"
     with ExitStack() as stack:
 
         def start_one(*arguments: str, **environment: str) -> Program:
-            output = tmp_path_factory.mktemp("program") / "output"
+            output = directory / f"{arguments[0]}-{len(list(directory.iterdir()))}"
             variables = os.environ | {
-                "DATABASE_URL": f"{head}/{name}{''.join(database[1:])}",
+                "DATABASE_URL": database,
                 "DJANGO_SETTINGS_MODULE": "stays.settings",
                 "LOG_FORMAT": "json",
                 "BIND": "127.0.0.1:0",
@@ -99,7 +95,24 @@ def start(
         yield start_one
 
 
+@pytest.fixture
+def start(
+    django_db_setup: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Start]:
+    """Starts a program with the tests' database; it ends with the test.
+
+    The test must be marked with django_db, or there may be no such database.
+    """
+    with starting(tmp_path_factory.mktemp("programs")) as start_one:
+        yield start_one
+
+
 @pytest.fixture(scope="session")
-def server(start: Start) -> Program:
-    """gunicorn with two workers."""
-    return start("gunicorn", WEB_CONCURRENCY="2")
+def server(
+    django_db_setup: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Program]:
+    """gunicorn with two workers, for all tests that only ask it."""
+    with starting(tmp_path_factory.mktemp("server")) as start_one:
+        yield start_one("gunicorn", WEB_CONCURRENCY="2")

@@ -28,6 +28,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
 
+from stays.common.metrics import CACHE_READS
+
 TAG_SECONDS = 3_600  # a tag that Valkey has forgotten makes values invalid, never valid again
 LOCK_MS = 10_000  # longer than a computation takes: the database ends statements before
 WAIT_SECONDS = 2.0  # for another's computation
@@ -46,13 +48,17 @@ def cached(key: str, *, tags: Sequence[str], seconds: int, compute: Callable[[],
         compute: Makes the value. What it raises goes on to the caller, and nothing is cached.
     """
     if not _breaker.allows():
+        CACHE_READS.labels("down").inc()
         return compute()
     entry = _Entry(key, tags, seconds)
     value = tokens = None
+    result = "miss"
     try:
         value, tokens = _find_or_claim(entry)
     except RedisError as error:
         _breaker.failed(error)
+        result = "down"
+    CACHE_READS.labels(result if value is None else "hit").inc()
     if value is not None:
         return value
     if tokens is None:

@@ -20,6 +20,7 @@ FLAGS = (
     ("path", "shows"),
     [("/api/docs", ".swagger-ui .info .title"), ("/admin/login/", "#login-form")],
 )
+@pytest.mark.django_db
 def test_a_page_needs_nothing_from_elsewhere(server: Program, path: str, shows: str) -> None:
     url = server.url()
     said: list[str] = []

@@ -126,6 +126,7 @@ def test_a_probe_only_asks(client: Client, path: str) -> None:
     assert answer.json()["code"] == "method_not_allowed"
 
 
+@pytest.mark.django_db
 def test_served(server: Program) -> None:
     answer = httpx.get(f"{server.url()}/readyz", headers={"Host": "whoever"})
     assert (answer.status_code, answer.json()["checks"]) == (200, FINE)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import structlog
 from django.test import Client
+from opentelemetry import trace
 from zeal import zeal_ignore
 
 from stays.operations import logs
@@ -125,6 +126,14 @@ def test_redact(text: Any, shown: Any) -> None:
     assert logs.redact(None, "info", {"value": text}) == {"value": shown}
 
 
+def test_a_line_names_its_trace() -> None:
+    assert "trace_id" not in logs.add_trace(None, "info", {})
+    context = trace.SpanContext(0xAB, 0xCD, is_remote=False)
+    with trace.use_span(trace.NonRecordingSpan(context)):
+        found = logs.add_trace(None, "info", {})
+    assert found == {"trace_id": "ab".zfill(32), "span_id": "cd".zfill(16)}
+
+
 def test_a_log_for_people() -> None:
     configuration = logs.configuration(form="console", level="INFO")["formatters"]["events"]
     formatter = configuration.pop("()")(**configuration)
@@ -134,6 +143,7 @@ def test_a_log_for_people() -> None:
         logs.configuration(form="xml", level="INFO")
 
 
+@pytest.mark.django_db
 def test_served_as_json_lines_only(server: Program) -> None:
     httpx.get(f"{server.url()}/nothing", headers={"X-Request-ID": "as-served-1"})
     (line,) = wait_for(lambda: server.events(request_id="as-served-1"))
@@ -141,6 +151,7 @@ def test_served_as_json_lines_only(server: Program) -> None:
     assert all(text.startswith("{") for text in server.text().splitlines())
 
 
+@pytest.mark.django_db
 def test_a_request_s_id_goes_with_its_task(start: Start) -> None:
     from stays.celery import app
 

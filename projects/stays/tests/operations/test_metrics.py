@@ -7,9 +7,10 @@ import pytest
 from django.test import Client, override_settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from stays.common.metrics import REFUSALS
+from stays.common.cache import cached
+from stays.common.metrics import CACHE_READS, REFUSALS
 from stays.outbox.models import OutboxMessage
-from tests.programs import Program, Start, wait_for
+from tests.programs import DEADLINE, Program, Start, wait_for
 
 TOKEN = {"Authorization": "Bearer token-of-this-machine"}
 
@@ -49,6 +50,16 @@ def test_the_outbox_and_the_queue(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_the_parts_of_all_workers_are_added_up(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))  # no worker has counted yet
+    page = client.get("/metrics", headers=TOKEN).content.decode()
+    assert value(page, "stays_refusals_total") is None
+    assert value(page, "stays_outbox_waiting") == 0
+
+
+@pytest.mark.django_db
 def test_what_cannot_be_looked_up_is_left_out(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +85,17 @@ def test_refusals_are_counted_by_code(client: Client) -> None:
     assert counter._value.get() == before + 1
 
 
+def test_reads_of_the_cache_are_counted() -> None:
+    def counted() -> list[float]:
+        return [CACHE_READS.labels(result)._value.get() for result in ("hit", "miss", "down")]
+
+    before = counted()
+    for _ in range(3):
+        cached("k", tags=["t"], seconds=60, compute=lambda: b"v")
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 1, 0]
+
+
+@pytest.mark.django_db
 def test_all_workers_count_together_and_a_new_worker_goes_on(start: Start, tmp_path: Path) -> None:
     stale = tmp_path / "counter_9.db"
     stale.write_bytes(b"of an earlier gunicorn")
@@ -85,11 +107,11 @@ def test_all_workers_count_together_and_a_new_worker_goes_on(start: Start, tmp_p
     assert other.exists()
 
     def refused() -> float | None:
-        page = httpx.get(f"{url}/metrics", headers=TOKEN).text
+        page = httpx.get(f"{url}/metrics", headers=TOKEN, timeout=DEADLINE).text
         return value(page, "stays_refusals_total", code="not_found")
 
     for _ in range(20):
-        httpx.get(f"{url}/nothing")
+        httpx.get(f"{url}/nothing", timeout=DEADLINE)
     assert refused() == 20
     files = sorted(path.name for path in tmp_path.glob("*.db"))
     for event in server.events()[:]:
@@ -101,7 +123,7 @@ def test_all_workers_count_together_and_a_new_worker_goes_on(start: Start, tmp_p
 
     wait_for(booted)
     for _ in range(20):
-        httpx.get(f"{url}/nothing")
+        httpx.get(f"{url}/nothing", timeout=DEADLINE)
     assert refused() == 40  # neither lost nor counted twice
     assert {path.name for path in tmp_path.glob("*.db")} <= {
         f"{kind}_{slot}.db" for kind in ("counter", "histogram") for slot in (0, 1, 2)
@@ -109,6 +131,7 @@ def test_all_workers_count_together_and_a_new_worker_goes_on(start: Start, tmp_p
     assert server.end() == 0
 
 
+@pytest.mark.django_db
 def test_a_directory_of_gunicorn_s_own_is_removed(start: Start, tmp_path: Path) -> None:
     server = start("gunicorn", WEB_CONCURRENCY="1", TMPDIR=str(tmp_path))
     httpx.get(f"{server.url()}/nothing")
@@ -117,6 +140,7 @@ def test_a_directory_of_gunicorn_s_own_is_removed(start: Start, tmp_path: Path) 
     assert list(tmp_path.glob("stays-metrics-*")) == []
 
 
+@pytest.mark.django_db
 def test_the_served_page_is_prometheus_s(server: Program) -> None:
     answer = httpx.get(f"{server.url()}/metrics", headers=TOKEN)
     assert answer.status_code == 200

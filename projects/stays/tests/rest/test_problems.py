@@ -8,7 +8,7 @@ import httpx
 import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import path
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -244,11 +244,26 @@ def test_a_chunked_body_gets_a_length(size: int, seen: int) -> None:
     assert KnownLength(application, limit=10)(environ, lambda *_: None) == [b"a" * seen]
 
 
+def test_a_body_of_known_length_is_left_alone() -> None:
+    source = BytesIO(b"abc")
+    environ: dict[str, Any] = {"wsgi.input": source, "CONTENT_LENGTH": "3"}
+    assert KnownLength(lambda e, _: [e["wsgi.input"]], limit=1)(environ, print) == [source]
+
+
+@pytest.mark.django_db
+def test_what_gunicorn_loads_answers() -> None:
+    from stays.wsgi import application
+
+    environ = RequestFactory().get("/healthz").environ
+    assert list(application(environ, lambda *_: None)) == [b'{"status": "ok"}']
+
+
 def chunks(size: int) -> Any:
     yield from (b"a" * 100_000 for _ in range(size // 100_000))
 
 
 @pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.django_db
 def test_ten_megabytes_as_served(server: Program, chunked: bool) -> None:
     content = chunks(10_000_000) if chunked else b"a" * 10_000_000
     answer = httpx.post(f"{server.url()}/admin/login/", content=content, timeout=30)
@@ -256,6 +271,7 @@ def test_ten_megabytes_as_served(server: Program, chunked: bool) -> None:
     assert answer.headers["content-type"] == problems.MEDIA_TYPE
 
 
+@pytest.mark.django_db
 def test_a_small_chunked_body_is_read(server: Program) -> None:
     cookies = httpx.get(f"{server.url()}/admin/login/").cookies
     form = f"csrfmiddlewaretoken={cookies['csrftoken']}&username=nobody&password=wrong"
@@ -272,6 +288,7 @@ def test_a_small_chunked_body_is_read(server: Program) -> None:
 @pytest.mark.parametrize(
     "target", ["/%", "/%zz", "/%00", "/%ff", "//nothing", "/nothing?a=%ff&%00=%zz", "/.."]
 )
+@pytest.mark.django_db
 def test_odd_addresses_as_served(server: Program, target: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(server.url()).netloc, timeout=10)
     connection.request("GET", target)
