@@ -80,8 +80,7 @@ def valkey() -> redis.Redis:
 
 @lru_cache
 def _client(location: str, options: tuple[tuple[str, Any], ...]) -> redis.Redis:
-    # One new try, at once, is for connections that a restart of Valkey has cut. redis-py's default
-    # is ten with growing pauses: seconds for every request, as long as Valkey is down.
+    # One new try, at once: a restart of Valkey has cut the connections that wait in the pool.
     return redis.Redis.from_url(location, **(dict(options) | {"retry": Retry(NoBackoff(), 1)}))
 
 

@@ -1,8 +1,11 @@
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 from zeal import zeal_ignore
@@ -133,6 +136,31 @@ def test_of_twenty_refreshes_with_one_token_one_succeeds() -> None:
     assert Session.objects.get().revoked_at is None
     assert selectors.session_of(access=winner.access).user == user
     services.rotate(refresh=winner.refresh)
+
+
+def wait_for_a_lock_that_is_waited_for() -> None:
+    deadline = time.monotonic() + 10
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone() != (0,):
+                return
+        time.sleep(0.01)
+    pytest.fail("nobody waits")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refresh_that_waited_for_another_looks_at_the_row_again() -> None:
+    tokens = log_in(make_user())
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            first = services.rotate(refresh=tokens.refresh)
+            second = pool.submit(race, lambda _: services.rotate(refresh=tokens.refresh), 1)
+            wait_for_a_lock_that_is_waited_for()
+        (got,) = second.result(10)
+    assert isinstance(got, Unauthenticated)
+    services.rotate(refresh=first.refresh)
 
 
 @pytest.mark.django_db(transaction=True)
