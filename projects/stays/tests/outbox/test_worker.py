@@ -1,0 +1,159 @@
+"""The whole way with real workers: commit, outbox, Valkey, worker, effect; and workers that die."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+import redis
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+from zeal import zeal_ignore
+
+from stays.bookings import services
+from stays.bookings.models import Booking
+from stays.outbox import services as outbox
+from stays.outbox.models import OutboxMessage
+from tests.factories import make_booking
+from tests.outbox.conftest import BROKER
+from tests.programs import DEADLINE, Program, Start, wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TASK = "bookings.send_confirmation"
+
+
+@pytest.fixture
+def work(start: Start) -> Iterator[Callable[..., Program]]:
+    """Starts workers; what is left of them is killed at the end of the test."""
+    workers: list[Program] = []
+
+    def begin(pool: str) -> Program:
+        worker = start(
+            "celery",
+            "--app=stays",
+            "worker",
+            f"--pool={pool}",
+            "--concurrency=1",
+            "--without-mingle",
+            "--without-gossip",
+            BROKER_URL=BROKER,
+            LOCK_TIMEOUT_MS="60000",  # for the tests' own lock, which keeps a task from ending
+            STATEMENT_TIMEOUT_MS="60000",
+        )
+        workers.append(worker)
+        wait_for(lambda: "ready." in worker.text())
+        return worker
+
+    yield begin
+    for worker in workers:
+        if worker.process.poll() is None:
+            for process in psutil.Process(worker.process.pid).children(recursive=True):
+                process.kill()
+            worker.process.kill()
+            worker.process.wait()
+
+
+def confirm() -> Booking:
+    """Confirm a booking: its guest is to be told, by a task."""
+    booking = make_booking(paid_at=timezone.now())
+    with structlog.contextvars.bound_contextvars(request_id="confirm-1"):
+        return services.confirm_booking(actor=booking.property.host, booking_id=booking.id)
+
+
+def is_told(booking: Booking) -> bool:
+    with zeal_ignore():
+        booking.refresh_from_db(fields=["confirmation_sent_at"])
+    return booking.confirmation_sent_at is not None
+
+
+@contextmanager
+def held(booking: Booking) -> Iterator[None]:
+    """Keep a task that wants the booking's row waiting in the middle of its work."""
+    with transaction.atomic():
+        Booking.objects.select_for_update().get(id=booking.id)
+        yield
+
+
+def is_waited_for() -> bool:
+    """Whether somebody waits for a row."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+def begun(worker: Program) -> list[dict[str, Any]]:
+    return worker.events(event="task_started", task=TASK)
+
+
+def test_a_worker_does_what_a_transaction_decided(work: Callable[..., Program]) -> None:
+    worker = work("solo")
+    booking = confirm()
+    wait_for(lambda: is_told(booking))
+    message = OutboxMessage.objects.get()
+    (line,) = begun(worker)
+    assert (line["task_id"], line["request_id"]) == (str(message.id), "confirm-1")
+    (done,) = wait_for(lambda: worker.events(event="task_succeeded", task_id=str(message.id)))
+    assert done["request_id"] == "confirm-1"
+    assert worker.text().count("Your stay is confirmed:") == 1
+
+
+def begin_and_kill(booking: Booking, victim: Any) -> None:
+    """Have the task of a booking begun, and kill the process that does it in the middle of it."""
+    with held(booking):
+        assert outbox.relay() == 1
+        wait_for(is_waited_for)
+        victim.send_signal(signal.SIGKILL)
+        victim.wait(DEADLINE)
+    assert not is_told(booking)
+
+
+@pytest.fixture
+def _only_the_relay_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "_try_now", lambda _: None)
+
+
+@pytest.mark.usefixtures("_only_the_relay_sends")
+def test_a_task_whose_process_is_killed_is_run_again_at_once(work: Callable[..., Program]) -> None:
+    """CELERY_TASK_REJECT_ON_WORKER_LOST: the worker's main process puts the task back."""
+    worker = work("prefork")
+    (child,) = psutil.Process(worker.process.pid).children()
+    booking = confirm()
+    begin_and_kill(booking, child)
+    wait_for(lambda: is_told(booking))
+    assert len(begun(worker)) == 2
+    assert worker.text().count("Your stay is confirmed:") == 1
+
+
+@pytest.mark.usefixtures("_only_the_relay_sends")
+def test_a_task_whose_whole_worker_is_killed_is_run_again_after_the_visibility_timeout(
+    work: Callable[..., Program], broker: redis.Redis
+) -> None:
+    """Nobody is left who could put it back: Valkey does not know that a client is gone.
+
+    Ten minutes are too long for a test: it turns back the moment at which the task was taken.
+    """
+    first = work("solo")
+    booking = confirm()
+    begin_and_kill(booking, first.process)
+    assert first.process.poll() == -signal.SIGKILL
+    assert len(begun(first)) == 1
+    assert (broker.hlen("unacked"), broker.llen("celery")) == (1, 0)
+
+    second = work("solo")
+    assert begun(second) == []
+    assert second.end() == 0
+    assert broker.hlen("unacked") == 1
+    assert not is_told(booking)
+
+    ((tag, taken),) = broker.zrange("unacked_index", 0, -1, withscores=True)
+    visible_again = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+    broker.zadd("unacked_index", {tag: taken - visible_again})
+    third = work("solo")
+    wait_for(lambda: is_told(booking))
+    wait_for(lambda: broker.hlen("unacked") == 0)
+    assert len(begun(third)) == 1
+    assert third.text().count("Your stay is confirmed:") == 1
