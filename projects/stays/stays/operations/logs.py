@@ -85,12 +85,12 @@ def configuration(*, form: str, level: str) -> dict[str, Any]:
     Raises:
         KeyError: if there is no such form.
     """
-    renderer: Processor = {
+    renderers: dict[str, Processor] = {
         "json": structlog.processors.JSONRenderer(default=str),
         "console": structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
         ),
-    }[form]
+    }
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -102,7 +102,7 @@ def configuration(*, form: str, level: str) -> dict[str, Any]:
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
                     redact,
-                    renderer,
+                    renderers[form],
                 ],
             }
         },

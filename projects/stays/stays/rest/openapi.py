@@ -1,6 +1,6 @@
 """The OpenAPI description: every operation also names the problems it may answer with."""
 
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import force_instance
@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiResponse
 from stays.rest.fields import StrictSerializer
 from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
 
+Direction = Literal["request", "response"]
 TEXTS = {
     "400": "The request has faults",
     "401": "It is not known who asks",
@@ -19,7 +20,7 @@ TEXTS = {
     "412": "The thing has changed since it was read",
     "413": "The body is too large",
     "415": "The body must be JSON",
-    "422": "The Idempotency-Key belongs to another request",
+    "422": "The input cannot be, or the Idempotency-Key belongs to another request",
     "428": "The request needs an If-Match",
     "429": "Too many requests; Retry-After tells when",
     "503": "Something that the request needs is down",
@@ -29,19 +30,22 @@ TEXTS = {
 class ProblemAutoSchema(AutoSchema):
     """Adds the problems to what drf-spectacular finds."""
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         """Return the responses of an operation, by status."""
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for status in self.problem_statuses():
             response = OpenApiResponse(ProblemSerializer, TEXTS[status])
-            bodies.setdefault(
-                status, self._get_response_for_code(response, status, [MEDIA_TYPE], direction)
+            described = self._get_response_for_code(  # type: ignore[no-untyped-call]
+                response, status, [MEDIA_TYPE], direction
             )
+            bodies.setdefault(status, described)
         return dict(sorted(bodies.items()))
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
         """Return the schema of a serializer; a strict one takes no other keys."""
-        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        schema: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
+            serializer, direction
+        )
         if isinstance(force_instance(serializer), StrictSerializer):
             schema["additionalProperties"] = False
         return schema
@@ -55,6 +59,6 @@ class ProblemAutoSchema(AutoSchema):
             statuses.add("404")
         if self.method in ("POST", "PUT", "PATCH", "DELETE"):
             statuses |= {"409", "413", "415", "503"}
-        if self.method == "POST":
+        if self.method in ("POST", "PUT", "PATCH"):
             statuses.add("422")
         return sorted(statuses)

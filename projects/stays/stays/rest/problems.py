@@ -40,7 +40,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField(help_text="A short name that programs can rely on")
     detail = serializers.CharField(help_text="One sentence for people")
-    errors = FieldProblemSerializer(many=True)
+    errors = FieldProblemSerializer(many=True)  # type: ignore[assignment]
     request_id = serializers.CharField(help_text="Where to find the request in the logs")
 
 
@@ -123,7 +123,7 @@ def refused(refusal: Refusal) -> exceptions.APIException:
         converted = exceptions.APIException(refusal.detail, refusal.code)
     converted.status_code = refusal.status
     if (seconds := getattr(refusal, "retry_after", None)) is not None:
-        converted.wait = seconds
+        converted.wait = seconds  # type: ignore[attr-defined]
     return converted
 
 
