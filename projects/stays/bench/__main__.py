@@ -96,6 +96,19 @@ def running(environment: Mapping[str, str], *arguments: str, fd: int = -1) -> It
         process.wait(30)
 
 
+def wait_for_children(pid: int, number: int, seconds: float = 60) -> None:
+    """Wait until a process has so many others below it.
+
+    Raises:
+        TimeoutError: if it takes too long.
+    """
+    deadline = time.monotonic() + seconds
+    while len(psutil.Process(pid).children()) < number:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Not {number} processes after {seconds:g} s.")
+        time.sleep(0.1)
+
+
 def memory(pids: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Return the memory of processes and of those below them, in kB, by their name and part.
 
@@ -158,8 +171,11 @@ def check_searches(today: datetime) -> tuple[int, str]:
 
     first, second, *_ = queries(today)
     dates = {name: first[name] for name in ("check_in", "check_out")}
-    asked = [first, second, dates, first | {"limit": "1"}, first | {"limit": "100"}]
-    asked += [first | {"sort": sort} for sort in ("price", "-rating")]
+    asked = [
+        *(first, second, dates, first | {"limit": "1"}, first | {"limit": "100"}),
+        first | {"sort": "-rating"},
+        dates | {"sort": "price", "currency": "EUR", "amenities": "wifi,kitchen"},
+    ]
     paths = ["/bench/properties?" + urlencode(query) for query in asked]
     number = check_constant(paths)
     text = ""
@@ -201,6 +217,7 @@ def figures(wanted: list[Target], measured: dict[str, list[Any]]) -> list[Figure
         times = sorted(time for one in measured[target.name] for time in one["milliseconds"])
         path, none_match = target.requests[0]
         headers = {"if-none-match": none_match} if none_match else {}
+        counted(path, **headers)  # what was cached may have become old by now
         found.append(
             Figure(
                 target=target.name,
@@ -228,7 +245,6 @@ def bench(bookings: int, rounds: int, seconds: float) -> dict[str, Any]:
         environment |= {
             "DJANGO_SETTINGS_MODULE": "bench.settings",
             "THROTTLE_ANON": "",  # or a limit of 300 a minute would be measured
-            "PROMETHEUS_MULTIPROC_DIR": f"{urls['directory']}/metrics",
             "PYTHONWARNINGS": "ignore",
         }
         command(environment, "migrate", "--verbosity=0")
@@ -236,7 +252,7 @@ def bench(bookings: int, rounds: int, seconds: float) -> dict[str, Any]:
         seeding = time.monotonic()
         command(environment, "seed", f"--bookings={bookings}")
         seeding = time.monotonic() - seeding
-        os.environ.update(environment)
+        os.environ.update(environment | {"LOG_LEVEL": "WARNING"})
         prepare()
         queries_of_search, plans = check_searches(now)
         wanted = targets(now)
@@ -250,7 +266,8 @@ def bench(bookings: int, rounds: int, seconds: float) -> dict[str, Any]:
         )
         worker = ("celery", "--app=stays", "worker", "--concurrency=2")
         beat = ("celery", "--app=stays", "beat", "--scheduler=celery.beat.Scheduler")
-        with running(environment, *gunicorn, fd=web.fileno()) as pid:
+        metrics = {"PROMETHEUS_MULTIPROC_DIR": f"{urls['directory']}/metrics"}
+        with running(environment | metrics, *gunicorn, fd=web.fileno()) as pid:
             wait_until_ready(f"http://127.0.0.1:{port}", Processes(Ending()))
             say("Measuring.")
             measured = measure(port, wanted, rounds, seconds)
@@ -258,7 +275,8 @@ def bench(bookings: int, rounds: int, seconds: float) -> dict[str, Any]:
                 running(environment, *worker) as worker_pid,
                 running(environment, *beat) as beat_pid,
             ):
-                time.sleep(8)  # until they have loaded everything and have done a first task
+                wait_for_children(worker_pid, 2)
+                time.sleep(5)  # until they have done a first task
                 pids = {"gunicorn": pid, "celery worker": worker_pid, "celery beat": beat_pid}
                 taken = memory(pids)
         found = figures(wanted, measured)
