@@ -1,10 +1,8 @@
 """Figures as JSON."""
 
-from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from stays.common.fields import CURRENCY_PATTERN
-from stays.rest.fields import Day, Text
+from stays.rest.fields import Day
 from stays.rest.pagination import PageQuery
 from stays.statistics.models import DailyFigures
 from stays.statistics.services import FIGURES
@@ -15,11 +13,8 @@ class FiguresQuery(PageQuery):
 
     first_day = Day(required=False, help_text="From which day on")
     last_day = Day(required=False, help_text="Until which day, this one included")
-    currency = Text(
-        required=False,
-        trim_whitespace=False,
-        validators=[RegexValidator(CURRENCY_PATTERN.replace("^", r"\A").replace("$", r"\Z"))],
-        help_text="ISO 4217",
+    currency = serializers.RegexField(
+        r"\A[A-Z]{3}\Z", required=False, trim_whitespace=False, help_text="ISO 4217"
     )
 
 
