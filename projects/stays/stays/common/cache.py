@@ -143,8 +143,8 @@ class _Entry:
         return cast("list[bytes | None]", client.mget(self.value_key, *self.tag_keys))
 
     def _good(self, stored: bytes | None, tokens: list[bytes | None]) -> _Found | None:
-        """Return the value if it belongs to the tokens."""
-        if stored is None or None in tokens:
+        """Return the value if it belongs to the tokens. None belongs to a tag that has none."""
+        if stored is None:
             return None
         until, then, value = stored.split(b"\n", 2)
         if then != _joined(tokens):

@@ -17,7 +17,6 @@ from stays.rest.queries import WholeNumber
 MAX_MINOR = 100_000_000
 MAX_AMENITIES = 10
 SLUG = re.compile(r"[-a-zA-Z0-9_]{1,40}")
-CURRENCY = RegexValidator(r"^[A-Z]{3}$", "Three capital letters, as EUR.")
 SORTS = {
     "newest": ("-id",),
     "price": ("nightly_minor", "id"),
@@ -136,6 +135,14 @@ class PropertySerializer(PropertySummarySerializer):
         return place.address if self.is_exact(place) else None
 
 
+class Currency(Text):
+    """A currency by its ISO 4217 code."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.validators = [RegexValidator(r"\A[A-Z]{3}\Z", "Three capital letters, as EUR.")]
+
+
 class PropertyChangeSerializer(StrictSerializer):
     """What a host can change."""
 
@@ -149,7 +156,7 @@ class PropertyChangeSerializer(StrictSerializer):
     bedrooms = Integer(min_value=0, max_value=50)
     nightly_minor = Integer(min_value=1, max_value=MAX_MINOR)
     cleaning_minor = Integer(min_value=0, max_value=MAX_MINOR, required=False)
-    currency = Text(max_length=3, validators=[CURRENCY])
+    currency = Currency()
     instant_book = Boolean(required=False)
     amenities = serializers.ListField(
         child=Text(max_length=40), max_length=50, required=False, help_text="Slugs"
@@ -189,7 +196,7 @@ class SearchQuery(PageQuery):
     max_price = WholeNumber(
         required=False, min_value=0, max_value=MAX_MINOR, help_text="In minor units, with currency"
     )
-    currency = Text(required=False, max_length=3, validators=[CURRENCY])
+    currency = Currency(required=False)
     amenities = Slugs(required=False)
     kind = serializers.ChoiceField(required=False, choices=Kind.choices)
     sort = serializers.ChoiceField(

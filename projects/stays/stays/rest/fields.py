@@ -37,7 +37,7 @@ class Text(serializers.CharField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        blank = "" if self.allow_blank else rf"[^{CONTROL}]*\S"
+        blank = "" if self.allow_blank else rf"[^{CONTROL}]*[^\s{CONTROL}]"
         pattern = RegexValidator(
             rf"\A{blank}[^{CONTROL}]*\Z",
             "Control characters are not allowed.",

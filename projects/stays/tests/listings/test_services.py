@@ -250,3 +250,20 @@ def test_a_change_invalidates_what_shows_it(valkey: redis.Redis, commits: Any, c
         b"cache:tag:listings",
         f"cache:tag:property:{place.slug}".encode(),
     }
+
+
+def test_the_places_of_a_host_who_left_are_taken_off_the_list(
+    valkey: redis.Redis, commits: Any
+) -> None:
+    host = make_host()
+    places = [make_property(host=host) for _ in range(2)]
+    make_property(host=host, is_listed=False)
+    another = make_property()
+    with commits():
+        assert services.unlist_places_of(host_id=host.id) == 2
+    assert services.unlist_places_of(host_id=host.id) == 0
+    assert Property.objects.get(is_listed=True) == another
+    assert {
+        b"cache:tag:listings",
+        *(f"cache:tag:property:{place.slug}".encode() for place in places),
+    } == set(valkey.scan_iter("cache:tag:*"))
