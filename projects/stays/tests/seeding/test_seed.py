@@ -107,6 +107,11 @@ def test_it_makes_as_many_bookings_as_are_wanted() -> None:
     assert User.objects.filter(role="admin").count() == 1
 
 
+def test_numbers_may_be_written_as_people_write_them() -> None:
+    call_command("seed", "--bookings=1,2_0", stdout=StringIO())
+    assert Booking.objects.count() == 120
+
+
 def test_a_few_are_enough() -> None:
     made = services.seed(now=NOW, bookings=1, password=PASSWORD)
     assert (made["users"], made["properties"], made["bookings"]) == (2_000, 500, 1)
