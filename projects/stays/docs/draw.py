@@ -162,7 +162,7 @@ DEADLINE = 120.0
 QUIET = 3
 """Rounds of traffic without a new connection, after which all are taken as seen."""
 BOXES = {
-    "client": "Clients {shape: person}",
+    "client": "Clients {{shape: person}}",
     "web": '"web\\ngunicorn, {web} processes"',
     "worker": '"worker\\nCelery, {worker} processes"',
     "beat": '"beat\\nCelery\'s clock"',

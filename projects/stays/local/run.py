@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -147,10 +147,11 @@ class Processes:
             thread.join(1)
 
     def _follow(self, name: str, output: IO[str], quiet: bool) -> None:
-        for line in output:
-            self._last[name].append(line.rstrip("\n"))
-            if not quiet:
-                say(f"{name:<8} | {line}", end="")
+        with output:
+            for line in output:
+                self._last[name].append(line.rstrip("\n"))
+                if not quiet:
+                    say(f"{name:<8} | {line}", end="")
 
 
 class Stopped(Exception):
@@ -290,12 +291,13 @@ def wait_until_ready(web: str, processes: Processes) -> None:
         for name, process in processes.running.items():
             if process.poll() is not None:
                 raise StartError(f"{name} ended with exit status {process.returncode}.")
-        connection = http.client.HTTPConnection(web.removeprefix("http://"), timeout=10)
-        with suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
+        with (
+            suppress(OSError, http.client.HTTPException),
+            closing(http.client.HTTPConnection(web.removeprefix("http://"), timeout=10)) as asked,
+        ):
+            asked.request("GET", "/readyz")
+            if asked.getresponse().status == 200:
                 return
-        connection.close()
     raise StartError(f"{web}/readyz did not say in {PATIENCE:.0f} s that all is well.")
 
 

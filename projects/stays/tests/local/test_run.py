@@ -114,8 +114,7 @@ def started() -> "Iterator[tuple[subprocess.Popen[str], str, list[psutil.Process
             line = program.stdout.readline()
             assert line, said
             said += line
-        drain = threading.Thread(target=program.stdout.read, daemon=True)
-        drain.start()
+        threading.Thread(target=program.stdout.read, daemon=True).start()
         found = psutil.Process(program.pid).children(recursive=True)
         folders = {Path(each.cwd()) for each in found if each.name() == "valkey-server"}
         [directory] = {folder.parent for folder in folders}
@@ -125,7 +124,7 @@ def started() -> "Iterator[tuple[subprocess.Popen[str], str, list[psutil.Process
     finally:
         with suppress(ProcessLookupError):
             program.kill()
-        program.wait()
+        program.communicate()
 
 
 def assert_gone(found: list[psutil.Process]) -> None:
