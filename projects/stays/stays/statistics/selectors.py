@@ -5,7 +5,7 @@ from datetime import date
 from django.db.models import QuerySet
 
 from stays.accounts.models import User
-from stays.common.errors import Forbidden, Invalid
+from stays.common.errors import Forbidden
 from stays.statistics.models import DailyFigures
 
 
@@ -26,12 +26,9 @@ def figures(
 
     Raises:
         Forbidden: if the user is no admin.
-        Invalid: if the last day is before the first.
     """
     if not user.is_admin:
         raise Forbidden("Only admins see the figures.")
-    if first_day and last_day and last_day < first_day:
-        raise Invalid("This is before the first day.", code="order", field="last_day")
     found = DailyFigures.objects.all()
     if first_day is not None:
         found = found.filter(day__gte=first_day)

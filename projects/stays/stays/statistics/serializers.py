@@ -1,6 +1,9 @@
 """Figures as JSON."""
 
+from typing import Any
+
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from stays.rest.fields import Day
 from stays.rest.pagination import PageQuery
@@ -16,6 +19,14 @@ class FiguresQuery(PageQuery):
     currency = serializers.RegexField(
         r"\A[A-Z]{3}\Z", required=False, trim_whitespace=False, help_text="ISO 4217"
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse days in the wrong order."""
+        first, last = attrs.get("first_day"), attrs.get("last_day")
+        if first and last and last < first:
+            fault = ErrorDetail("This is before the first day.", "order")
+            raise serializers.ValidationError({"last_day": [fault]})
+        return attrs
 
 
 class FiguresSerializer(serializers.ModelSerializer[DailyFigures]):
