@@ -55,10 +55,11 @@ class Refusal:
     def of_input(cls, error: ValidationError) -> Self:
         """Make it of what a serializer found."""
         listed = _problems(error.detail, "")
+        fields = {problem.field for problem in listed}
         return cls(
             code="invalid",
             detail="The input has faults; see errors.",
-            field=listed[0].field if len(listed) == 1 else None,
+            field=fields.pop() if len(fields) == 1 else None,
             errors=listed,
         )
 

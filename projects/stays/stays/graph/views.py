@@ -1,9 +1,10 @@
 """GraphQL over HTTP, after the specification's first edition (September 2026).
 
 What is wrong with the HTTP request is answered with a problem, as in REST. A document that cannot
-be parsed, is not valid, or asks for too much is a 400 with GraphQL's own errors. The edition
-prefers 422 for some of these; 400 is what its drafts, the audits of graphql-http and most servers
-have. An answer with both data and errors is a 294, where the client accepts GraphQL's media type.
+be parsed, is not valid, or asks for too much is a 400 with GraphQL's own errors, whatever media
+type the client accepts. The edition prefers 422 to 400 for what was parsed; its drafts and the
+audits of graphql-http have 400, and a client needs no difference. An answer with both data and
+errors is a 294, if it goes under GraphQL's own media type.
 
 There is no CSRF token, as for every view of DRF's: the only credential is a bearer token, which a
 browser does not send of its own accord. The admin's session cookie says nothing here.
@@ -154,8 +155,8 @@ class GraphQLView(APIView):
     def answer(self, body: dict[str, Any], status: int) -> Response:
         """Return GraphQL's answer.
 
-        A client that accepts application/json only is promised nothing about what lies under that
-        name with any status but 200.
+        Under application/json a client can rely on a 2xx only to come from here and not from
+        something in between. So all else goes under GraphQL's own media type.
         """
         media_type = self.request.accepted_media_type
         if status == 294 and media_type != GRAPHQL:

@@ -1,6 +1,5 @@
 """Documents that ask for too much: each is refused before any query of the database."""
 
-import time
 from typing import Any
 
 import pytest
@@ -90,20 +89,16 @@ def test_a_fragment_that_spreads_itself_is_refused(refused: Any) -> None:
         assert refused(document) == "The fragment A spreads itself."
 
 
-def test_fragments_that_double_cost_no_time(refused: Any) -> None:
+def test_fragments_that_double_are_not_followed_to_their_end(refused: Any) -> None:
     doubling = [f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(80)]
     document = "{ ...F0 } " + " ".join(doubling) + " fragment F80 on Query { __typename }"
-    begin = time.perf_counter()
     assert refused(document) == f"More than {SELECTIONS} fields and fragments."
-    assert time.perf_counter() - begin < 1
 
 
-def test_many_fields_of_the_same_name_cost_little_time(refused: Any, ask: Ask) -> None:
-    begin = time.perf_counter()
+def test_many_fields_of_the_same_name_are_counted_each(refused: Any, ask: Ask) -> None:
     assert refused("{" + "a " * (SELECTIONS + 1) + "}").startswith("More than")
     same = "cities(first: 1) { edges { node { slug } } } "
     assert ask("{" + same * 60 + "}")["data"] == {"cities": {"edges": []}}
-    assert time.perf_counter() - begin < 3
 
 
 @pytest.mark.parametrize(
