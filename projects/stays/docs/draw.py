@@ -161,6 +161,8 @@ DEADLINE = 120.0
 """Seconds until every connection that is waited for must have been seen."""
 QUIET = 3
 """Rounds of traffic without a new connection, after which all are taken as seen."""
+GREETINGS = ("NULL", "auth", "client", "hello", "select")
+"""What a client of Valkey says before its first command."""
 BOXES = {
     "client": "Clients {{shape: person}}",
     "web": '"web\\ngunicorn, {web} processes"',
@@ -220,7 +222,8 @@ def _watch(running: Site, seen: set[Edge], ended: threading.Event) -> None:
                             seen.add(Edge(name, target, says.get(name, "HTTP: REST, GraphQL")))
             for client in valkey.client_list():
                 name = ports.get(int(client["addr"].rpartition(":")[2]), "client")
-                if name != "client":
+                # A new connection is in database 0 until it has selected another one.
+                if name != "client" and not client["cmd"].startswith(GREETINGS):
                     seen.add(Edge(name, "valkey", speaks[client["db"]]))
             listed = postgres.execute("SELECT DISTINCT application_name FROM pg_stat_activity")
             for (application,) in listed:
