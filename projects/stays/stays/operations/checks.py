@@ -58,7 +58,7 @@ def _place(url: str) -> tuple[str, int, str]:
     return parts.hostname or "localhost", parts.port or 6379, parts.path.strip("/") or "0"
 
 
-@register(Tags.async_support)
+@register
 def celery(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001
     """The broker does not hand out a task again while it may still run."""
     again = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
