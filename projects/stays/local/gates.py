@@ -102,7 +102,7 @@ GATES = (
     Gate(
         "migration-linter",
         module("manage", "lintmigrations", "--sql-analyser=postgresql", "--no-cache"),
-        re.compile(r"Valid migrations: \d+/\d+"),
+        re.compile(r"Erroneous migrations: \d+/\d+"),
         needs_servers=True,
         environment={"DJANGO_SETTINGS_MODULE": "tests.settings"},
     ),
