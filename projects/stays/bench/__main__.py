@@ -345,7 +345,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the project.")
     parser.add_argument("--bookings", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each target in a round")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each target in a round")
     parser.add_argument("--dry-run", action="store_true", help="write no file")
     options = parser.parse_args()
     results = bench(options.bookings, options.rounds, options.seconds)
