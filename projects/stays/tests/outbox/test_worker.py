@@ -101,13 +101,14 @@ def test_a_worker_does_what_a_transaction_decided(work: Callable[..., Program]) 
     assert worker.text().count("Your stay is confirmed:") == 1
 
 
-def begin_and_kill(booking: Booking, victim: Any) -> None:
-    """Have the task of a booking begun, and kill the process that does it in the middle of it."""
+def begin_and_kill(booking: Booking, *victims: Any) -> None:
+    """Have the task of a booking begun, and kill processes in the middle of it."""
     with held(booking):
         assert outbox.relay() == 1
         wait_for(is_waited_for)
-        victim.send_signal(signal.SIGKILL)
-        victim.wait(DEADLINE)
+        for victim in victims:
+            victim.send_signal(signal.SIGKILL)
+            victim.wait(DEADLINE)
     assert not is_told(booking)
 
 
@@ -135,10 +136,13 @@ def test_a_task_whose_whole_worker_is_killed_is_run_again_after_the_visibility_t
     """Nobody is left who could put it back: Valkey does not know that a client is gone.
 
     Ten minutes are too long for a test: it turns back the moment at which the task was taken.
+    The pool matters: a solo worker's loop gets to acknowledge a task only when it is done, whatever
+    CELERY_TASK_ACKS_LATE says.
     """
-    first = work("solo")
+    first = work("prefork")
+    (child,) = psutil.Process(first.process.pid).children()
     booking = confirm()
-    begin_and_kill(booking, first.process)
+    begin_and_kill(booking, first.process, child)
     assert first.process.poll() == -signal.SIGKILL
     assert len(begun(first)) == 1
     assert (broker.hlen("unacked"), broker.llen("celery")) == (1, 0)
