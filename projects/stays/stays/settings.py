@@ -186,7 +186,7 @@ REST_FRAMEWORK = {
         "user": env.str("THROTTLE_USER", default="600/m") or None,
         "register": env.str("THROTTLE_REGISTER", default="20/h") or None,
     },
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["stays.rest.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "stays.rest.openapi.ProblemAutoSchema",
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",

@@ -10,14 +10,12 @@ There is no CSRF token, as for every view of DRF's: the only credential is a bea
 browser does not send of its own accord. The admin's session cookie says nothing here.
 """
 
-import json
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from graphql import GraphQLError
 from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable, ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import JSONParser
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -30,6 +28,7 @@ from stays.graph.context import Context
 from stays.graph.errors import formatted
 from stays.graph.schema import schema
 from stays.rest.idempotency import idempotent
+from stays.rest.parsers import StrictJSONParser, read_json
 
 GRAPHQL = "application/graphql-response+json"
 CHARSETS = ("", "; charset=utf-8", "; charset=UTF-8")
@@ -50,7 +49,7 @@ class TooLarge(APIException):
     default_detail = f"The body is longer than {BODY_BYTES} bytes."
 
 
-class Parser(JSONParser):
+class Parser(StrictJSONParser):
     """Reads a body of bounded length and depth."""
 
     def parse(
@@ -170,23 +169,6 @@ class GraphQLView(APIView):
         if status == 294:
             response.reason_phrase = "Partial Success"
         return response
-
-
-def read_json(text: str | bytes) -> Any:
-    """Return what a text says in JSON.
-
-    Raises:
-        ParseError: if it is not JSON in UTF-8, or nested too deep.
-    """
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise ParseError("This is not JSON that could be read.") from None
-
-
-def _refuse_constant(name: str) -> None:
-    """Refuse NaN and the infinities, which Python reads and JSON does not have."""
-    raise ValueError(name)
 
 
 def well_formed(parameters: Any) -> tuple[str, dict[str, Any] | None, str | None]:
