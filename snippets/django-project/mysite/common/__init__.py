@@ -1,0 +1,1 @@
+"""What every application may use; it imports none of them."""

@@ -1,0 +1,30 @@
+"""Changing places. Every rule stands here once, whoever asks: a view, a command, a task."""
+
+import logging
+
+from django.db import transaction
+
+from mysite.accounts.models import User
+from mysite.common.errors import Refused
+from mysite.listings.models import Place
+
+MAX_PLACES = 3
+"""How many places a host may have."""
+
+logger = logging.getLogger(__name__)
+
+
+@transaction.atomic
+def offer_place(*, host: User, title: str, nightly_minor: int) -> Place:
+    """Offer a place.
+
+    Raises:
+        Refused: if the host has as many places as are allowed.
+    """
+    # The lock makes two requests of one host take turns: the second counts the first one's place.
+    User.objects.select_for_update(no_key=True).get(pk=host.pk)
+    if host.places.count() >= MAX_PLACES:
+        raise Refused(f"A host may have {MAX_PLACES} places.")
+    place = Place.objects.create(host=host, title=title, nightly_minor=nightly_minor)
+    logger.info("place %s offered by user %s", place.pk, host.pk)
+    return place

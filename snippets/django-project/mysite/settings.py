@@ -1,0 +1,118 @@
+"""Settings. All that differs between two deployments comes from the environment.
+
+A secret or an address has no default: a process that lacks one does not start, and the error names
+the variable. Everything that has a default has the safe one. `.env.example` lists them all.
+"""
+
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")  # on a machine of one's own; the real environment wins
+
+# -- What this deployment is
+SECRET_KEY = env.str("SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+DEBUG = env.bool("DEBUG", default=False)
+"""For a machine of one's own: tracebacks for everybody, no HTTPS, no collected files."""
+
+# -- Django
+INSTALLED_APPS = [
+    "mysite.accounts",
+    "mysite.listings",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "mysite.urls"
+WSGI_APPLICATION = "mysite.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+
+# -- PostgreSQL
+DATABASES = {
+    "default": {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    | env.db_url("DATABASE_URL", engine="django.db.backends.postgresql")
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# -- Who may come in
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# -- Static files: the admin's
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static"  # filled by collectstatic
+WHITENOISE_USE_FINDERS = DEBUG  # straight from the packages
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# -- HTTPS, which a proxy in front ends
+SECURE_SSL_REDIRECT = not DEBUG
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # whoever probes speaks plain HTTP
+if env.bool("BEHIND_PROXY", default=False):
+    # Only if the proxy sets this header itself: else any client could say that it uses HTTPS.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 0 if DEBUG else env.int("HSTS_SECONDS", default=3600)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # to be in the browsers' preload list is hard to undo
+
+# -- Logs: lines on standard output, for whoever runs the process to collect
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "line",
+        }
+    },
+    "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", default="INFO")},
+    # Django's own handlers are silent without DEBUG, but for e-mails to ADMINS.
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+}

@@ -1,0 +1,12 @@
+"""All addresses. Each application lists its own."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from mysite.common.views import healthz
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("admin/", admin.site.urls),
+    path("places/", include("mysite.listings.urls")),
+]
