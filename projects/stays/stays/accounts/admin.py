@@ -10,7 +10,7 @@ from stays.accounts.models import Session, User
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     """Users, known by their e-mail address."""
 
     list_display = ("email", "name", "role", "is_active", "is_staff", "date_joined")
@@ -38,7 +38,7 @@ class UserAdmin(DjangoUserAdmin):
 
 
 @admin.register(Session)
-class SessionAdmin(admin.ModelAdmin):
+class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Sessions: to look at, and to end."""
 
     list_display = ("user", "created_at", "rotated_at", "expires_at", "revoked_at")

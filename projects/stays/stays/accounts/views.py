@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from stays.accounts import services
+from stays.accounts.authentication import signed_in
 from stays.accounts.serializers import (
     CredentialsSerializer,
     DeletionSerializer,
@@ -20,6 +21,7 @@ from stays.accounts.serializers import (
     TokensSerializer,
     UserSerializer,
 )
+from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
 from stays.rest.openapi import TEXTS, ProblemAutoSchema
 from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
@@ -48,7 +50,7 @@ class RegisterView(PublicView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Make an account."""
-        user = services.register(**_validated(RegistrationSerializer, request))
+        user = services.register(**body_of(RegistrationSerializer, request.data))
         return Response(UserSerializer(user).data, status.HTTP_201_CREATED, headers=NO_STORE)
 
 
@@ -62,7 +64,7 @@ class LoginView(PublicView):
     )
     def post(self, request: Request) -> Response:
         """Begin a session."""
-        credentials = _validated(CredentialsSerializer, request)
+        credentials = body_of(CredentialsSerializer, request.data)
         tokens = services.log_in(**credentials, address=client_address(request))
         return Response(TokensSerializer(tokens).data, headers=NO_STORE)
 
@@ -77,7 +79,7 @@ class RefreshView(PublicView):
     )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for new tokens. It is good once."""
-        tokens = services.rotate(**_validated(RefreshSerializer, request))
+        tokens = services.rotate(**body_of(RefreshSerializer, request.data))
         return Response(TokensSerializer(tokens).data, headers=NO_STORE)
 
 
@@ -89,7 +91,7 @@ class LogoutView(PublicView):
     )
     def post(self, request: Request) -> Response:
         """End the session of a refresh token, and with it all of its tokens."""
-        services.log_out(**_validated(RefreshSerializer, request))
+        services.log_out(**body_of(RefreshSerializer, request.data))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -100,7 +102,7 @@ class BodyOfDelete(ProblemAutoSchema):
         """Return the description, made as that of a POST."""
         method, self.method = self.method, "POST"
         try:
-            return super()._get_request_body(direction)
+            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
         finally:
             self.method = method
 
@@ -121,13 +123,13 @@ class MeView(APIView):
     @extend_schema(operation_id="get_me", responses=UserSerializer)
     def get(self, request: Request) -> Response:
         """Return it."""
-        return Response(UserSerializer(request.user).data, headers=NO_STORE)
+        return Response(UserSerializer(signed_in(request)).data, headers=NO_STORE)
 
     @extend_schema(operation_id="change_me", request=ProfileSerializer, responses=UserSerializer)
     def patch(self, request: Request) -> Response:
         """Change it."""
-        changes = _validated(ProfileSerializer, request, partial=True)
-        user = services.update_profile(actor=request.user, **changes)
+        changes = body_of(ProfileSerializer, request.data, partial=True)
+        user = services.update_profile(actor=signed_in(request), **changes)
         return Response(UserSerializer(user).data, headers=NO_STORE)
 
     @extend_schema(operation_id="delete_me", request=DeletionSerializer, responses={204: None})
@@ -135,8 +137,8 @@ class MeView(APIView):
     def delete(self, request: Request) -> Response:
         """Delete it. If there are bookings, places or messages, it is made anonymous instead."""
         services.delete_account(
-            actor=request.user,
-            **_validated(DeletionSerializer, request),
+            actor=signed_in(request),
+            **body_of(DeletionSerializer, request.data),
             address=client_address(request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -149,16 +151,4 @@ class HostingView(APIView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Let the user offer places from now on. For a host nothing changes."""
-        return Response(UserSerializer(services.become_host(actor=request.user)).data)
-
-
-def _validated(serializer: Any, request: Request, *, partial: bool = False) -> dict[str, Any]:
-    """Return the validated body of a request.
-
-    Raises:
-        rest_framework.exceptions.ValidationError: if it has faults.
-    """
-    validating = serializer(data=request.data, partial=partial)
-    validating.is_valid(raise_exception=True)
-    data: dict[str, Any] = validating.validated_data
-    return data
+        return Response(UserSerializer(services.become_host(actor=signed_in(request))).data)

@@ -1,7 +1,7 @@
 """Bookings over REST."""
 
 import uuid
-from typing import Any, cast
+from typing import Any
 
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.accounts.models import User
+from stays.accounts.authentication import signed_in
 from stays.bookings import selectors, services
 from stays.bookings.models import Booking
 from stays.bookings.serializers import (
@@ -41,7 +41,7 @@ class BookingList(APIView):
         """Those that one has made, and those of one's places; the newest first."""
         query = read_query(request, BookingsQuery)
         chosen = {name: query.pop(name) for name in ("role", "status") if name in query}
-        bookings = selectors.listed(user=user_of(request), **chosen)
+        bookings = selectors.listed(user=signed_in(request), **chosen)
         return Response(
             listed(request, bookings, ordering=["-id"], serializer=BookingSerializer, **query)
         )
@@ -58,7 +58,7 @@ class BookingList(APIView):
         """The dates are held until `expires_at`; the booking is to be paid by then."""
         body = body_of(NewBookingSerializer, request.data)
         booking = services.create_booking(
-            actor=user_of(request), property_slug=body.pop("property"), **body
+            actor=signed_in(request), property_slug=body.pop("property"), **body
         )
         address = reverse("booking", kwargs={"booking_id": booking.id})
         return shown(booking, status=201, headers={"Location": address})
@@ -73,7 +73,7 @@ class BookingDetail(APIView):
     def get(self, request: Request, booking_id: uuid.UUID) -> Response:
         """For its guest, its host, and admins."""
         read_query(request, NothingSerializer)
-        return shown(selectors.get(user=user_of(request), booking_id=booking_id))
+        return shown(selectors.get(user=signed_in(request), booking_id=booking_id))
 
 
 class BookingConfirmation(APIView):
@@ -89,7 +89,7 @@ class BookingConfirmation(APIView):
     def post(self, request: Request, booking_id: uuid.UUID) -> Response:
         """Its host confirms a booking that is paid."""
         body_of(NothingSerializer, request.data)
-        return shown(services.confirm_booking(actor=user_of(request), booking_id=booking_id))
+        return shown(services.confirm_booking(actor=signed_in(request), booking_id=booking_id))
 
 
 class BookingCancellation(APIView):
@@ -105,12 +105,9 @@ class BookingCancellation(APIView):
     def post(self, request: Request, booking_id: uuid.UUID) -> Response:
         """Guest or host cancel before the stay begins. What was paid is given back."""
         body = body_of(CancellationSerializer, request.data)
-        return shown(services.cancel_booking(actor=user_of(request), booking_id=booking_id, **body))
-
-
-def user_of(request: Request) -> User:
-    """Return who asks; that there is somebody, the permissions have seen to."""
-    return cast(User, request.user)
+        return shown(
+            services.cancel_booking(actor=signed_in(request), booking_id=booking_id, **body)
+        )
 
 
 def shown(booking: Booking, **options: Any) -> Response:

@@ -20,10 +20,10 @@ def refusing(refusals: Mapping[str, Refusal]) -> Iterator[None]:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        name = constraint_of(error)
-        if name in refusals:
-            raise refusals[name] from error
-        raise
+        refusal = refusals.get(constraint_of(error) or "")
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def constraint_of(error: IntegrityError) -> str | None:

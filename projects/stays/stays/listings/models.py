@@ -141,6 +141,7 @@ class Property(models.Model):
             ),
         )
         indexes = (
+            models.Index("city", "id", condition=Q(is_listed=True), name="property_newest"),
             models.Index(
                 "city", "nightly_minor", "id", condition=Q(is_listed=True), name="property_price"
             ),

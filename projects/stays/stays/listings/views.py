@@ -1,6 +1,6 @@
 """Cities, amenities and properties over HTTP."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpResponse
 from django.urls import reverse
@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.accounts.models import User
+from stays.accounts.authentication import signed_in
 from stays.listings import selectors, services
 from stays.listings.models import Property
 from stays.listings.serializers import (
@@ -24,6 +24,7 @@ from stays.listings.serializers import (
     PropertySummarySerializer,
     SearchQuery,
 )
+from stays.rest.bodies import body_of
 from stays.rest.conditional import answer, represent, required_match
 from stays.rest.fields import StrictSerializer
 from stays.rest.idempotency import idempotent
@@ -154,9 +155,8 @@ class PropertyList(APIView):
     @idempotent
     def post(self, request: Request) -> HttpResponse:
         """Hosts offer places. The slug is made of the title, and stays."""
-        offer = NewPropertySerializer(data=request.data)
-        offer.is_valid(raise_exception=True)
-        place = services.create_property(actor=signed_in(request), **offer.validated_data)
+        offer = body_of(NewPropertySerializer, request.data)
+        place = services.create_property(actor=signed_in(request), **offer)
         location = reverse("property", kwargs={"slug": place.slug})
         return represented(request, place, status=201, Location=location)
 
@@ -185,13 +185,12 @@ class PropertyDetail(APIView):
     def patch(self, request: Request, slug: str) -> HttpResponse:
         """Its host changes a place. If-Match is required: the ETag that the host has read."""
         check = required_match(request)
-        change = PropertyChangeSerializer(data=request.data, partial=True)
-        change.is_valid(raise_exception=True)
+        change = body_of(PropertyChangeSerializer, request.data, partial=True)
         place = services.update_property(
             actor=signed_in(request),
             slug=slug,
             precondition=lambda place: check(etag_of(place, request)),
-            **change.validated_data,
+            **change,
         )
         return represented(request, place)
 
@@ -215,11 +214,6 @@ class OwnPropertyList(APIView):
         """One's own places, newest first; also those that are not offered any more."""
         places = selectors.owned_by(user=signed_in(request))
         return respond(request, places, ordering=("-id",), serializer=PropertySerializer)
-
-
-def signed_in(request: Request) -> User:
-    """Return the user, where the permissions let nobody else in."""
-    return cast(User, request.user)
 
 
 def shown(place: Property, request: Request) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Conversations and messages over REST."""
 
 import uuid
-from typing import cast
 
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -9,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.accounts.models import User
+from stays.accounts.authentication import signed_in
 from stays.messaging import selectors, services
 from stays.messaging.serializers import (
     ConversationSerializer,
@@ -43,7 +42,7 @@ class ConversationList(APIView):
         """The one with the newest message first."""
         return respond(
             request,
-            selectors.conversations_of(user=cast(User, request.user)),
+            selectors.conversations_of(user=signed_in(request)),
             ordering=["-last_id", "-id"],
             serializer=ConversationSerializer,
         )
@@ -58,7 +57,7 @@ class ConversationList(APIView):
     @idempotent
     def post(self, request: Request) -> Response:
         """A guest writes to the host of a place, for the first time or again."""
-        actor = cast(User, request.user)
+        actor = signed_in(request)
         body = body_of(NewConversationSerializer, request.data)
         begun = services.start_conversation(
             actor=actor, property_slug=body["property"], text=body["text"]
@@ -80,9 +79,7 @@ class MessageList(APIView):
     )
     def get(self, request: Request, conversation_id: uuid.UUID) -> Response:
         """For the two who take part; the newest first."""
-        messages = selectors.messages_in(
-            user=cast(User, request.user), conversation_id=conversation_id
-        )
+        messages = selectors.messages_in(user=signed_in(request), conversation_id=conversation_id)
         return respond(request, messages, ordering=["-id"], serializer=MessageSerializer)
 
     @extend_schema(
@@ -96,7 +93,7 @@ class MessageList(APIView):
         """One of the two writes to the other."""
         body = body_of(NewMessageSerializer, request.data)
         message = services.send_message(
-            actor=cast(User, request.user), conversation_id=conversation_id, **body
+            actor=signed_in(request), conversation_id=conversation_id, **body
         )
         return Response(MessageSerializer(message, context={"request": request}).data, status=201)
 
@@ -114,5 +111,5 @@ class ConversationRead(APIView):
     def post(self, request: Request, conversation_id: uuid.UUID) -> Response:
         """All that the other one has written until now is read."""
         body_of(NothingSerializer, request.data)
-        services.mark_read(actor=cast(User, request.user), conversation_id=conversation_id)
+        services.mark_read(actor=signed_in(request), conversation_id=conversation_id)
         return Response(status=204)

@@ -1,7 +1,6 @@
 """Payments over REST."""
 
 import uuid
-from typing import cast
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions
@@ -10,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.accounts.models import User
+from stays.accounts.authentication import signed_in
 from stays.payments import selectors, services
 from stays.payments.provider import SIGNATURE
 from stays.payments.serializers import (
@@ -19,6 +18,7 @@ from stays.payments.serializers import (
     ReceivedSerializer,
     StartPaymentSerializer,
 )
+from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
 from stays.rest.pagination import PageQuery, page_of, respond
 from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
@@ -37,7 +37,7 @@ class PaymentsView(APIView):
     )
     def get(self, request: Request, booking_id: uuid.UUID) -> Response:
         """For its guest and for admins, the newest first."""
-        payments = selectors.of_booking(user=cast(User, request.user), booking_id=booking_id)
+        payments = selectors.of_booking(user=signed_in(request), booking_id=booking_id)
         return respond(request, payments, ordering=["-id"], serializer=PaymentSerializer)
 
     @extend_schema(
@@ -49,12 +49,11 @@ class PaymentsView(APIView):
     @idempotent
     def post(self, request: Request, booking_id: uuid.UUID) -> Response:
         """The payment is begun; its status tells later how it ended."""
-        data = StartPaymentSerializer(data=request.data)
-        data.is_valid(raise_exception=True)
+        body = body_of(StartPaymentSerializer, request.data)
         payment = services.start_payment(
-            actor=cast(User, request.user),
+            actor=signed_in(request),
             booking_id=booking_id,
-            method=data.validated_data["method"],
+            **body,
         )
         return Response(PaymentSerializer(payment).data, status=201)
 

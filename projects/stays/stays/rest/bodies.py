@@ -19,13 +19,20 @@ class NothingSerializer(StrictSerializer):
     """No fields at all."""
 
 
-def body_of(serializer: type[StrictSerializer], data: Any) -> dict[str, Any]:
+def body_of(
+    serializer: type[StrictSerializer], data: Any, *, partial: bool = False
+) -> dict[str, Any]:
     """Return what a body holds.
+
+    Args:
+        serializer: What it may hold.
+        data: The body.
+        partial: Whether fields may be left out that are required otherwise.
 
     Raises:
         ValidationError: if it has faults.
     """
-    body = serializer(data=data)
+    body = serializer(data=data, partial=partial)
     body.is_valid(raise_exception=True)
     validated: dict[str, Any] = body.validated_data
     return validated

@@ -1,7 +1,6 @@
 """Reviews over REST."""
 
 import uuid
-from typing import cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
@@ -9,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.accounts.models import User
+from stays.accounts.authentication import signed_in
 from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
 from stays.rest.pagination import PageQuery, page_of, respond
@@ -30,9 +29,7 @@ class BookingReview(APIView):
     def post(self, request: Request, booking_id: uuid.UUID) -> Response:
         """The guest, once, from the day of departure on."""
         body = body_of(NewReviewSerializer, request.data)
-        review = services.write_review(
-            actor=cast(User, request.user), booking_id=booking_id, **body
-        )
+        review = services.write_review(actor=signed_in(request), booking_id=booking_id, **body)
         return Response(ReviewSerializer(review).data, status=201)
 
 

@@ -1,13 +1,11 @@
 """Figures over REST."""
 
-from typing import cast
-
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.accounts.models import User
+from stays.accounts.authentication import signed_in
 from stays.rest.pagination import listed, page_of
 from stays.rest.queries import read_query
 from stays.statistics import selectors
@@ -27,7 +25,7 @@ class StatisticsView(APIView):
         """For admins, the newest day first."""
         query = read_query(request, FiguresQuery)
         page = {name: query.pop(name) for name in ("cursor", "limit") if name in query}
-        figures = selectors.figures(user=cast(User, request.user), **query)
+        figures = selectors.figures(user=signed_in(request), **query)
         return Response(
             listed(request, figures, ordering=["-day", "-id"], serializer=FiguresSerializer, **page)
         )

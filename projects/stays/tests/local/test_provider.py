@@ -156,7 +156,8 @@ def test_money_goes_back_once_and_in_full(fake: FakeProvider) -> None:
 
     assert [refund("k"), refund("k")] == [201, 201]
     assert [refund("l", amount=99), refund("m", charge="ch_0")] == [422, 404]
-    assert list(fake.refunds) == ["k"]
+    assert refund("s", charge="seed_1") == 201  # the seeded data's, which it has never seen
+    assert list(fake.refunds) == ["k", "s"]
 
 
 def test_it_signs_the_time_and_the_body(fake: FakeProvider, listener: Listener) -> None:

@@ -203,6 +203,12 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(
                         models.F("city"),
+                        models.F("id"),
+                        condition=models.Q(("is_listed", True)),
+                        name="property_newest",
+                    ),
+                    models.Index(
+                        models.F("city"),
                         models.F("nightly_minor"),
                         models.F("id"),
                         condition=models.Q(("is_listed", True)),
