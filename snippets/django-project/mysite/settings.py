@@ -114,5 +114,5 @@ LOGGING = {
     },
     "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", default="INFO")},
     # Django's own handlers are silent without DEBUG, but for e-mails to ADMINS.
-    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+    "loggers": {"django": {"handlers": [], "level": "NOTSET", "propagate": True}},
 }

@@ -1,0 +1,441 @@
+"""Judges of "Lay out a Django project": settings, imports, a middleware, a data migration."""
+
+import ast
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nexus.exercises.judging import NotYet, first_line, judge
+from nexus.exercises.sandbox import Connection, Sandbox, database
+from nexus.exercises.transactions import within
+
+SECONDS = 20.0
+"""How long a program may take."""
+
+Settings = Callable[[Mapping[str, str]], Mapping[str, Any]]
+KEY = "k" * 25 + "0123456789" * 3
+
+
+@judge(
+    "django_project.1",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of an environment, a dictionary of texts: it returns SECRET_KEY, DEBUG "
+    "and ALLOWED_HOSTS, or refuses",
+)
+def settings(answer: Settings) -> str:
+    """No secret has a default, no is no, and a list has no blanks in it."""
+
+    def read(**environment: str) -> Mapping[str, Any]:
+        found = within(lambda: answer({"SECRET_KEY": KEY} | environment))
+        if not isinstance(found, Mapping) or not {"SECRET_KEY", "DEBUG", "ALLOWED_HOSTS"} <= set(
+            found
+        ):
+            raise NotYet("it should return a dictionary with SECRET_KEY, DEBUG and ALLOWED_HOSTS")
+        return found
+
+    if read()["SECRET_KEY"] != KEY:
+        raise NotYet("SECRET_KEY is not what the environment says")
+    for environment in ({}, {"SECRET_KEY": ""}):
+        said = "is empty" if environment else "is missing"
+        try:
+            within(lambda environment=environment: answer(environment))  # type: ignore[misc]
+        except NotYet:
+            raise
+        except (Exception, SystemExit) as error:
+            if "SECRET_KEY" not in str(error):
+                text = f"{type(error).__name__}: {first_line(error)}"
+                raise NotYet(f"SECRET_KEY {said}, and the error does not name it: {text}") from None
+        else:
+            raise NotYet(f"SECRET_KEY {said}, and it starts all the same")
+    for text, meant in {"true": True, "1": True, "false": False, "0": False, "": False}.items():
+        if read(DEBUG=text)["DEBUG"] is not meant:
+            raise NotYet(f"DEBUG={text} should be {meant}; it is {read(DEBUG=text)['DEBUG']!r}")
+    if read(DEBUG="True")["DEBUG"] is not True or read(DEBUG="False")["DEBUG"] is not False:
+        raise NotYet("whoever writes True or False with a capital letter means the same")
+    if read()["DEBUG"] is not False:
+        raise NotYet("nobody has said DEBUG, and it should be False")
+    for text, hosts in {
+        "example.org": ["example.org"],
+        "example.org, www.example.org": ["example.org", "www.example.org"],
+        "": [],
+    }.items():
+        got = read(ALLOWED_HOSTS=text)["ALLOWED_HOSTS"]
+        if got != hosts:
+            raise NotYet(f"ALLOWED_HOSTS={text!r} should be {hosts}; it is {got!r}")
+    got = read()["ALLOWED_HOSTS"]
+    if got != []:
+        raise NotYet(f"nobody has said ALLOWED_HOSTS, and it is {got!r}: that is not the safe one")
+    return "no secret has a default, the rest has the safe one, and text is read as it is meant"
+
+
+MODULES = ("listings.py", "bookings.py")
+USE = """
+import importlib, json, pkgutil, sys
+names = sorted(module.name for module in pkgutil.iter_modules(["."]))
+for name in [sys.argv[1], *names]:
+    importlib.import_module(name)
+modules = [sys.modules[name] for name in names]
+Place, book = sys.modules["listings"].Place, sys.modules["bookings"].book
+is_free = next(module.is_free for module in modules if hasattr(module, "is_free"))
+sea, hut = Place("Sea house"), Place("Hut")
+said = [is_free(sea, "2026-12-31")]
+book(sea, "2026-12-31")
+said += [is_free(sea, "2026-12-31"), is_free(sea, "2027-01-01"), is_free(hut, "2026-12-31")]
+try:
+    book(sea, "2026-12-31")
+    said.append("booked twice")
+except ValueError:
+    said.append("refused")
+json.dump(said, sys.__stdout__)
+"""
+
+
+@judge(
+    "django_project.2",
+    takes=dict,
+    called="a dictionary of file names and their texts",
+    hint="give a dictionary with listings.py, bookings.py and their texts",
+)
+def circle(answer: dict[str, str]) -> str:
+    """Each module can be the first to be imported, and they do what they did."""
+    if not set(MODULES) <= set(answer):
+        raise NotYet("there should be listings.py and bookings.py; more if you like")
+    for name, text in answer.items():
+        if not (isinstance(name, str) and re.fullmatch(r"[a-z_]+\.py", name)):
+            raise NotYet(f"{name!r} is not the name of a module: small letters, and .py")
+        if not isinstance(text, str) or len(text) > 10_000:
+            raise NotYet(f"{name} should be a text, and not a long one")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in answer.items():
+            (Path(folder) / name).write_text(text)
+        for first in MODULES:
+            done = program([sys.executable, "-c", USE, first.removesuffix(".py")], Path(folder), {})
+            if done.returncode:
+                raise NotYet(f"with {first} imported first: {last_line(done.stderr)}")
+            try:
+                said = json.loads(done.stdout[done.stdout.rindex("[") :])
+            except ValueError:
+                raise NotYet(f"with {first} imported first it ended before it was used") from None
+            if said != [True, False, True, True, "refused"]:
+                raise NotYet(
+                    "both can be imported, but they do not do what they did: free, booked, and "
+                    f"booked again gave {said}"
+                )
+    if imports_in_a_circle(answer):
+        return "both can be imported first; but each still needs the other, only later"
+    return "both can be imported first, and the imports point one way"
+
+
+def imports_in_a_circle(modules: dict[str, str]) -> bool:
+    """Whether one of the modules imports, anywhere in its text, one that leads back to it."""
+    names = {name.removesuffix(".py") for name in modules}
+    graph: dict[str, set[str]] = {}
+    for name, text in modules.items():
+        found = graph.setdefault(name.removesuffix(".py"), set())
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names} & names
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found |= {node.module} & names
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        todo = list(graph[start])
+        while todo:
+            if (name := todo.pop()) not in seen:
+                seen.add(name)
+                todo += graph[name]
+        return seen
+
+    return any(name in reached(name) for name in graph)
+
+
+HEADER = "X-Request-ID"
+Middleware = Callable[[Any], Any]
+
+
+@judge(
+    "django_project.3",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a middleware: a function or a class that takes get_response",
+    hint="give a function (or a class) that takes get_response and returns a function of a request",
+)
+def request_id(answer: Callable[[Middleware], Middleware]) -> str:
+    """Each request has an id, in the request and in its answer; a client's only if it is sane."""
+    from django.http import HttpRequest, HttpResponse
+
+    class Request(HttpRequest):
+        """A request whose making needs no settings: the reader's Django may have none, or any."""
+
+        def __init__(self) -> None:
+            self.META = {}
+            self.COOKIES = {}
+            self.method = "GET"
+            self.path = self.path_info = "/"
+
+    calls: list[str] = []
+    inner: list[Callable[[], None]] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        calls.append(str(getattr(request, "id", "")))
+        if inner:
+            inner.pop()()
+        # Neither its text nor its type makes Django look for settings.
+        return HttpResponse(b"ok", content_type="text/plain", charset="utf-8")
+
+    middleware = within(lambda: answer(view))
+    if not callable(middleware):
+        raise NotYet("it should return what is called with each request")
+
+    def ask(sent: str | None = None) -> str:
+        """The id that a request gets; the one that the view saw must be the same."""
+        request = Request()
+        if sent is not None:
+            request.META["HTTP_X_REQUEST_ID"] = sent
+        before = len(calls)
+        response = within(lambda: middleware(request))
+        if not isinstance(response, HttpResponse):
+            raise NotYet("the middleware should return the response of get_response")
+        if len(calls) == before:
+            raise NotYet("the view was not called")
+        got = response.headers.get(HEADER, "")
+        if not got:
+            raise NotYet(f"a response has no {HEADER}")
+        if calls[before] != got and len(calls) > before + 1:
+            raise NotYet("two requests at the same time got each other's ids")
+        if calls[before] != got:
+            raise NotYet(
+                f"in the view request.id was {calls[before]!r}, and the response says {got!r}"
+            )
+        return got
+
+    if ask() == ask():
+        raise NotYet("two requests got the same id")
+    if ask("order-17") != "order-17":
+        raise NotYet("the client sent the id order-17, and got another one")
+    for bad, what in {
+        "x" * 500: "500 characters long",
+        "": "empty",
+        "a b\tc": "with blanks in it",
+        "<script>": "with characters that mean something elsewhere",
+        "17\nSet-Cookie: admin=1": "with a line break, and a header of the client's own behind it",
+    }.items():
+        try:
+            got = ask(bad)
+        except NotYet:
+            raise
+        except Exception as error:
+            raise NotYet(f"an id {what} made it raise {type(error).__name__}") from None
+        if got == bad:
+            raise NotYet(f"it took over an id {what}")
+        if not re.fullmatch(r"[\w-]{8,64}", got, re.ASCII):
+            raise NotYet(f"instead of an id {what} it gave {got[:70]!r}; make a new one")
+    # A second request comes while the first one is in the view.
+    others: list[str] = []
+    inner.append(lambda: others.append(ask("second")))
+    if ask("first") != "first" or others != ["second"]:
+        raise NotYet("two requests at the same time got each other's ids")
+    return "each request has an id, its own, and no client can write into your log with it"
+
+
+MIGRATIONS = {
+    "0001_initial": """
+    operations = [migrations.CreateModel("Place", [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("nightly", models.DecimalField(max_digits=8, decimal_places=2, null=True)),
+    ])]
+""",
+    "0002_minor": """
+    dependencies = [("listings", "0001_initial")]
+    operations = [migrations.AddField("Place", "nightly_minor", models.IntegerField(null=True))]
+""",
+    "0004_no_decimal": """
+    dependencies = [("listings", "0003_copy")]
+    operations = [
+        migrations.AlterField("Place", "nightly_minor", models.IntegerField()),
+        migrations.RemoveField("Place", "nightly"),
+    ]
+""",
+}
+RUNNER = """
+import json, os, sys
+from decimal import Decimal
+sys.path.insert(0, os.getcwd())
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["listings"], DATABASES={"default": json.loads(os.environ["JUDGE_DATABASE"])}
+)
+import django
+django.setup()
+from django.core.management import call_command
+from django.db import connection
+
+def step(name, target):
+    try:
+        call_command("migrate", "listings", target, verbosity=0, interactive=False)
+    except BaseException as error:
+        json.dump({"failed": name, "kind": type(error).__name__, "text": str(error)[:500]},
+                  open("outcome", "w"))
+        os._exit(0)
+
+def rows(query):
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return [[str(value) for value in row] for row in cursor.fetchall()]
+
+step("before", "0002")
+with connection.cursor() as cursor:
+    for row in PRICES:
+        cursor.execute("INSERT INTO listings_place (id, nightly) VALUES (%s, %s)", row)
+step("there", "0004")
+there = rows("SELECT id, nightly_minor FROM listings_place ORDER BY id")
+step("back", "0002")
+back = rows("SELECT id, nightly FROM listings_place ORDER BY id")
+json.dump({"there": there, "back": back}, open("outcome", "w"))
+os._exit(0)
+"""
+PRICES = [(1, "90.00"), (2, "19.99"), (3, "0.29"), (4, "1.15"), (5, "123456.78")]
+
+
+def nothing(_: Connection) -> None:
+    """Leaves the database empty."""
+
+
+@judge(
+    "django_project.4",
+    takes=str,
+    called="the text of a migration",
+    hint="give the text of 0003_copy.py: a class Migration that follows 0002_minor and fills "
+    "nightly_minor",
+)
+def data_migration(answer: str) -> str:
+    """Each price is copied to the cent, and back again."""
+    with database("django_project_places", nothing) as box:
+        outcome = migrated(answer, box)
+    if "failed" in outcome:
+        raise NotYet(_why(outcome))
+    minor = [[str(key), price.replace(".", "").lstrip("0")] for key, price in PRICES]
+    for (_, wanted), (key, got) in zip(minor, outcome["there"], strict=True):
+        if got != wanted:
+            raise NotYet(f"a night for {dict(PRICES)[int(key)]} became {got} cents")
+    decimal = [[str(key), price] for key, price in PRICES]
+    if outcome["back"] != decimal:
+        lost = next(
+            got for got, wanted in zip(outcome["back"], decimal, strict=True) if got != wanted
+        )
+        raise NotYet(
+            f"on the way back a price was lost: {dict(PRICES)[int(lost[0])]} came back as {lost[1]}"
+        )
+    return "five prices went there and back, to the cent"
+
+
+def _why(outcome: dict[str, str]) -> str:
+    """What to say of a migration that failed."""
+    said = f"{outcome['kind']}: {first_line(Exception(outcome['text']))}"
+    if outcome["kind"] == "IrreversibleError":
+        return "there it goes, but not back: a release that fails has to be taken back"
+    if "nightly" in said and outcome["kind"] in {
+        "AttributeError",
+        "FieldError",
+        "FieldDoesNotExist",
+    }:
+        return (
+            f"{said}. models.py is of today, and today's Place has no nightly any more: ask "
+            "apps.get_model for the Place of that time"
+        )
+    if outcome["kind"] == "IntegrityError" and outcome["failed"] == "there":
+        return "0004 makes nightly_minor NOT NULL, and there are places without: nothing was copied"
+    if outcome["kind"] in {"NodeNotFoundError", "CommandError"}:
+        return f"the migration does not stand where it should, behind 0002_minor: {said}"
+    return f"on the way {outcome['failed']}: {said}"
+
+
+def migrated(answer: str, box: Sandbox) -> dict[str, Any]:
+    """Runs all migrations, there and back, in a project of their own."""
+    info = box.learner.info
+    settings = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": info.dbname,
+        "USER": info.user,
+        "PASSWORD": info.password,
+        "HOST": info.host,
+        "PORT": str(info.port),
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        package = folder / "listings" / "migrations"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package.parent / "__init__.py").touch()
+        (package.parent / "models.py").write_text(
+            "from django.db import models\n\n\nclass Place(models.Model):\n"
+            "    id = models.BigAutoField(primary_key=True)\n"
+            "    nightly_minor = models.IntegerField()\n"
+        )
+        head = (
+            "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):"
+        )
+        for migration, body in MIGRATIONS.items():
+            (package / f"{migration}.py").write_text(head + body)
+        (package / "0003_copy.py").write_text(answer)
+        (folder / "run.py").write_text(f"PRICES = {PRICES!r}\n{RUNNER}")
+        done = program([sys.executable, "run.py"], folder, {"JUDGE_DATABASE": json.dumps(settings)})
+        if not (folder / "outcome").exists():
+            raise NotYet(f"it could not be run: {last_line(done.stderr)}")
+        outcome: dict[str, Any] = json.loads((folder / "outcome").read_text())
+        return outcome
+
+
+def program(
+    command: list[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a session of its own; nothing of it is left afterwards.
+
+    Raises:
+        NotYet: if it takes too long.
+    """
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DJANGO", "PYTHON", "PG"))
+    }
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env=own | {"PYTHONDONTWRITEBYTECODE": "1"} | dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            raise NotYet(f"it had not come to an end after {SECONDS:g} seconds") from None
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(
+            command, process.returncode, out.read(100_000), err.read(100_000)
+        )
+
+
+def last_line(text: str) -> str:
+    """The end of a traceback, without the places of files."""
+    lines = text.strip().splitlines() or ["it ended without a word"]
+    return re.sub(r" \(/[^)]*\)", "", lines[-1])[:300]
