@@ -403,6 +403,7 @@ class Lane(Protocol):
     statement: str | None
     outcome: str
     waits: bool
+    refused: bool
 
 
 def lanes(names: Sequence[str], events: Sequence[Lane], *, title: str, alt: str) -> Picture:
@@ -429,7 +430,7 @@ def lanes(names: Sequence[str], events: Sequence[Lane], *, title: str, alt: str)
     tops, bottom = [], 0
     wrapped: list[tuple[list[str], list[str]]] = []
     for event in events:
-        said = textwrap.wrap(event.statement or "", characters, subsequent_indent="  ")
+        said = textwrap.wrap(event.statement or "", characters - 2)
         came = [] if event.outcome == event.statement else textwrap.wrap(event.outcome, characters)
         wrapped.append((said, came))
         tops.append(bottom)
@@ -459,16 +460,16 @@ def lanes(names: Sequence[str], events: Sequence[Lane], *, title: str, alt: str)
                     )
             for number in mine:
                 said, came = wrapped[number]
-                refused = ": " in events[number].outcome or events[number].waits
+                alarming = events[number].refused or events[number].waits
                 for row, text in enumerate([*said, *came]):
                     outcome = row >= len(said)
                     axes.text(
-                        column + (0.09 if outcome else 0.06),
+                        column + (0.09 if outcome or row else 0.06),
                         tops[number] + row + 0.5,
                         text,
                         fontsize=9,
                         family=["monospace"] if not outcome else None,
-                        color=(ACCENT if refused else MUTED) if outcome else INK,
+                        color=(ACCENT if alarming else MUTED) if outcome else INK,
                         va="center",
                     )
         out = io.StringIO()

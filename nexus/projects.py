@@ -9,6 +9,9 @@ from nexus.services import Postgres, ServiceError, Valkey
 
 FOLDER = Path(__file__).resolve().parent.parent / "projects"
 
+_set_up: tuple[str, dict[str, str]] | None = None
+"""The project that Django is set up for, and the addresses it was given."""
+
 
 def project(
     name: str, *, database: Postgres, valkey: Valkey, provider: str = "http://127.0.0.1:9"
@@ -16,7 +19,8 @@ def project(
     """Sets up Django for a project, as the project itself does on a machine of one's own.
 
     The project's folder is where modules are looked for from now on, its settings are loaded, and
-    its migrations are run on the database. Once in each notebook: Django has one set of settings.
+    its migrations are run on the database. Django has one set of settings in each notebook: a
+    second call with the same servers does nothing, one with others is refused.
 
     Args:
         name: the project's folder in projects/.
@@ -28,18 +32,32 @@ def project(
         The project's folder.
 
     Raises:
-        ServiceError: if there is no such project, or Django is set up for another one.
+        ServiceError: if there is no such project, Valkey has no TCP, or Django is set up for
+            another project or for other servers.
     """
+    global _set_up
     folder = FOLDER / name
     if not (folder / "manage.py").is_file():
         there = ", ".join(sorted(path.parent.name for path in FOLDER.glob("*/manage.py")))
         raise ServiceError(f"there is no Django project {name!r}; there is {there}")
+    if not valkey.tcp:
+        raise ServiceError("the project needs a Valkey that it can reach: nexus.valkey(tcp=True)")
+    addresses = {
+        "database": database.url,
+        "valkey": valkey.url.removesuffix("/0"),
+        "provider": provider,
+    }
+    if _set_up == (name, addresses):
+        return folder
+    from django.conf import settings
+
+    if settings.configured:
+        what = f"for {_set_up[0]} on the servers it was given first" if _set_up else "already"
+        raise ServiceError(f"Django is set up {what}, once and for all: restart the kernel")
     sys.path.insert(0, str(folder))
     # The project says itself what it needs to know.
     environment = importlib.import_module("local.environment")
-    os.environ |= environment.variables(
-        database=database.url, valkey=valkey.url.removesuffix("/0"), provider=provider
-    )
+    os.environ |= environment.variables(**addresses)
     # A notebook's cells run inside an event loop, where Django would refuse to ask a database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     import django
@@ -47,4 +65,5 @@ def project(
 
     django.setup()
     call_command("migrate", verbosity=0)
+    _set_up = (name, addresses)
     return folder

@@ -5,9 +5,11 @@ before has come to rest: done, refused, or waiting for a lock that another clien
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetDone
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,12 +37,14 @@ class Event:
         statement: what it sent; None if an earlier statement, which waited, goes on.
         outcome: what came of it, in words.
         waits: whether it waits for a lock now.
+        refused: whether it ended with an error.
     """
 
     client: str
     statement: str | None
     outcome: str
     waits: bool = False
+    refused: bool = False
 
     def __str__(self) -> str:
         if self.outcome == self.statement:  # BEGIN has nothing to add
@@ -93,11 +97,17 @@ class Client:
         """
         if self._running is not None:
             raise RuntimeError(f"{self.name} still waits; let another client go on first")
-        self._running = running = Future()
+        running: Future[str] = Future()
+        self._running = running
+
+        def run() -> None:
+            try:
+                running.set_result(self._run(statement, parameters))
+            except BaseException as error:  # what the caller did wrong, told to the caller
+                running.set_exception(error)
+
         # A daemon, so that a statement which waits does not keep the notebook from ending.
-        threading.Thread(
-            target=lambda: running.set_result(self._run(statement, parameters)), daemon=True
-        ).start()
+        threading.Thread(target=run, daemon=True).start()
         self._story.settle(self, statement, wait=wait, circle=circle)
 
     def _run(self, statement: str, parameters: tuple[object, ...]) -> str:
@@ -115,10 +125,14 @@ class Client:
 
     def close(self) -> None:
         """Ends the connection, and a statement that still waits with it."""
-        if self._running is not None:
-            self._connection.cancel()
-            self._running.result(DEADLINE)
-        self._connection.close()
+        try:
+            if self._running is not None:
+                with suppress(psycopg.Error):  # the server may be gone
+                    self._connection.cancel()
+                self._running.exception(DEADLINE)
+                self._running = None
+        finally:
+            self._connection.close()
 
     def __repr__(self) -> str:
         return f"<{self.name}, {'waiting' if self.waiting else 'at rest'}>"
@@ -132,8 +146,14 @@ class Story:
     ) -> None:
         self.events: list[Event] = []
         self._show = show
-        self._watch = server.connect(autocommit=True)
-        self.clients = tuple(Client(self, name, server, options) for name in names)
+        with ExitStack() as opened:  # closed again if one of them cannot connect
+            self._watch = opened.enter_context(server.connect(autocommit=True))
+            clients = []
+            for name in names:
+                clients.append(Client(self, name, server, options))
+                opened.callback(clients[-1].close)
+            self._opened = opened.pop_all()
+        self.clients = tuple(clients)
 
     def __iter__(self) -> Iterator[Client]:
         return iter(self.clients)
@@ -145,23 +165,39 @@ class Story:
         self.close()
 
     def close(self) -> None:
-        """Ends all connections."""
-        for client in self.clients:
-            client.close()
-        self._watch.close()
+        """Ends all connections; a second call does nothing."""
+        self._opened.close()
 
     def settle(self, actor: Client, statement: str, *, wait: bool, circle: bool) -> None:
         """Waits until the actor, and everybody whom its step has freed, has come to rest."""
-        self._rest(actor, statement, wait=wait, circle=circle)
-        for client in [*self.clients, actor]:  # who went on may have freed the actor in turn
-            if client.waiting and not (client is actor and circle):
-                self._rest(client, None, circle=circle)
+        self._note(self._rest(actor, statement, wait=wait, circle=circle))
+        self._rest_all(None if not circle else actor)
 
     def rest(self) -> None:
         """Waits until everybody has come to rest, after something outside of the story."""
-        for client in self.clients:
-            if client.waiting:
-                self._rest(client, None)
+        self._rest_all(None)
+
+    def _rest_all(self, circling: Client | None) -> None:
+        """Waits until all who wait are done or wait for good.
+
+        Who goes on may free another one in turn, so it asks until nobody has gone on. Who is
+        refused lets go of its locks and frees others, and is therefore noted before them.
+
+        Args:
+            circling: who may wait in a circle.
+        """
+        went_on = True
+        while went_on:
+            waiting = [client for client in self.clients if client.waiting]
+            told = [
+                self._rest(client, None, circle=circling is not None)
+                for client in waiting
+                if client is not circling
+            ]
+            ended = [event for event in told if event is not None]
+            for event in sorted(ended, key=lambda event: not event.refused):
+                self._note(event)
+            went_on = bool(ended)
 
     def _rest(
         self,
@@ -170,24 +206,37 @@ class Story:
         *,
         wait: bool = False,
         circle: bool = False,
-    ) -> None:
-        """Waits until one client's statement is done or waits for a lock, and notes it."""
+    ) -> Event | None:
+        """Waits until one client's statement is done or waits for a lock, and says which.
+
+        Returns:
+            What happened; None if it waits and has said so before.
+
+        Raises:
+            TimeoutError: if neither happens.
+        """
         running = cast("Future[str]", client._running)
-        for _ in range(int(DEADLINE / 0.01)):
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
             try:
                 outcome = running.result(timeout=0.01)
             except NotYetDone:
                 blockers = self._blockers(client)
                 if blockers and not wait and (circle or not self._in_circle(client)):
-                    if statement is not None:
-                        names = " and ".join(sorted(other.name for other in blockers))
-                        self._note(Event(client.name, statement, f"waits for {names}", waits=True))
-                    return
+                    if statement is None:
+                        return None
+                    names = " and ".join(sorted(other.name for other in blockers))
+                    return Event(client.name, statement, f"waits for {names}", waits=True)
+            except BaseException:
+                client._running = None
+                raise
             else:
                 client._running = None
-                self._note(Event(client.name, statement, outcome))
-                return
-        raise TimeoutError(f"{client.name} did not come to rest within {DEADLINE:g} seconds")
+                return Event(client.name, statement, outcome, refused=client.error is not None)
+        raise TimeoutError(
+            f"{client.name} did not come to rest within {DEADLINE:g} seconds: its statement takes "
+            "long, or waits for somebody who is not in this story"
+        )
 
     def _blockers(self, client: Client) -> list[Client]:
         """Those of the clients that hold a lock which this one waits for."""
@@ -207,8 +256,10 @@ class Story:
             front = [other for other in following if other.name not in seen]
         return False
 
-    def _note(self, event: Event) -> None:
-        """Keeps an event, and prints it."""
+    def _note(self, event: Event | None) -> None:
+        """Keeps an event, if there is one, and prints it."""
+        if event is None:
+            return
         self.events.append(event)
         if self._show:
             width = max(len(client.name) for client in self.clients)
@@ -255,8 +306,10 @@ def sessions(
         The story: it unpacks into its clients, and ends with the `with` block or the notebook.
 
     Raises:
-        ServiceError: if no PostgreSQL is running.
+        ServiceError: if no PostgreSQL is running, or two names are the same.
     """
     if not names:
         raise ServiceError("sessions needs a name for each client")
+    if len(set(names)) < len(names):
+        raise ServiceError("two clients of one story cannot have the same name")
     return Story(server or cast(Postgres, current("postgres")), names, show=show, options=options)

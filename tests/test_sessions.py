@@ -1,10 +1,13 @@
+import sys
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 import nexus
 from nexus import draw
 from nexus.services import Postgres, ServiceError
+from nexus.services.process import wait_for
 from nexus.sessions import Event, Story, in_words, sessions
 
 
@@ -83,9 +86,74 @@ def test_a_circle_can_be_looked_at_before_it_is_ended(pg: Postgres, story: Story
         connection.execute("SELECT pg_cancel_backend(%s)", [bode.pid])
     story.rest()
     assert told(story)[-2:] == [
-        "Amina: (goes on) → UPDATE 1",
         "Bode: (goes on) → QueryCanceled: canceling statement due to user request",
+        "Amina: (goes on) → UPDATE 1",
     ]
+    assert [event.refused for event in story.events[-2:]] == [True, False]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (2, 0, 1)])
+@pytest.mark.usefixtures("story")
+def test_who_is_freed_frees_the_next_one(pg: Postgres, order: tuple[int, ...]) -> None:
+    with sessions("A", "B", "C", server=pg, show=False) as other:
+        clients = list(other)
+        first, second, third = (clients[number] for number in order)
+        first("BEGIN")
+        first("SELECT pg_advisory_xact_lock(1)")
+        second("SELECT pg_advisory_xact_lock(2), pg_advisory_xact_lock(1)")
+        third("SELECT pg_advisory_xact_lock(2)")
+        assert second.waiting
+        assert third.waiting
+        first("COMMIT")
+        assert not any(client.waiting for client in other)
+        assert sorted(event.client for event in other.events[-2:]) == sorted(
+            [second.name, third.name]
+        )
+
+
+def test_what_is_no_statement_is_told_to_the_caller(story: Story) -> None:
+    amina, _ = story
+    with pytest.raises(TypeError):
+        amina(42)  # type: ignore[arg-type]
+    amina("SELECT 1")
+    assert amina.rows == [(1,)]
+
+
+def test_who_waits_for_a_stranger_does_not_wait_for_ever(
+    pg: Postgres, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["nexus.sessions"], "DEADLINE", 0.3)
+    amina, _ = story
+    with pg.connect() as stranger:
+        stranger.execute(TAKE, ["a"])
+        with pytest.raises(TimeoutError, match="somebody who is not in this story"):
+            amina(TAKE, "a")
+    monkeypatch.undo()
+    story.rest()
+    assert told(story) == ["Amina: (goes on) → UPDATE 1"]
+
+
+def test_a_story_can_be_closed_twice_and_when_its_server_is_gone() -> None:
+    with nexus.postgres() as server:
+        story = sessions("Amina", "Bode", server=server, show=False)
+        amina, bode = story
+        for client in story:
+            client("BEGIN")
+            client("SELECT pg_advisory_xact_lock(1)")
+        assert bode.waiting
+        server.kill()
+        story.close()
+        story.close()
+        amina("SELECT 1")
+        assert amina.error is not None
+
+
+def test_nobody_is_left_if_one_cannot_connect(pg: Postgres) -> None:
+    with pg.connect(autocommit=True) as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        with pytest.raises(psycopg.OperationalError, match="nowhere"):
+            sessions("Amina", server=pg, dbname="nowhere")
+        wait_for(lambda: connection.execute(query).fetchone() == (1,), 10, "it to be alone")
 
 
 def test_a_statement_that_will_be_refused_can_be_waited_for(story: Story) -> None:
@@ -128,6 +196,11 @@ def test_nothing_is_printed_when_nobody_wants_it(
     assert [event.outcome for event in story.events] == ["DivisionByZero: division by zero"]
 
 
+def test_two_cannot_have_one_name() -> None:
+    with pytest.raises(ServiceError, match="the same name"):
+        sessions("Amina", "Amina")
+
+
 def test_a_story_needs_somebody() -> None:
     with pytest.raises(ServiceError, match="a name for each client"):
         sessions()
@@ -153,6 +226,15 @@ def test_a_picture_has_every_step_and_is_the_same_each_time() -> None:
     assert pictures[0] == pictures[1]
     for text in ("A wait", "BEGIN", "waits for Amina", "UPDATE 1"):
         assert f">{text}<" in pictures[0].svg
+
+
+def test_a_value_with_a_colon_does_not_look_like_a_refusal() -> None:
+    def colour(event: Event) -> bool:
+        picture = draw.lanes(["Amina"], [event], title="A picture", alt="Amina asks.")
+        return draw.ACCENT.lower() in picture.svg.lower()
+
+    assert not colour(Event("Amina", "SELECT note", "to do: sleep"))
+    assert colour(Event("Amina", "SELECT 1 / 0", "DivisionByZero: no", refused=True))
 
 
 def test_no_picture_of_nothing() -> None:

@@ -1,0 +1,94 @@
+"""A notebook's Django, pointed at a project: each time in a process of its own, as in a kernel."""
+
+import subprocess
+import sys
+
+SERVERS = """
+import asyncio, sys
+import nexus
+from nexus.services import ServiceError
+
+pg, valkey = nexus.postgres(), nexus.valkey(tcp=True)
+
+
+def refused(name="stays", **others):
+    try:
+        nexus.project(name, **{"database": pg, "valkey": valkey} | others)
+    except ServiceError as error:
+        return str(error)
+"""
+
+
+def in_a_kernel(program: str) -> str:
+    """What a program prints that runs in a process of its own; nothing may go to stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", SERVERS + program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_project_is_on_the_servers_that_it_was_given() -> None:
+    said = in_a_kernel("""
+folder = nexus.project("stays", database=pg, valkey=valkey)
+assert (folder / "manage.py").is_file()
+assert str(folder) in sys.path
+
+from django.core.cache import cache
+from stays.listings.models import City
+
+City.objects.create(slug="accra", name="Accra", country="GH", timezone="UTC",
+                    latitude=5.6, longitude=-0.2)
+with pg.connect() as connection:
+    print(connection.execute("SELECT slug FROM listings_city").fetchall())
+cache.set("key", "value")
+with valkey.connect() as client:
+    print(len(client.keys("*key*")))
+
+
+async def cell():
+    return City.objects.count()  # as in a notebook, whose cells run in an event loop
+
+print(asyncio.run(cell()))
+""")
+    assert said.splitlines() == ["[('accra',)]", "1", "1"]
+
+
+def test_again_is_fine_and_with_other_servers_is_not() -> None:
+    said = in_a_kernel("""
+first = nexus.project("stays", database=pg, valkey=valkey)
+path = list(sys.path)
+assert nexus.project("stays", database=pg, valkey=valkey) == first
+assert sys.path == path
+other = nexus.postgres()
+print(refused(database=other))
+with other.connect() as connection:
+    print(connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+          .fetchone())
+""")
+    assert said.splitlines() == [
+        "Django is set up for stays on the servers it was given first, once and for all: "
+        "restart the kernel",
+        "(0,)",
+    ]
+
+
+def test_what_cannot_be_is_refused_before_anything_is_changed() -> None:
+    said = in_a_kernel("""
+import os
+before = dict(os.environ), list(sys.path)
+print(refused("palaces"))
+print(refused(valkey=nexus.valkey()))
+from django.conf import settings
+settings.configure()
+print(refused())
+assert (dict(os.environ), sys.path) == before
+""")
+    absent, unreachable, taken = said.splitlines()
+    assert absent.startswith("there is no Django project 'palaces'; there is ")
+    assert "stays" in absent
+    assert unreachable.endswith("nexus.valkey(tcp=True)")
+    assert taken == "Django is set up already, once and for all: restart the kernel"
