@@ -103,13 +103,16 @@ def confirm_booking(*, actor: User, booking_id: uuid.UUID) -> Booking:
     Raises:
         NotFound: if there is no such booking for the actor.
         Forbidden: if the actor is not the host.
-        Conflict: if it is not pending, or not paid.
+        Conflict: if it is not pending, or not paid, or the stay would be over: the guest, who was
+            not told to come, would have paid for nothing.
     """
     booking = _locked(booking_id, actor)
     if booking.property.host_id != actor.id and not actor.is_admin:
         raise Forbidden("Only the host confirms a booking.")
     if booking.status == Status.PENDING and booking.paid_at is None:
         raise Conflict("The booking is not paid yet.", code="not_paid")
+    if booking.stay.upper <= local_today(booking.property):
+        raise Conflict("The stay would be over.", code="stay_over")
     _confirm(booking)
     return booking
 
@@ -117,6 +120,8 @@ def confirm_booking(*, actor: User, booking_id: uuid.UUID) -> Booking:
 @transaction.atomic
 def cancel_booking(*, actor: User, booking_id: uuid.UUID, reason: str = "") -> Booking:
     """Cancel a booking, as guest or host, before the stay begins. What was paid is given back.
+
+    One that is not confirmed yet has no stay that could begin: it can be cancelled at any time.
 
     Args:
         actor: The guest, the host, or an admin.
@@ -126,12 +131,12 @@ def cancel_booking(*, actor: User, booking_id: uuid.UUID, reason: str = "") -> B
     Raises:
         Invalid: if the reason is no text, or too long.
         NotFound: if there is no such booking for the actor.
-        Conflict: if it is cancelled or expired already, or the stay has begun.
+        Conflict: if it is cancelled or expired already, or is confirmed and the stay has begun.
     """
     reason = checked_text(reason, field="reason", at_most=MAX_REASON, blank=True)
     booking = _locked(booking_id, actor)
     states.check(TRANSITIONS, now=booking.status, then=Status.CANCELLED, thing="booking")
-    if booking.stay.lower <= local_today(booking.property):
+    if booking.status == Status.CONFIRMED and booking.stay.lower <= local_today(booking.property):
         raise Conflict("The stay has begun.", code="stay_begun")
     booking.status = Status.CANCELLED
     booking.cancelled_at = timezone.now()

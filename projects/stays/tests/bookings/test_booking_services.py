@@ -216,6 +216,21 @@ def test_what_is_not_paid_is_not_confirmed() -> None:
     assert messages() == []
 
 
+@pytest.mark.parametrize("nights_left", [1, 0, -1])
+def test_a_host_who_is_late_confirms_no_stay_that_is_over(nights_left: int) -> None:
+    place = make_property(city=make_city(timezone="UTC"))
+    booking = paid(property=place, check_in=nights_left - 1, nights=1)
+    if nights_left > 0:
+        services.confirm_booking(actor=place.host, booking_id=booking.id)
+        return
+    with pytest.raises(Conflict) as refused:
+        services.confirm_booking(actor=place.host, booking_id=booking.id)
+    assert refused.value.code == "stay_over"
+    booking.refresh_from_db()
+    assert booking.status == Status.PENDING
+    assert messages() == []
+
+
 @pytest.mark.parametrize("status", [Status.CONFIRMED, Status.CANCELLED, Status.EXPIRED])
 def test_only_a_pending_booking_is_confirmed(status: str) -> None:
     booking = make_booking(status=status)
@@ -310,6 +325,16 @@ def test_a_stay_that_has_begun_is_not_cancelled(begin: int) -> None:
     booking.refresh_from_db()
     assert booking.status == Status.CONFIRMED
     assert messages() == []
+
+
+@pytest.mark.parametrize("begin", [0, -1])
+def test_what_its_host_has_not_confirmed_is_cancelled_on_the_day_of_arrival_too(begin: int) -> None:
+    place = make_property(city=make_city(timezone="UTC"))
+    booking = paid(property=place, check_in=begin)
+    services.cancel_booking(actor=booking.guest, booking_id=booking.id)
+    booking.refresh_from_db()
+    assert booking.status == Status.CANCELLED
+    assert messages() == [message("payments.refund", booking)]
 
 
 def test_others_bookings_are_not_cancelled() -> None:
