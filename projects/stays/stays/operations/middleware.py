@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
 
 from stays.operations.health import PROBES
@@ -44,7 +45,7 @@ class RequestLogMiddleware:
             "request",
             method=request.method,
             route=getattr(request.resolver_match, "route", None),
-            path=request.path_info,
+            path=escape_uri_path(request.path_info),  # no control characters for a terminal
             status=status,
             duration_ms=round((time.perf_counter() - begin) * 1000, 1),
             user_id=_user_id(request),
@@ -103,7 +104,10 @@ def body_too_large() -> HttpResponseBase:
 
 
 class HeadersMiddleware:
-    """Adds the security headers that Django has no setting for."""
+    """Adds the security headers that Django has no setting for.
+
+    What does not say itself who may keep it is kept by nobody: most answers are for one user.
+    """
 
     def __init__(self, get_response: View) -> None:
         self.get_response = get_response
@@ -113,4 +117,5 @@ class HeadersMiddleware:
         response = self.get_response(request)
         response.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.setdefault("Cache-Control", "no-store")
         return response

@@ -43,6 +43,12 @@ def written() -> Any:
     logging.getLogger().setLevel(before)
 
 
+def test_a_path_brings_no_control_characters_into_the_log(client: Client, written: Any) -> None:
+    client.get("/%1b[2Jforged%0d%0aline%E2%80%A8")
+    (line,) = written()
+    assert line["path"] == "/%1B%5B2Jforged%0D%0Aline%E2%80%A8"
+
+
 @pytest.mark.django_db
 def test_one_line_a_request(client: Client, written: Any) -> None:
     user = make_user(is_staff=True, is_superuser=True)
