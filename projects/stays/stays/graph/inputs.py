@@ -100,7 +100,8 @@ def criteria(search: PropertySearch | None, order: PropertyOrder) -> tuple[Searc
     Raises:
         ValidationError: if it makes no sense.
     """
-    given = {name: value for name, value in vars(search or PropertySearch()).items() if value}
+    asked = vars(search or PropertySearch())
+    given = {name: value for name, value in asked.items() if value not in (None, [])}
     if "amenities" in given:
         given["amenities"] = ",".join(given["amenities"])
     query = read(SearchQuery, sort=order, **given)
