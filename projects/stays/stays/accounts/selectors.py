@@ -21,7 +21,7 @@ def session_of(*, access: str) -> Session:
     """
     refusal = Unauthenticated("The access token is not valid.", code="token_not_valid")
     try:
-        session_id = uuid.UUID(AccessToken(access)[SESSION_CLAIM])  # type: ignore[arg-type]
+        session_id = uuid.UUID(str(AccessToken(access)[SESSION_CLAIM]))  # type: ignore[arg-type]
         return Session.objects.select_related("user").get(
             id=session_id,
             revoked_at=None,

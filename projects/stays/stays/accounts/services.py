@@ -270,7 +270,7 @@ def _read(refresh: str) -> tuple[RefreshToken, uuid.UUID]:
     """
     try:
         token = RefreshToken(refresh)  # type: ignore[arg-type]
-        return token, uuid.UUID(token[SESSION_CLAIM])
+        return token, uuid.UUID(str(token[SESSION_CLAIM]))
     except (TokenError, KeyError, ValueError):
         raise Unauthenticated("The refresh token is not valid.", code="token_not_valid") from None
 

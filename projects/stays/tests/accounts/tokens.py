@@ -57,6 +57,7 @@ def forgeries(good: str) -> dict[str, str]:
         "without an id": signed(claims, jti=None),
         "without a session": signed(claims, sid=None),
         "a session that is no id": signed(claims, sid="1"),
+        "a session that is no text": signed(claims, sid=1),
         "no such session": signed(claims, sid="00000000-0000-7000-8000-000000000000"),
         "nonsense": "nonsense",
         "nonsense with dots": "a.b.c",
