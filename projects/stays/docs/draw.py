@@ -1,6 +1,7 @@
 """Draw the project as it is: `make pictures`.
 
-- `erd.svg`: the tables, from the catalog of a database that the migrations made.
+- `erd.svg`: the tables, from the catalog of a database that the migrations made;
+  `erd-keys.svg`: only those that refer to each other, by the names of their keys.
 - `architecture.svg`: the processes and who talks to whom, from the running project under a little
   traffic: PostgreSQL's and Valkey's own lists of clients, and the open connections of each process.
 
@@ -113,11 +114,13 @@ SHORT = {
 }
 
 
-def erd(connection: psycopg.Connection) -> str:
+def erd(connection: psycopg.Connection, *, only_keys: bool = False) -> str:
     """Describe the tables in D2, as the database's catalog has them.
 
     Args:
         connection: To the database.
+        only_keys: Whether to leave out types, the columns that are no keys, and the tables that
+            have to do with no other.
     """
     rows: dict[str, list[str]] = {}
     marks: dict[tuple[str, str], list[str]] = {}
@@ -130,6 +133,7 @@ def erd(connection: psycopg.Connection) -> str:
                 marks.setdefault((table, column), []).append(MARKS[kind])
         elif kind != "u":  # a constraint on several columns has a row of its own
             short = definition.partition(" WHERE ")[0].partition(" REFERENCES ")[0]
+            short = "" if only_keys else short
             extra.append((table, _row(name, short.replace("USING gist ", ""), MARKS.get(kind))))
         if kind == "f" and not FRAMEWORK.match(other):
             source = columns[0] if len(columns) == 1 else name
@@ -137,11 +141,17 @@ def erd(connection: psycopg.Connection) -> str:
     for table, column, kind, not_null, generated in connection.execute(COLUMNS):
         if FRAMEWORK.match(table):
             continue
+        if only_keys and (table, column) not in marks:
+            continue
         text = re.sub("|".join(SHORT), lambda found: SHORT[found[0]], kind)
         text += " generated" if generated else "" if not_null else " null"
+        text = "" if only_keys else text
         rows.setdefault(table, []).append(_row(column, text, *marks.get((table, column), [])))
     for table, row in extra:
         rows[table].append(row)
+    if only_keys:
+        tied = {end.split(".")[0] for arrow in arrows for end in arrow.split(" -> ")}
+        rows = {table: row for table, row in rows.items() if table in tied}
     boxes = [
         "\n".join([f"{table}: {{", "  shape: sql_table", *lines, "}"])
         for table, lines in sorted(rows.items())
@@ -355,6 +365,7 @@ def main() -> None:
         )
         with psycopg.connect(urls["postgres"]) as connection:
             save("erd", erd(connection), gap=30)
+            save("erd-keys", erd(connection, only_keys=True), gap=30)
     _, source = observe(ending)
     save("architecture", source)
 

@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from stays.accounts.models import User
 from stays.rest.fields import Email, StrictSerializer, Text
 
-# After spaces are trimmed something must be left; as a pattern the OpenAPI description says so.
-NOT_BLANK = RegexValidator(r"\S", "This must not be blank.", "blank")
 MAX_EMAIL = 254
 MAX_PASSWORD = 128
 
@@ -18,7 +15,7 @@ class RegistrationSerializer(StrictSerializer):
     """What a new account needs."""
 
     email = Email(max_length=MAX_EMAIL)
-    name = Text(max_length=100, validators=[NOT_BLANK])
+    name = Text(max_length=100)
     password = Text(
         min_length=8,
         max_length=MAX_PASSWORD,
@@ -62,7 +59,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
 class ProfileSerializer(StrictSerializer):
     """What users change of themselves."""
 
-    name = Text(max_length=100, validators=[NOT_BLANK])
+    name = Text(max_length=100)
 
 
 class DeletionSerializer(StrictSerializer):

@@ -4,8 +4,9 @@ DRF is generous: 1 passes for "1", "yes" for true, and an unknown key is passed 
 client then learns of its mistake when it is too late. Ours refuses each with the field's name.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.validators import RegexValidator
 from rest_framework import serializers
@@ -35,20 +36,24 @@ class Text(serializers.CharField):
     The description says the same by its pattern, also that a text must not be blank.
     """
 
+    default_error_messages: ClassVar[dict[str, str]] = {
+        "control_characters": "Control characters are not allowed."
+    }
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        blank = "" if self.allow_blank else rf"[^{CONTROL}]*[^\s{CONTROL}]"
-        pattern = RegexValidator(
-            rf"\A{blank}[^{CONTROL}]*\Z",
-            "Control characters are not allowed.",
-            "control_characters",
-        )
-        self.validators.insert(0, pattern)
+        if not any(isinstance(each, RegexValidator) for each in self.validators):
+            blank = "" if self.allow_blank else rf"[^{CONTROL}]*[^\s{CONTROL}]"
+            self.validators.append(RegexValidator(rf"\A{blank}[^{CONTROL}]*\Z"))
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the string."""
+        """Return the string, without blanks at its ends if those are trimmed."""
         if not isinstance(data, str):
             self.fail("invalid")
+        if re.search(
+            rf"[{CONTROL}]", data
+        ):  # before blanks are trimmed: Python takes some for such
+            self.fail("control_characters")
         text: str = super().to_internal_value(data)
         return text
 

@@ -55,7 +55,7 @@ class ProblemAutoSchema(AutoSchema):
         statuses = {"400", "406", "429"}
         if self.get_auth():
             statuses |= {"401", "403"}
-        if "{" in self.path:
+        if "{" in self.path or self.method == "POST":  # whose body may name what is not there
             statuses.add("404")
         if self.method in ("POST", "PUT", "PATCH", "DELETE"):
             statuses |= {"409", "413", "415", "503"}

@@ -8,11 +8,12 @@ from docs import draw
 
 
 @pytest.mark.django_db
-def test_the_picture_of_the_tables_is_that_of_the_models() -> None:
+@pytest.mark.parametrize(("name", "only_keys"), [("erd", False), ("erd-keys", True)])
+def test_the_picture_of_the_tables_is_that_of_the_models(name: str, only_keys: bool) -> None:
     connection.ensure_connection()
-    source = draw.erd(connection.connection)
-    assert source == (draw.FOLDER / "erd.d2").read_text(), "make pictures"
-    assert draw.draw(source, gap=30) == (draw.FOLDER / "erd.svg").read_text(), "make pictures"
+    source = draw.erd(connection.connection, only_keys=only_keys)
+    assert source == (draw.FOLDER / f"{name}.d2").read_text(), "make pictures"
+    assert draw.draw(source, gap=30) == (draw.FOLDER / f"{name}.svg").read_text(), "make pictures"
     assert 'booking_no_overlap: "EXCLUDE (property_id WITH =, stay WITH &&) "' in source
 
 

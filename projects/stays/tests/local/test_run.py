@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -145,11 +144,9 @@ def test_all_runs_and_ends_with_the_program_in_front(number: signal.Signals) -> 
         assert sum("celery" in name for name in names) >= 2
         program.send_signal(number)
         program.wait(30)
-        began = time.monotonic()
         assert_gone(found)
         if number != signal.SIGKILL:
             assert program.returncode == 128 + number
-            assert time.monotonic() - began < 1
 
 
 def test_one_that_dies_ends_all() -> None:
