@@ -230,7 +230,7 @@ def make_places(random: Random, cities: list[dict[str, str]]) -> list[Place]:
             title,
             place.description,
             kind,
-            f"{random.choice(say.STREETS)} {random.randrange(1, 120)}, {city['name']}",
+            f"{random.choice(say.STREETS)} {random.randrange(1, 120)}",
             round(float(city["latitude"]) + (random.random() - 0.5) * 0.05, 5),
             round(float(city["longitude"]) + (random.random() - 0.5) * 0.05, 5),
             max_guests,

@@ -109,3 +109,11 @@ def test_what_happens_to_a_booking_is_in_order() -> None:
         booking = told.bookings[review.booking]
         assert booking.ended is None
         assert review.written >= (booking.arrives + booking.nights + 1) * history.DAY
+
+
+def test_an_address_is_within_its_city() -> None:
+    """What shows it names the city besides."""
+    data = history.read(DATA)
+    names = {city["slug"]: city["name"] for city in data.cities}
+    for place in data.properties:
+        assert names[place["city"]] not in place["address"]
