@@ -1,5 +1,8 @@
 """Each judge of transactions-and-locks: the stub, right answers of several kinds, wrong ones."""
 
+import random
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +15,7 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 import nexus
 from nexus.exercises import judge_answer
 from nexus.exercises.sandbox import Connection
+from nexus.services.process import wait_for
 
 EXERCISES = [f"transactions.{number}" for number in range(1, 5)]
 Work = Callable[[Connection], object]
@@ -100,6 +104,164 @@ def no_result(connection: Connection, work: Work) -> None:
     by_transaction(connection, work)
 
 
+def retried(connection: Connection, work: Work, attempts: int = 20) -> object:
+    """The chapter's own."""
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    attempt = 1
+    while True:
+        try:
+            with connection.transaction():
+                return work(connection)
+        except (SerializationFailure, DeadlockDetected):
+            if attempt == attempts:
+                raise
+        attempt += 1
+        time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 5)))
+
+
+def by_recursion(connection: Connection, work: Work, left: int = 9) -> object:
+    try:
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            return work(connection)
+    except psycopg.Error as error:
+        if error.sqlstate == "40001" and left:
+            return by_recursion(connection, work, left - 1)
+        raise
+
+
+def until_a_deadline(connection: Connection, work: Work) -> object:
+    connection.execute("SET default_transaction_isolation = 'serializable'")
+    end = time.monotonic() + 1
+    while True:
+        try:
+            with connection.transaction():
+                return work(connection)
+        except SerializationFailure:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+
+
+def without_autocommit(connection: Connection, work: Work) -> object:
+    connection.autocommit = False
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    refused = None
+    for _ in range(6):
+        try:
+            result = work(connection)
+            connection.commit()
+            return result
+        except SerializationFailure as error:
+            connection.rollback()
+            refused = error
+        except BaseException:
+            connection.rollback()
+            raise
+    assert refused is not None
+    raise refused
+
+
+def a_thousand_times(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for _ in range(1_000):
+        try:
+            with connection.transaction():
+                return work(connection)
+        except SerializationFailure as error:
+            refused = error
+    raise refused
+
+
+def commit_outside(connection: Connection, work: Work) -> object:
+    for _ in range(9):
+        connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        try:
+            result = work(connection)
+        except SerializationFailure as error:
+            connection.execute("ROLLBACK")
+            refused = error
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        else:
+            connection.execute("COMMIT")
+            return result
+    raise refused
+
+
+def never_gives_up(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    while True:
+        try:
+            with connection.transaction():
+                return work(connection)
+        except SerializationFailure:
+            pass
+
+
+def whatever_it_is(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for _ in range(3):
+        try:
+            with connection.transaction():
+                return work(connection)
+        except psycopg.OperationalError as error:
+            refused = error
+    raise refused
+
+
+def at_repeatable_read(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    return by_recursion_at_its_level(connection, work)
+
+
+def by_recursion_at_its_level(connection: Connection, work: Work) -> object:
+    try:
+        with connection.transaction():
+            return work(connection)
+    except SerializationFailure:
+        return by_recursion_at_its_level(connection, work)
+
+
+def closes(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    connection.autocommit = False
+    with connection:
+        return work(connection)
+
+
+def left_open_by(connection: Connection, work: Work) -> object:
+    connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+    for _ in range(5):
+        try:
+            return work(connection)
+        except SerializationFailure:
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+    return None
+
+
+def never_ends(*_: object) -> None:
+    while True:
+        pass
+
+
+def leaves(*_: object) -> None:
+    raise SystemExit(3)
+
+
+def interrupts(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def breaks(*_: object) -> None:
+    raise ValueError("no")
+
+
+def takes_nothing() -> None: ...
+
+
 FIRST = "SELECT id FROM job WHERE status = 'waiting' ORDER BY id LIMIT 1"
 TAKE = "UPDATE job SET status = 'running' WHERE id = ({}) RETURNING id"
 CTE = f"WITH next AS MATERIALIZED ({FIRST} FOR NO KEY UPDATE SKIP LOCKED) " + (
@@ -147,6 +309,92 @@ def giver_first(connection: Connection, giver: str, taker: str, cents: int) -> N
         connection.execute(MOVE, [cents, taker])
 
 
+def one_statement(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.execute(
+        "WITH rows AS (SELECT owner FROM account WHERE owner IN (%s, %s) ORDER BY owner FOR UPDATE)"
+        " UPDATE account SET cents = cents + CASE account.owner WHEN %s THEN -%s ELSE %s END"
+        " FROM rows WHERE account.owner = rows.owner",
+        [giver, taker, giver, cents, cents],
+    )
+
+
+def whole_table(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute("LOCK TABLE account IN EXCLUSIVE MODE")
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def serialized(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for _ in range(20):
+        try:
+            return giver_first(connection, giver, taker, cents)
+        except (SerializationFailure, DeadlockDetected):
+            time.sleep(0.01)
+    return giver_first(connection, giver, taker, cents)
+
+
+def without_waiting(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    while True:
+        try:
+            with connection.transaction():
+                connection.execute(
+                    "SELECT 1 FROM account WHERE owner IN (%s, %s) FOR UPDATE NOWAIT",
+                    [giver, taker],
+                )
+                return giver_first(connection, giver, taker, cents)
+        except psycopg.errors.LockNotAvailable:
+            time.sleep(random.uniform(0, 0.01))
+
+
+def by_begin(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.execute("BEGIN")
+    try:
+        for owner, change in sorted([(giver, -cents), (taker, cents)]):
+            connection.execute(MOVE, [change, owner])
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def taker_first(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute(MOVE, [cents, taker])
+        connection.execute(MOVE, [-cents, giver])
+
+
+def closes_it(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection:
+        giver_first(connection, giver, taker, cents)
+
+
+def forgets(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.autocommit = False
+    for owner, change in sorted([(giver, -cents), (taker, cents)]):
+        connection.execute(MOVE, [change, owner])
+
+
+def computed_outside(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    query, update = "SELECT cents FROM account WHERE owner = %s", "UPDATE account SET cents = %s"
+    with connection.transaction():
+        for owner, change in sorted([(giver, -cents), (taker, cents)]):
+            (now,) = connection.execute(query, [owner]).fetchone() or (0,)
+            connection.execute(f"{update} WHERE owner = %s", [now + change, owner])
+
+
+def gives_up(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    try:
+        giver_first(connection, giver, taker, cents)
+    except psycopg.Error:
+        return
+
+
+def says_it_moved(*_: object) -> str:
+    return "moved"
+
+
 def without_transaction(connection: Connection, giver: str, taker: str, cents: int) -> None:
     connection.execute(MOVE, [cents, taker])
     connection.execute(MOVE, [-cents, giver])
@@ -168,28 +416,79 @@ TRIGGER = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     {}
     IF NOT NEW.cancelled AND EXISTS (SELECT 1 FROM shift WHERE cleaner = NEW.cleaner
-            AND NOT cancelled AND during && NEW.during) THEN
+            AND id <> NEW.id AND NOT cancelled AND during && NEW.during) THEN
         RAISE EXCEPTION 'two houses';
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER refuse BEFORE INSERT ON shift FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE {} ON shift FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+TAKE_TURNS = "PERFORM pg_advisory_xact_lock(hashtext(NEW.cleaner));"
+WITHOUT_OVERLAPS = """
+ALTER TABLE shift
+    ADD COLUMN takes_place tsrange
+        GENERATED ALWAYS AS (CASE WHEN NOT cancelled THEN during END) STORED,
+    ADD UNIQUE (cleaner, takes_place WITHOUT OVERLAPS)
 """
 
 RIGHT: list[tuple[str, Any]] = [
     ("transactions.1", by_transaction),
     ("transactions.1", by_hand),
+    ("transactions.1", retried),
+    ("transactions.1", by_recursion),
+    ("transactions.1", until_a_deadline),
+    ("transactions.1", without_autocommit),
+    ("transactions.1", a_thousand_times),
     ("transactions.2", TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED")),
     ("transactions.2", CTE),
+    ("transactions.2", TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace("= (", "IN (")),
+    (
+        "transactions.2",
+        TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace("RETURNING id", "RETURNING *"),
+    ),
+    (
+        "transactions.2",
+        TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace("RETURNING", "RETURNING status,"),
+    ),
+    (
+        "transactions.2",
+        TAKE.format(FIRST.replace("LIMIT 1", "FETCH FIRST ROW ONLY") + " FOR UPDATE SKIP LOCKED"),
+    ),
+    (
+        "transactions.2",
+        f"WITH mine AS ({TAKE.format(FIRST + ' FOR UPDATE SKIP LOCKED')}) SELECT id FROM mine",
+    ),
     ("transactions.3", ordered),
     ("transactions.3", locked_first),
     ("transactions.3", one_after_the_other),
     ("transactions.3", tried_again),
+    ("transactions.3", one_statement),
+    ("transactions.3", whole_table),
+    ("transactions.3", serialized),
+    ("transactions.3", without_waiting),
+    ("transactions.3", by_begin),
     (
         "transactions.4",
         EXCLUDE.format("cleaner WITH =, during WITH &&", "WHERE (NOT cancelled)"),
     ),
-    ("transactions.4", TRIGGER.format("PERFORM pg_advisory_xact_lock(hashtext(NEW.cleaner));")),
+    (
+        "transactions.4",
+        EXCLUDE.format("cleaner WITH =, during WITH &&", "WHERE (cancelled IS FALSE)"),
+    ),
+    (
+        "transactions.4",
+        EXCLUDE.format(
+            "cleaner WITH =, during WITH &&",
+            "WHERE (NOT cancelled) DEFERRABLE INITIALLY DEFERRED",
+        ),
+    ),
+    (
+        "transactions.4",
+        EXCLUDE.format("cleaner WITH =, (CASE WHEN NOT cancelled THEN during END) WITH &&", ""),
+    ),
+    ("transactions.4", WITHOUT_OVERLAPS),
+    ("transactions.4", TRIGGER.format(TAKE_TURNS, "INSERT OR UPDATE")),
 ]
 
 NOT_YET: list[tuple[str, Any, str]] = [
@@ -201,16 +500,64 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("transactions.1", no_result, "returned None"),
     ("transactions.1", "a loop", "should be a function"),
     ("transactions.1", lambda connection, work: None, "was the work done"),  # noqa: ARG005
+    ("transactions.1", commit_outside, "the refusal came with the COMMIT"),
+    ("transactions.1", never_gives_up, "never gives up"),
+    ("transactions.1", whatever_it_is, "statement_timeout 3 times"),
+    ("transactions.1", at_repeatable_read, "ran at repeatable read"),
+    ("transactions.1", closes, "gave up after 1"),
+    ("transactions.1", left_open_by, "still open"),
+    ("transactions.1", leaves, "raised SystemExit"),
+    ("transactions.1", interrupts, "raised KeyboardInterrupt"),
+    ("transactions.1", breaks, "raised ValueError: no"),
+    ("transactions.1", takes_nothing, "raised TypeError"),
     ("transactions.2", TAKE.format(FIRST), "the next one waits"),
     ("transactions.2", TAKE.format(FIRST + " FOR UPDATE"), "the next one waits"),
     ("transactions.2", TAKE.format(FIRST.replace("id LIMIT", "id DESC LIMIT")), "waits longest"),
     ("transactions.2", FIRST + " FOR UPDATE SKIP LOCKED", "has not set to 'running'"),
     ("transactions.2", TAKE.format(FIRST).removesuffix(" RETURNING id"), "returns nothing"),
     ("transactions.2", "UPDATE job SET status = 'running' RETURNING id", "the first client got"),
+    (
+        "transactions.2",
+        TAKE.format(FIRST.replace(" ORDER BY id", "") + " FOR UPDATE SKIP LOCKED"),
+        "waits longest",
+    ),
+    ("transactions.2", TAKE.format(FIRST + " FOR UPDATE NOWAIT"), "the next one waits"),
+    (
+        "transactions.2",
+        TAKE.format(FIRST.replace("= 'waiting'", "<> 'done'") + " FOR UPDATE SKIP LOCKED"),
+        "what was left came as",
+    ),
+    (
+        "transactions.2",
+        TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace("RETURNING id", "RETURNING status"),
+        "no column that is called id",
+    ),
+    (
+        "transactions.2",
+        f"DELETE FROM job WHERE id = ({FIRST} FOR UPDATE SKIP LOCKED) RETURNING id",
+        "has not set to 'running'",
+    ),
+    (
+        "transactions.2",
+        TAKE.format("SELECT min(id) FROM job WHERE status = 'waiting' FOR UPDATE SKIP LOCKED"),
+        "not allowed with aggregate",
+    ),
+    ("transactions.2", "UPDATE jobs SET status = 'running'", "PostgreSQL says: relation"),
+    ("transactions.2", never_ends, "should be one statement"),
     ("transactions.3", giver_first, "deadlock detected"),
     ("transactions.3", without_transaction, "gave 500"),
     ("transactions.3", left_open, "still open"),
     ("transactions.3", half, "went from Amina to Bode"),
+    ("transactions.3", taker_first, "deadlock detected"),
+    ("transactions.3", closes_it, "`with connection:` closes it"),
+    ("transactions.3", forgets, "still open"),
+    ("transactions.3", computed_outside, "10 went there and 20 back"),
+    ("transactions.3", gives_up, "10 went there and 20 back"),
+    ("transactions.3", says_it_moved, "went from Amina to Bode"),
+    ("transactions.3", leaves, "raised SystemExit"),
+    ("transactions.3", interrupts, "raised KeyboardInterrupt"),
+    ("transactions.3", breaks, "raised ValueError: no"),
+    ("transactions.3", "UPDATE account SET cents = 0", "should be a function"),
     ("transactions.4", "SELECT 1", "in two houses"),
     ("transactions.4", EXCLUDE.format("cleaner WITH =, during WITH &&", ""), "a cancelled shift"),
     (
@@ -219,7 +566,30 @@ NOT_YET: list[tuple[str, Any, str]] = [
         "another cleaner",
     ),
     ("transactions.4", "ALTER TABLE shift ADD UNIQUE (cleaner, during)", "in two houses"),
-    ("transactions.4", TRIGGER.format(""), "do not see each other"),
+    ("transactions.4", TRIGGER.format("", "INSERT OR UPDATE"), "do not see each other"),
+    ("transactions.4", TRIGGER.format(TAKE_TURNS, "INSERT"), "can come back"),
+    (
+        "transactions.4",
+        TRIGGER.format(TAKE_TURNS, "INSERT OR UPDATE OF cancelled"),
+        "can be moved",
+    ),
+    (
+        "transactions.4",
+        EXCLUDE.format(
+            "cleaner WITH =, tsrange(lower(during), upper(during), '[]') WITH &&",
+            "WHERE (NOT cancelled)",
+        ),
+        "begins when the one before ends",
+    ),
+    (
+        "transactions.4",
+        "ALTER TABLE shift ADD UNIQUE (cleaner, during WITHOUT OVERLAPS)",
+        "a cancelled shift",
+    ),
+    ("transactions.4", "ALTER TABLE shift ADD EXCLUDE (cleaner WITH =)", "begins when"),
+    ("transactions.4", "EXCLUDE USING gist (cleaner WITH =)", "PostgreSQL says: syntax error"),
+    ("transactions.4", "DROP TABLE shift", 'relation "shift" does not exist'),
+    ("transactions.4", 42, "should be SQL in quotes"),
 ]
 
 
@@ -242,3 +612,36 @@ def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> N
     verdict = judge_answer(exercise, answer)
     assert not verdict.right
     assert hint in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"),
+    [
+        ("transactions.1", never_ends),
+        ("transactions.2", "SELECT pg_sleep(3600) AS id"),
+        ("transactions.3", never_ends),
+        ("transactions.4", "SELECT pg_sleep(3600)"),
+    ],
+)
+def test_an_answer_that_never_ends_is_ended(
+    exercise: str, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("transactions", "sandbox"):
+        nexus.exercises.judging.find(exercise)
+        monkeypatch.setattr(sys.modules[f"nexus.exercises.{module}"], "SECONDS", 1.0)
+    before = threading.active_count()
+    verdict = judge_answer(exercise, answer)
+    assert not verdict.right
+    assert "after 1 seconds" in verdict.message
+    wait_for(lambda: threading.active_count() <= before, 10, "its thread to be gone")
+
+
+@pytest.mark.usefixtures("server")
+def test_no_judgement_leaves_a_database_or_a_client() -> None:
+    for exercise, answer in [*RIGHT[-2:], ("transactions.1", once), ("transactions.3", forgets)]:
+        judge_answer(exercise, answer)
+    with nexus.services.current("postgres").connect(autocommit=True) as connection:  # type: ignore[attr-defined]
+        query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        wait_for(lambda: connection.execute(query).fetchone() == (1,), 10, "it to be alone")
+        query = r"SELECT datname FROM pg_database WHERE datname ~ '^transactions_\w+_\d+$'"
+        assert connection.execute(query).fetchall() == []

@@ -1,8 +1,9 @@
 """Judges of "Break isolation on purpose": a retry loop, a queue, a transfer, a rule for ranges."""
 
+import ctypes
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import psycopg
@@ -15,6 +16,16 @@ from nexus.services.process import wait_for
 SECONDS = 10.0
 """How long anything may take."""
 
+PATIENCE = 2.0
+"""How long to wait for a transfer to wait for a lock, before the locks are let go of anyway."""
+
+ATTEMPTS = 2_000
+"""More than any loop with an end needs for work that is hopeless."""
+
+
+class Enough(BaseException):
+    """Ends an answer that would go on for ever; `except Exception` does not hold it up."""
+
 
 @contextmanager
 def another(box: Sandbox) -> Iterator[Connection]:
@@ -23,6 +34,17 @@ def another(box: Sandbox) -> Iterator[Connection]:
     info = box.learner.info
     with server.connect(dbname=info.dbname, user=info.user, autocommit=True) as connection:
         yield connection
+
+
+def still_usable(client: Connection, when: str) -> None:
+    """Raises NotYet if an answer has closed its connection, or left a transaction open."""
+    if client.closed:
+        raise NotYet(
+            f"{when}, the connection is closed, and it is the caller's. (`with connection:` "
+            "closes it; `with connection.transaction():` does not.)"
+        )
+    if client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise NotYet(f"{when}, its transaction is still open")
 
 
 def accounts(connection: Connection) -> None:
@@ -73,6 +95,7 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
             raise NotYet("after a refusal it went on in the same transaction") from None
         if set(attempts) - {"serializable"}:
             raise NotYet(f"an attempt ran at {(set(attempts) - {'serializable'}).pop()}")
+        still_usable(client, "when your function has returned")
         if balances(box)["Amina"] != 112:
             raise NotYet(
                 "two others added 1 each, work added 10 to 100, and the balance is "
@@ -80,36 +103,91 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
             )
         if result != "the result of work":
             raise NotYet(f"work returned a value, and your function returned {result!r}")
+        _commit_refused(answer, box)
         _gives_up_at_once(answer, box)
         _ends(answer, box)
-    return "three attempts for two conflicts, one for a broken rule, and an end when it is hopeless"
+    return (
+        "it tries again after each conflict, also one at the commit, not at all after another "
+        "error, and comes to an end when it is hopeless"
+    )
+
+
+def _commit_refused(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
+    """A refusal can come as late as the commit."""
+    attempts = []
+    query = "SELECT sum(cents) FROM account"
+    update = "UPDATE account SET cents = cents + 1 WHERE owner = %s"
+
+    def skewed(connection: Connection) -> None:
+        """Reads what another one changes, and changes what it reads, the first time."""
+        attempts.append(1)
+        connection.execute(query)
+        if len(attempts) > 1:
+            connection.execute(update, ["Bode"])
+            return
+        box.admin.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        box.admin.execute(query)
+        connection.execute(update, ["Bode"])
+        box.admin.execute(update, ["Amina"])
+        box.admin.execute("COMMIT")
+
+    before = balances(box)["Bode"]
+    with another(box) as client:
+        try:
+            within(lambda: answer(client, skewed))
+        except psycopg.errors.SerializationFailure:
+            raise NotYet(
+                "the refusal came with the COMMIT, after work had returned, and it was not tried "
+                "again: the commit belongs to what is tried"
+            ) from None
+    if balances(box)["Bode"] != before + 1:
+        raise NotYet("the commit was refused, and your function returned as if it had worked")
 
 
 def _gives_up_at_once(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
-    """A broken rule is broken the next time, too."""
+    """What another error has ended is not tried again: it would end in the same way."""
+    for what, statements in {
+        "work that breaks a CHECK": ["UPDATE account SET cents = -1 WHERE owner = 'Bode'"],
+        "work that runs into statement_timeout": [
+            "SET LOCAL statement_timeout = '10ms'",
+            "SELECT pg_sleep(60)",
+        ],
+    }.items():
+        _once(answer, box, what, statements)
+
+
+def _once(
+    answer: Callable[[Connection, Work], object], box: Sandbox, what: str, statements: list[str]
+) -> None:
     attempts = []
 
     def wrong(connection: Connection) -> None:
         attempts.append(1)
         if len(attempts) > 20:
-            raise NotYet("it tries work that breaks a CHECK again and again")
-        connection.execute("UPDATE account SET cents = -1 WHERE owner = 'Bode'")
+            raise Enough(f"it tries {what} again and again")
+        for statement in statements:
+            connection.execute(statement)  # type: ignore[arg-type]
 
     with another(box) as client:
         try:
             within(lambda: answer(client, wrong))
-        except psycopg.errors.CheckViolation:
+        except (psycopg.errors.CheckViolation, psycopg.errors.QueryCanceled):
             pass
         else:
-            raise NotYet("work broke a CHECK, and the caller was not told")
-    if len(attempts) != 1:
-        raise NotYet(f"it tried work that breaks a CHECK {len(attempts)} times; once is enough")
+            raise NotYet(f"it was given {what}, and the caller was not told")
+        if len(attempts) != 1:
+            raise NotYet(f"it tried {what} {len(attempts)} times; once is enough")
+        still_usable(client, "after an error")
 
 
 def _ends(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
     """Work that is refused every time comes back with that error."""
+    attempts = []
 
     def hopeless(_: Connection) -> None:
+        attempts.append(1)
+        if len(attempts) > ATTEMPTS:
+            raise Enough("work is refused in every attempt, and it never gives up")
         raise psycopg.errors.SerializationFailure("another one is always faster")
 
     with another(box) as client:
@@ -124,9 +202,9 @@ def within(action: Callable[[], object]) -> object:
     """Runs an action in a thread, and returns or raises what it does.
 
     Raises:
-        NotYet: if it takes too long.
+        NotYet: if it takes too long, or raises what is not an Exception.
     """
-    outcome: list[Any] = []
+    outcome: list[tuple[bool, Any]] = []
 
     def run() -> None:
         try:
@@ -138,19 +216,37 @@ def within(action: Callable[[], object]) -> object:
     thread.start()
     thread.join(SECONDS)
     if not outcome:
+        end(thread)
         raise NotYet(f"it had not come to an end after {SECONDS:g} seconds")
     fine, value = outcome[0]
-    if not fine:
-        raise value
-    return cast(object, value)
+    if fine:
+        return cast(object, value)
+    raise as_exception(value)
+
+
+def as_exception(error: BaseException) -> Exception:
+    """What a judge may raise for what an answer raised: no interrupt, no end of the kernel."""
+    if isinstance(error, Exception):
+        return error
+    if isinstance(error, Enough):
+        return NotYet(str(error))
+    return NotYet(f"the answer raised {type(error).__name__}")
+
+
+def end(thread: threading.Thread) -> None:
+    """Ends the Python code of a thread, which would burn a core as long as the kernel lives."""
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(Enough)
+        )
 
 
 def jobs(connection: Connection) -> None:
-    """Makes a queue: some jobs are done, five wait."""
+    """Makes a queue: some jobs are done, five wait, and the rows lie about in no order."""
     connection.execute("""
         CREATE TABLE job (id int PRIMARY KEY, status text NOT NULL);
         INSERT INTO job SELECT id, CASE WHEN id < 4 THEN 'done' ELSE 'waiting' END
-        FROM generate_series(1, 8) AS id;
+        FROM unnest(ARRAY[6, 1, 8, 3, 5, 2, 7, 4]) AS id;
     """)
 
 
@@ -193,11 +289,22 @@ def queue(answer: str) -> str:
 
 
 def _take(connection: Connection, statement: str) -> list[int]:
-    """The ids that a statement returns."""
-    cursor = connection.execute(statement)  # type: ignore[arg-type]
+    """The ids that a statement returns; it is cancelled when it takes too long."""
+    watchdog = threading.Timer(SECONDS, connection.cancel)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        cursor = connection.execute(statement)  # type: ignore[arg-type]
+    except psycopg.errors.QueryCanceled:
+        raise NotYet(f"it was stopped after {SECONDS:g} seconds") from None
+    finally:
+        watchdog.cancel()
     if cursor.description is None:
         raise NotYet("it returns nothing: how does the worker learn which job it has?")
-    return [row[0] for row in cursor.fetchall()]
+    columns = [column.name for column in cursor.description]
+    if "id" not in columns:
+        raise NotYet(f"it returns {', '.join(columns)}, and no column that is called id")
+    return [row[columns.index("id")] for row in cursor.fetchall()]
 
 
 Transfer = Callable[[Connection, str, str, int], object]
@@ -218,15 +325,14 @@ def transfer(answer: Transfer) -> str:
         another(box) as second,
     ):
         within(lambda: answer(first, "Amina", "Bode", 30))
+        still_usable(first, "after a transfer")
         if balances(box) != {"Amina": 70, "Bode": 130}:
             raise NotYet(f"30 of 100 went from Amina to Bode, and then they had {balances(box)}")
         with _any_error():
             within(lambda: answer(first, "Amina", "Bode", 500))
         if balances(box) != {"Amina": 70, "Bode": 130}:
             raise NotYet(f"Amina had 70 and gave 500; now they have {balances(box)}")
-        for client in (first, second):
-            if client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                raise NotYet("after it failed, its transaction is still open")
+        still_usable(first, "after it failed")
         _meet(answer, box, first, second)
         if balances(box) != {"Amina": 80, "Bode": 120}:
             raise NotYet(f"10 went there and 20 back; from 70 and 130 it became {balances(box)}")
@@ -250,12 +356,12 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
     Both rows are held until both wait. Then one row is let go of, and the other when everybody has
     come to rest again.
     """
-    errors: list[Exception] = []
+    errors: list[BaseException] = []
 
     def run(client: Connection, giver: str, taker: str, cents: int) -> None:
         try:
             answer(client, giver, taker, cents)
-        except Exception as error:
+        except BaseException as error:
             errors.append(error)
 
     waiting = (
@@ -287,20 +393,21 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
         holds_bode.commit()
     for thread in threads:
         thread.join(SECONDS)
-    if any(thread.is_alive() for thread in threads):
+    late = [thread for thread in threads if thread.is_alive()]
+    for thread in late:
+        end(thread)
+    if late:
         raise NotYet(f"two opposite transfers had not come to an end after {SECONDS:g} seconds")
     if errors and isinstance(errors[0], psycopg.errors.DeadlockDetected):
         raise NotYet("two opposite transfers met, and one ended with: deadlock detected")
     if errors:
-        raise errors[0]
+        raise as_exception(errors[0])
 
 
 def _settle(at_rest: Callable[[], bool]) -> None:
-    """Waits until whoever is not done waits for a lock."""
-    try:
-        wait_for(at_rest, SECONDS, "both transfers to wait or to end")
-    except TimeoutError as error:
-        raise NotYet(str(error)) from None
+    """Waits until whoever is not done waits for a lock; who asks again and again never does."""
+    with suppress(TimeoutError):
+        wait_for(at_rest, PATIENCE, "both transfers to wait or to end")
 
 
 def shifts(connection: Connection) -> None:
@@ -321,6 +428,8 @@ ADD = "INSERT INTO shift (cleaner, during, cancelled) VALUES (%s, %s, %s)"
 MORNING = "[2026-12-01 11:00,2026-12-01 13:00)"
 AFTERNOON = "[2026-12-01 12:00,2026-12-01 16:00)"
 NOON = "[2026-12-01 11:30,2026-12-01 12:30)"
+BRING_BACK = ("UPDATE shift SET cancelled = false WHERE cancelled", ())
+MOVE = ("UPDATE shift SET during = %s WHERE during = %s", (NOON, AFTERNOON))
 
 
 @judge(
@@ -333,6 +442,7 @@ def overlap(answer: str) -> str:
     """Overlaps of one cleaner are refused, also in a race; all else is not."""
     with database("transactions_shifts", shifts) as box:
         box.run(answer)
+        box.admin.execute("SET statement_timeout = '10s'")  # for triggers of the answer
         for what, row in {
             "a shift that begins when the one before ends": ("Chidi", AFTERNOON, False),
             "another cleaner at the same time": ("Dalila", MORNING, False),
@@ -344,6 +454,12 @@ def overlap(answer: str) -> str:
                 raise NotYet(f"{what} should be possible: {error.diag.message_primary}") from None
         if _stored(box, ("Chidi", NOON, False)):
             raise NotYet("Chidi can be in two houses at noon")
+        for what, change in {
+            "a cancelled shift can come back": BRING_BACK,
+            "a shift can be moved": MOVE,
+        }.items():
+            if _possible(box, *change):
+                raise NotYet(f"{what} to a time at which Chidi has another one")
         with another(box) as first:
             first.execute("BEGIN")
             first.execute(ADD, ("Esi", AFTERNOON, False))
@@ -352,11 +468,11 @@ def overlap(answer: str) -> str:
                 target=lambda: added.append(_stored(box, ("Esi", NOON, False))), daemon=True
             )
             thread.start()
-            row = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
             watch = cast(Postgres, current("postgres")).connect(autocommit=True)
             with watch:
                 wait_for(
-                    lambda: added or watch.execute(row, [box.admin.info.backend_pid]).fetchone(),
+                    lambda: added or watch.execute(waiting, [box.admin.info.backend_pid]).fetchone(),
                     SECONDS,
                     "the second shift to be refused, or to wait",
                 )
@@ -371,8 +487,13 @@ def overlap(answer: str) -> str:
 
 def _stored(box: Sandbox, row: tuple[str, str, bool]) -> bool:
     """Whether a row can be added."""
+    return _possible(box, ADD, row)
+
+
+def _possible(box: Sandbox, statement: str, values: tuple[object, ...]) -> bool:
+    """Whether PostgreSQL accepts a statement."""
     try:
-        box.admin.execute(ADD, row)
+        box.admin.execute(statement, values)  # type: ignore[arg-type]
     except psycopg.Error:
         return False
     return True
