@@ -25,7 +25,7 @@ from stays.listings.serializers import (
     SearchQuery,
 )
 from stays.rest.bodies import body_of
-from stays.rest.conditional import answer, represent, required_match
+from stays.rest.conditional import answer, if_match, represent
 from stays.rest.fields import StrictSerializer
 from stays.rest.idempotency import idempotent
 from stays.rest.openapi import TEXTS
@@ -56,6 +56,9 @@ IF_MATCH = OpenApiParameter(
     OpenApiParameter.HEADER,
     required=True,
     description="The ETag of the representation that was read",
+)
+IF_MATCH_OR_NOT = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="As for a change, but optional"
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
@@ -184,7 +187,7 @@ class PropertyDetail(APIView):
     )
     def patch(self, request: Request, slug: str) -> HttpResponse:
         """Its host changes a place. If-Match is required: the ETag that the host has read."""
-        check = required_match(request)
+        check = if_match(request, required=True)
         change = body_of(PropertyChangeSerializer, request.data, partial=True)
         place = services.update_property(
             actor=signed_in(request),
@@ -194,10 +197,19 @@ class PropertyDetail(APIView):
         )
         return represented(request, place)
 
-    @extend_schema(responses={204: None}, summary="Take a place off the list")
+    @extend_schema(
+        parameters=[IF_MATCH_OR_NOT],
+        responses={204: None} | problems(412),
+        summary="Take a place off the list",
+    )
     def delete(self, request: Request, slug: str) -> HttpResponse:
         """Its host offers a place no longer. Bookings that were made stay as they are."""
-        services.unlist_property(actor=signed_in(request), slug=slug)
+        check = if_match(request, required=False)
+        services.unlist_property(
+            actor=signed_in(request),
+            slug=slug,
+            precondition=lambda place: check(etag_of(place, request)),
+        )
         return HttpResponse(status=204)
 
 

@@ -78,18 +78,22 @@ def answer(
     return response
 
 
-def required_match(request: Request) -> Callable[[str], None]:
+def if_match(request: Request, *, required: bool) -> Callable[[str], None]:
     """Return the check that a request's If-Match demands, to be made when the row is locked.
 
+    Args:
+        request: The request.
+        required: Whether it must have one; else it demands nothing without.
+
     Raises:
-        PreconditionRequired: if the request has none.
+        PreconditionRequired: if the request has none, and must.
     """
     header = request.headers.get("If-Match")
-    if header is None:
+    if header is None and required:
         raise PreconditionRequired
 
     def check(etag: str) -> None:
-        if not _matches(header, etag):
+        if header is not None and not _matches(header, etag):
             raise PreconditionFailed(CHANGED)
 
     return check

@@ -684,6 +684,18 @@ def test_a_place_is_taken_off_the_list_and_its_bookings_stay(signed_in: AsUser) 
     assert (row["slug"], row["is_listed"]) == (place.slug, False)
 
 
+def test_a_place_is_not_taken_off_the_list_unseen(signed_in: AsUser) -> None:
+    place = make_property()
+    host, address = signed_in(place.host), f"{SEARCH}/{place.slug}"
+    read = host.get(address)["ETag"]
+    changed = host.patch(address, {"title": "New"}, headers={"If-Match": read})["ETag"]
+    response = host.delete(address, headers={"If-Match": read})
+    assert (response.status_code, response.json()["code"]) == (412, "precondition_failed")
+    place.refresh_from_db()
+    assert place.is_listed
+    assert host.delete(address, headers={"If-Match": changed}).status_code == 204
+
+
 # -- One's own
 
 
