@@ -103,11 +103,14 @@ class Number(serializers.FloatField):
         return number
 
 
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 class Day(serializers.DateField):
     """A date as `YYYY-MM-DD`, and in no other form that ISO 8601 also knows."""
 
     def to_internal_value(self, value: Any) -> Any:
         """Return the date."""
-        if not isinstance(value, str) or len(value) != len("YYYY-MM-DD") or value.count("-") != 2:
+        if not (isinstance(value, str) and DAY.fullmatch(value)):
             self.fail("invalid", format="YYYY-MM-DD")
         return super().to_internal_value(value)

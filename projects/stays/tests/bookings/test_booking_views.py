@@ -82,6 +82,7 @@ def test_booking_twice_with_one_key_is_booking_once(as_user: AsUser) -> None:
         ("check_in", "tomorrow"),
         ("check_in", "2030-02-30"),
         ("check_in", 20300101),
+        ("check_in", "2030-01-01".translate({48: 0x660})),  # a digit, but none of ASCII
         ("check_in", None),
         ("check_out", ""),
         ("guests", 0),
