@@ -15,7 +15,7 @@ class StoredAnswer(models.Model):
     id = identifier()
     client = models.CharField(max_length=36, help_text="The user's id, or 'anonymous'")
     key = models.CharField(max_length=255)
-    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body")
+    fingerprint = models.CharField(max_length=64, help_text="HMAC-SHA256 of method, path and body")
     status = models.PositiveSmallIntegerField()
     headers = models.JSONField(default=dict)
     body = models.BinaryField()

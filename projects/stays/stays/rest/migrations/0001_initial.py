@@ -30,7 +30,9 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(max_length=255)),
                 (
                     "fingerprint",
-                    models.CharField(help_text="SHA-256 of method, path and body", max_length=64),
+                    models.CharField(
+                        help_text="HMAC-SHA256 of method, path and body", max_length=64
+                    ),
                 ),
                 ("status", models.PositiveSmallIntegerField()),
                 ("headers", models.JSONField(default=dict)),
