@@ -1,0 +1,1 @@
+"""One REST endpoint, done right: places that are offered."""
