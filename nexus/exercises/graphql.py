@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import strawberry
@@ -70,6 +71,7 @@ def within(action: Callable[[], object]) -> object:
 
 
 Select = Callable[[Sequence[int]], list[Row]]
+Load = Callable[[list[int], Select], object]
 
 
 @judge(
@@ -79,7 +81,7 @@ Select = Callable[[Sequence[int]], list[Row]]
     hint="give a function of a list of keys and a function select: it returns one row, or None, "
     "for each key",
 )
-def loader(answer: Callable[[list[int], Select], Sequence[Row | None]]) -> str:
+def loader(answer: Load) -> str:
     """One value for each key, in their order, with one statement."""
     people = {number: {"id": number, "name": name} for number, name in enumerate("ABCDEFGH", 1)}
     for what, keys in {
@@ -94,8 +96,7 @@ def loader(answer: Callable[[list[int], Select], Sequence[Row | None]]) -> str:
             asked.append(list(wanted))
             return [dict(people[key]) for key in sorted(set(wanted)) if key in people][::-1]
 
-        given = list(keys)
-        got = within(lambda given=given, select=select: _as_list(answer(given, select)))
+        got = within(partial(_loaded, answer, list(keys), select))
         if len(asked) > 1:
             raise NotYet(f"for {what} it asked the database {len(asked)} times; once is enough")
         expected = [people.get(key) for key in keys]
@@ -104,11 +105,12 @@ def loader(answer: Callable[[list[int], Select], Sequence[Row | None]]) -> str:
     return "one value for each key, in the order of the keys, with one statement"
 
 
-def _as_list(values: object) -> object:
+def _loaded(answer: Load, keys: list[int], select: Select) -> object:
     """What a loader makes of what it is given; no more of it than could be right."""
+    values: Any = answer(keys, select)
     if values is None or isinstance(values, dict | str):
         return values
-    return [value for value, _ in zip(cast(Sequence[Any], values), range(100), strict=False)]
+    return [value for value, _ in zip(values, range(100), strict=False)]
 
 
 def _names(values: object) -> str:
@@ -256,12 +258,12 @@ COUNTS = [
 def counting(answer: Callable[[DocumentNode], int]) -> str:
     """It counts what is asked for, fragments too, and stops counting at the limit."""
     for document, expected in COUNTS:
-        got = within(lambda document=document: answer(parse(document)))
+        got = within(partial(answer, parse(document)))
         if got != expected or isinstance(got, bool):
             limit = f" (more than {MOST:,})" if expected > MOST else ""
             raise NotYet(f"of {document} it says {got!r:.60}; it is {expected:,}{limit}")
     try:
-        got = within(lambda: answer(parse(BOMB)))
+        got = within(partial(answer, parse(BOMB)))
     except NotYet as hint:
         raise NotYet(
             f"forty fragments, each spreading the next one twice: {hint}. Stop counting once it is "
