@@ -20,6 +20,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from stays.accounts import attempts
 from stays.accounts.models import Role, Session, User
 from stays.accounts.selectors import SESSION_CLAIM
+from stays.common.cache import invalidate
 from stays.common.constraints import refusing
 from stays.common.errors import Conflict, Forbidden, Invalid, Unauthenticated
 from stays.outbox.services import send
@@ -189,6 +190,8 @@ def update_profile(*, actor: User, name: str | None = None) -> User:
     if name is not None:
         user.name = name
         user.save(update_fields=["name"])
+        if user.is_host:
+            invalidate("hosts")
     return user
 
 

@@ -13,8 +13,8 @@ def of_lists(request: HttpRequest) -> list[str]:
 
 
 def of_property(request: HttpRequest, slug: str) -> list[str]:  # noqa: ARG001
-    """Return what a place's page depends on."""
-    return [f"property:{slug}"]
+    """Return what a place's page depends on; it names the host."""
+    return [f"property:{slug}", "hosts"]
 
 
 urlpatterns = [

@@ -684,6 +684,16 @@ def test_a_place_is_taken_off_the_list_and_its_bookings_stay(signed_in: AsUser) 
     assert (row["slug"], row["is_listed"]) == (place.slug, False)
 
 
+def test_the_page_of_a_place_shows_a_hosts_new_name_at_once(
+    api: APIClient, signed_in: AsUser, commits: Callable[..., Any]
+) -> None:
+    place = make_property(host=make_host(name="Ana"))
+    assert api.get(f"{SEARCH}/{place.slug}").json()["host"] == "Ana"
+    with commits():
+        assert signed_in(place.host).patch("/api/v1/me", {"name": "Eva"}).status_code == 200
+    assert api.get(f"{SEARCH}/{place.slug}").json()["host"] == "Eva"
+
+
 def test_a_place_is_not_taken_off_the_list_unseen(signed_in: AsUser) -> None:
     place = make_property()
     host, address = signed_in(place.host), f"{SEARCH}/{place.slug}"
