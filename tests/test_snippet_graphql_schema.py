@@ -159,6 +159,11 @@ def test_a_document_that_asks_for_too_much(web: str, query: str, message: str) -
     assert refused(web, query, **variables).startswith(message)
 
 
+def test_a_number_with_a_fraction_of_nothing_counts_too(web: str) -> None:
+    query = "query ($n: Int!) { " + aliases(20, "items { title id }", "$n") + " }"
+    assert refused(web, query, n=50.0).startswith("The answer could hold more than")
+
+
 def test_what_is_within_the_limits_is_answered(web: str) -> None:
     query = """{ books(first: 50) { items { ...B } } }
     fragment B on Book { title ... { author { name } } }"""

@@ -276,7 +276,10 @@ class _Count:
             self.spreading.pop()
 
     def length(self, node: FieldNode) -> int:
-        """Return how long a list may be, as its `first` says; 1 of what has none."""
+        """Return how long a list may be, as its `first` says; 1 of what has none.
+
+        What is no whole number is counted as the longest page: GraphQL takes 50.0 for 50.
+        """
         for argument in node.arguments or ():
             if argument.name.value == "first":
                 value = (
@@ -284,7 +287,7 @@ class _Count:
                     if isinstance(argument.value, VariableNode)
                     else value_from_ast_untyped(argument.value)
                 )
-                return value if type(value) is int and value > 0 else 1  # else it is refused later
+                return value if type(value) is int and value > 0 else PAGE
         return 1
 
 
