@@ -28,6 +28,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
@@ -262,7 +263,7 @@ class _Count:
                 # Introspection has a rule of its own for how deep it may go.
                 if selection.selection_set and not selection.name.value.startswith("__"):
                     self.of(selection.selection_set, depth + 1, times * self.length(selection))
-            else:
+            elif isinstance(selection, InlineFragmentNode):
                 self.of(selection.selection_set, depth, times)
 
     def spread(self, node: FragmentSpreadNode, depth: int, times: int) -> None:
