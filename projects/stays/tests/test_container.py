@@ -1,8 +1,7 @@
 """The image is built and run, without Docker: by buildah, which a Debian machine has.
 
-The official base image cannot always be pulled, so a stand-in is made of Debian's packages. It is
-kept in the machine's temporary directory. What Docker and compose make of the same files is
-tested in .github/workflows/test.yml.
+The official base image cannot always be pulled, so a stand-in is made of Debian's packages. What
+Docker and compose make of the same files is tested in .github/workflows/test.yml.
 """
 
 import json
@@ -15,22 +14,21 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
 
 import psutil
 import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CACHE = Path(tempfile.gettempdir()).resolve() / f"stays-container-{os.geteuid()}"
 BASE = "localhost/stays-python:base"
 PACKAGES = "python3,python3-venv,ca-certificates"
 UID = 10001
-BUILDAH = ("buildah", "--storage-driver=vfs", f"--root={CACHE}/storage", f"--runroot={CACHE}/run")
 DEADLINE = 60  # seconds
+Buildah = Callable[..., str]
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="buildah is used as root here"),
@@ -55,29 +53,30 @@ def call(*command: str, **options: object) -> str:
     return str(done.stdout)
 
 
-def buildah(*arguments: str) -> str:
-    return call(*BUILDAH, *arguments)
+@pytest.fixture(scope="module")
+def storage() -> Iterator[tuple[str, ...]]:
+    """buildah, with a place of its own for images and containers; it goes with the tests."""
+    with tempfile.TemporaryDirectory(prefix="stays-container-") as folder:
+        places = (f"--root={folder}/storage", f"--runroot={folder}/run")
+        yield ("buildah", "--storage-driver=vfs", *places)
 
 
-def base() -> None:
-    """Make the base image, unless it is there."""
-    if CACHE.exists() and (CACHE.is_symlink() or CACHE.stat().st_uid != os.geteuid()):
-        pytest.fail(f"{CACHE} is somebody else's")
-    CACHE.mkdir(mode=0o700, exist_ok=True)
-    with suppress(AssertionError):
-        buildah("inspect", "--type=image", BASE)
-        return
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        call(
-            "mmdebstrap",
-            "--quiet",
-            "--variant=minbase",
-            f"--include={PACKAGES}",
-            "bookworm",
-            f"{folder}/base.tar",
-        )
-        (Path(folder) / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
-        buildah("bud", "--isolation=chroot", "--quiet", f"--tag={BASE}", folder)
+@pytest.fixture(scope="module")
+def buildah(storage: tuple[str, ...]) -> Buildah:
+    return lambda *arguments: call(*storage, *arguments)
+
+
+@pytest.fixture(scope="module")
+def base(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The base image: Debian with Python."""
+    folder = tmp_path_factory.mktemp("base")
+    tar = folder / "base.tar"
+    options = ("--quiet", "--variant=minbase", f"--include={PACKAGES}")
+    call("mmdebstrap", *options, "bookworm", str(tar))
+    (folder / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
+    buildah("bud", "--isolation=chroot", "--quiet", f"--tag={BASE}", str(folder))
+    tar.unlink()
+    return BASE
 
 
 def as_here(folder: Path) -> Iterator[str]:
@@ -100,27 +99,24 @@ def as_here(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    base()
-    name = f"localhost/stays-test-{os.getpid()}"
+def image(buildah: Buildah, base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    name = "localhost/stays:test"
     began = time.monotonic()
     buildah(
         "bud",
         "--isolation=chroot",
         "--format=docker",  # the other format has no HEALTHCHECK
-        f"--build-arg=PYTHON_IMAGE={BASE}",
+        f"--build-arg=PYTHON_IMAGE={base}",
         *as_here(tmp_path_factory.mktemp("build")),
         f"--tag={name}",
         str(ROOT),
     )
     print(f"\nbuilt in {time.monotonic() - began:.0f} s", file=sys.__stderr__)
-    yield name
-    buildah("rmi", "--force", name)
-    buildah("rmi", "--prune", "--force")
+    return name
 
 
 @pytest.fixture(scope="module")
-def container(image: str) -> Iterator[str]:
+def container(buildah: Buildah, image: str) -> Iterator[str]:
     name = buildah("from", image).strip()
     yield name
     buildah("rm", name)
@@ -163,26 +159,37 @@ def options() -> Iterator[list[str]]:
         connection.execute("DROP DATABASE container WITH (FORCE)")
 
 
-def run_in(container: str, options: list[str], *command: str) -> str:
-    return buildah("run", "--isolation=chroot", *options, container, "--", *command)
+@pytest.fixture(scope="module")
+def run_in(buildah: Buildah, container: str) -> Callable[..., str]:
+    """Runs a command in the container."""
+
+    def run(options: list[str], *command: str) -> str:
+        return buildah("run", "--isolation=chroot", *options, container, "--", *command)
+
+    return run
 
 
-def configuration(image: str) -> dict[str, object]:
+@pytest.fixture(scope="module")
+def config(buildah: Buildah, image: str) -> dict[str, Any]:
+    """The image's configuration."""
     inspected = json.loads(buildah("inspect", "--type=image", image))
     return dict(inspected["Docker"]["config"])
 
 
 def test_it_starts_is_ready_and_ends_when_asked(
-    image: str, container: str, options: list[str]
+    storage: tuple[str, ...],
+    run_in: Callable[..., str],
+    container: str,
+    config: dict[str, Any],
+    options: list[str],
 ) -> None:
-    config = configuration(image)
     assert config["User"] == f"{UID}:{UID}"
-    run_in(container, options, "python", "manage.py", "migrate", "--no-input")
+    run_in(options, "python", "manage.py", "migrate", "--no-input")
 
     bind = next(option for option in options if "BIND=" in option).partition("BIND=")[2]
     began = time.monotonic()
     process = subprocess.Popen(
-        [*BUILDAH, "run", "--isolation=chroot", *options, container, "--", *config["Cmd"]],  # type: ignore[misc]
+        [*storage, "run", "--isolation=chroot", *options, container, "--", *config["Cmd"]],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -201,8 +208,8 @@ def test_it_starts_is_ready_and_ends_when_asked(
         assert len(inside) == 3  # one that keeps two
         assert {each.uids().real for each in inside} == {UID}
 
-        assert config["Healthcheck"]["Test"][0] == "CMD"  # type: ignore[index]
-        run_in(container, options, *config["Healthcheck"]["Test"][1:])  # type: ignore[index]
+        assert config["Healthcheck"]["Test"][0] == "CMD"
+        run_in(options, *config["Healthcheck"]["Test"][1:])
 
         began = time.monotonic()
         inside[0].send_signal(signal.SIGTERM)
@@ -220,7 +227,7 @@ def wait_for(address: str, process: "subprocess.Popen[str]") -> bytes:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(URLError, ConnectionError):
+        with suppress(OSError):
             return bytes(opener.open(address, timeout=5).read())
         time.sleep(0.1)
     process.kill()
@@ -228,16 +235,18 @@ def wait_for(address: str, process: "subprocess.Popen[str]") -> bytes:
 
 
 def test_the_healthcheck_fails_when_nothing_answers(
-    image: str, container: str, options: list[str]
+    run_in: Callable[..., str], config: dict[str, Any], options: list[str]
 ) -> None:
     nobody = [*options, f"--env=BIND=127.0.0.1:{free_port()}"]
-    test = configuration(image)["Healthcheck"]["Test"]  # type: ignore[index]
+    test = config["Healthcheck"]["Test"]
     with pytest.raises(AssertionError, match="refused"):
-        run_in(container, nobody, *test[1:])
+        run_in(nobody, *test[1:])
 
 
-def test_it_holds_what_runs_and_nothing_else(container: str, options: list[str]) -> None:
-    found = run_in(container, options, "find", "/app", "-maxdepth", "1", "-mindepth", "1")
+def test_it_holds_what_runs_and_nothing_else(
+    run_in: Callable[..., str], options: list[str]
+) -> None:
+    found = run_in(options, "find", "/app", "-maxdepth", "1", "-mindepth", "1")
     assert {Path(line).name for line in found.split()} == {
         "data",
         "gunicorn.conf.py",
@@ -246,6 +255,6 @@ def test_it_holds_what_runs_and_nothing_else(container: str, options: list[str])
         "static",
         "stays",
     }
-    assert run_in(container, options, "find", "/app", "-writable") == ""
-    size = run_in(container, options, "du", "-sm", "/venv", "/app")
+    assert run_in(options, "find", "/app", "-writable") == ""
+    size = run_in(options, "du", "-sm", "/venv", "/app")
     print(f"MB: {' '.join(size.split())}", file=sys.__stderr__)
