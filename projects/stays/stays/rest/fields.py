@@ -36,7 +36,7 @@ class Text(serializers.CharField):
     The description says the same by its pattern, also that a text must not be blank.
     """
 
-    default_error_messages: ClassVar[dict[str, str]] = {
+    default_error_messages: ClassVar[dict[str, Any]] = {
         "control_characters": "Control characters are not allowed."
     }
 
