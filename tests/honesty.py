@@ -27,7 +27,7 @@ PRIVATE = re.compile(
     r"(?<![\w.:/-])/(home|root|tmp|Users|work|workspaces|private|var/folders)/[^\s'\"<]*"
     r"|\S*site-packages\S*"
 )
-CHECK = re.compile(r"""\bnexus\.check\(\s*["']([a-z0-9-]+)\.(\d+)["']""")
+CHECK = re.compile(r"""\bnexus\.check\(\s*["']([a-z0-9_-]+)\.(\d+)["']""")
 FENCE = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 MD_IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]*)")

@@ -190,7 +190,7 @@ def one_for_all(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-class OnSelf(AsClass):
+class ForAll(AsClass):
     """Keeps what belongs to a request where all requests are."""
 
     def __call__(self, request: Http) -> Http:
@@ -314,7 +314,7 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("django_project.3", never_the_client_s, "order-17"),
     ("django_project.3", cut, "make a new one"),
     ("django_project.3", one_for_all, "two requests got the same id"),
-    ("django_project.3", OnSelf, "at the same time"),
+    ("django_project.3", ForAll, "at the same time"),
     ("django_project.3", not_in_the_request, "in the view request.id was ''"),
     ("django_project.3", answers_itself, "the view was not called"),
     ("django_project.3", lambda get_response: None, "called with each request"),  # noqa: ARG005
