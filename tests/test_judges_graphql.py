@@ -263,6 +263,27 @@ class InTheError:
         raise PermissionError(f"only {HOUSES[1].host.email} may")
 
 
+def hostile(act: Callable[[], Any]) -> strawberry.Schema:
+    """A schema whose houses do something else."""
+
+    @strawberry.type(name="Query")
+    class Hostile:
+        @strawberry.field
+        def houses(self) -> list[NamedHouse]:
+            return act()  # type: ignore[no-any-return]
+
+        @strawberry.field
+        def me(self, info: Info) -> Viewer | None:
+            return info.context["viewer"]
+
+    return strawberry.Schema(Hostile)
+
+
+def loops() -> None:
+    while True:
+        pass
+
+
 # -- 3
 
 
@@ -382,6 +403,9 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("graphql.2", strawberry.Schema(InTheError), "reads Bode's address by { secret }"),
     ("graphql.2", strawberry.Schema(NobodyIsMe), "should read the own address"),
     ("graphql.2", strawberry.Schema(MembersOnly), "a stranger asks for houses"),
+    ("graphql.2", hostile(loops), "had not come to an end"),
+    ("graphql.2", hostile(sys.exit), "SystemExit"),
+    ("graphql.2", hostile(lambda: 1 / 0), "division by zero"),
     ("graphql.2", TwoTypes, "should be a strawberry.Schema"),
     ("graphql.3", root_only, "it says 1; it is 71"),
     ("graphql.3", no_fragments, "it says 1; it is 13"),
