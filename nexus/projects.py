@@ -6,11 +6,15 @@ import sys
 from pathlib import Path
 
 from nexus.services import Postgres, ServiceError, Valkey
+from nexus.services.process import Server
 
 FOLDER = Path(__file__).resolve().parent.parent / "projects"
 
 _set_up: tuple[str, dict[str, str]] | None = None
 """The project that Django is set up for, and the addresses it was given."""
+
+_servers: list[Server] = []
+"""Those servers: they live as long as the kernel, for Django cannot let go of them."""
 
 
 def project(
@@ -66,4 +70,5 @@ def project(
     django.setup()
     call_command("migrate", verbosity=0)
     _set_up = (name, addresses)
+    _servers.extend((database, valkey))
     return folder

@@ -78,6 +78,11 @@ class Client:
         """Whether its last statement has not come to its end."""
         return self._running is not None
 
+    @property
+    def busy(self) -> bool:
+        """Whether its statement runs, or waits: whether or not its end has been noted yet."""
+        return self._running is not None and not self._running.done()
+
     def __call__(
         self, statement: str, *parameters: object, wait: bool = False, circle: bool = False
     ) -> None:
@@ -217,16 +222,20 @@ class Story:
         """
         running = cast("Future[str]", client._running)
         end = time.monotonic() + DEADLINE
+        before: list[Client] = []
         while time.monotonic() < end:
             try:
                 outcome = running.result(timeout=0.01)
             except NotYetDone:
-                blockers = self._blockers(client)
-                if blockers and not wait and (circle or not self._in_circle(client)):
+                blockers = [] if wait else self._blockers(client, circle=circle)
+                # Seen twice, for PostgreSQL tells of one client after the other: one that has just
+                # been refused may look as if it waited for one that goes on already.
+                if blockers and blockers == before:
                     if statement is None:
                         return None
                     names = " and ".join(sorted(other.name for other in blockers))
                     return Event(client.name, statement, f"waits for {names}", waits=True)
+                before = blockers
             except BaseException:
                 client._running = None
                 raise
@@ -238,23 +247,27 @@ class Story:
             "long, or waits for somebody who is not in this story"
         )
 
-    def _blockers(self, client: Client) -> list[Client]:
-        """Those of the clients that hold a lock which this one waits for."""
-        row = self._watch.execute("SELECT pg_blocking_pids(%s)", [client.pid]).fetchone()
-        pids = row[0] if row else []
-        return [other for other in self.clients if other.pid in pids]
+    def _blockers(self, client: Client, *, circle: bool) -> list[Client]:
+        """Those for whom a client waits at rest; nobody if it will go on by itself.
 
-    def _in_circle(self, client: Client) -> bool:
-        """Whether those it waits for wait, at the end, for itself: PostgreSQL will end that."""
-        seen: set[str] = set()
-        front = self._blockers(client)
+        It will if nobody blocks it, if a blocker is at work, or if it waits in a circle, which
+        PostgreSQL will end; unless the circle is to be looked at.
+        """
+        by_pid = {other.pid: other for other in self.clients}
+        query = "SELECT pid, pg_blocking_pids(pid) FROM unnest(%s::int[]) AS pid"
+        waits_for = {
+            by_pid[pid]: [by_pid[blocker] for blocker in set(blockers) & set(by_pid)]
+            for pid, blockers in self._watch.execute(query, [list(by_pid)])
+        }
+        blockers = sorted(waits_for[client], key=lambda other: other.name)
+        if any(other.busy and not waits_for[other] for other in blockers):
+            return []
+        seen: set[Client] = set()
+        front = set(blockers)
         while front:
-            if client in front:
-                return True
-            seen |= {other.name for other in front}
-            following = {blocker for other in front for blocker in self._blockers(other)}
-            front = [other for other in following if other.name not in seen]
-        return False
+            seen |= front
+            front = {other for one in front for other in waits_for[one]} - seen
+        return [] if client in seen and not circle else blockers
 
     def _note(self, event: Event | None) -> None:
         """Keeps an event, if there is one, and prints it."""

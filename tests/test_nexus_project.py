@@ -63,16 +63,20 @@ first = nexus.project("stays", database=pg, valkey=valkey)
 path = list(sys.path)
 assert nexus.project("stays", database=pg, valkey=valkey) == first
 assert sys.path == path
-other = nexus.postgres()
+valkey, other = nexus.valkey(tcp=True), nexus.postgres()  # as when the cell is run again
 print(refused(database=other))
 with other.connect() as connection:
     print(connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
           .fetchone())
+from django.core.cache import cache
+cache.set("key", "value")
+print(cache.get("key"))
 """)
     assert said.splitlines() == [
         "Django is set up for stays on the servers it was given first, once and for all: "
         "restart the kernel",
         "(0,)",
+        "value",
     ]
 
 

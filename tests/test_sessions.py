@@ -111,6 +111,22 @@ def test_who_is_freed_frees_the_next_one(pg: Postgres, order: tuple[int, ...]) -
         )
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (2, 0, 1)])
+@pytest.mark.usefixtures("story")
+def test_who_is_freed_may_keep_another_waiting(pg: Postgres, order: tuple[int, ...]) -> None:
+    with sessions("A", "B", "C", server=pg, show=False) as other:
+        clients = list(other)
+        first, second, third = (clients[number] for number in order)
+        for client, locks in ((first, [1]), (second, [2, 1]), (third, [2])):
+            client("BEGIN")
+            for number in locks:
+                client("SELECT pg_advisory_xact_lock(%s)", number)
+        first("COMMIT")
+        assert (second.waiting, third.waiting) == (False, True)
+        second("COMMIT")
+        assert not third.waiting
+
+
 def test_what_is_no_statement_is_told_to_the_caller(story: Story) -> None:
     amina, _ = story
     with pytest.raises(TypeError):
