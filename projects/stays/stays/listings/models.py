@@ -148,6 +148,17 @@ class Property(models.Model):
             models.Index(
                 "city", "rating", "id", condition=Q(is_listed=True), name="property_rating"
             ),
+            # The same orders without a city; the newest are read from the primary key.
+            models.Index(
+                "currency",
+                "nightly_minor",
+                "id",
+                condition=Q(is_listed=True),
+                name="property_price_anywhere",
+            ),
+            models.Index(
+                "rating", "id", condition=Q(is_listed=True), name="property_rating_anywhere"
+            ),
             GinIndex(fields=["document"], name="property_document"),
         )
 

@@ -14,6 +14,7 @@ from stays.common.errors import NotFound
 from stays.listings import selectors
 from stays.listings.models import Amenity, Property
 from stays.listings.selectors import Search
+from stays.listings.serializers import SORTS
 from stays.rest.pagination import paginate
 from tests.factories import day, make_booking, make_city, make_host, make_property, make_user
 
@@ -146,9 +147,9 @@ def test_the_condition_is_the_constraints() -> None:
 
 
 @pytest.fixture
-def _many_bookings() -> None:
-    """4 cities, 200 places, 20,000 bookings."""
-    host, guest = make_host(), make_user()
+def _many_places() -> None:
+    """4 cities, 200 places."""
+    host = make_host()
     cities = [make_city(slug=f"many-{number}") for number in range(4)]
     Property.objects.bulk_create(
         Property(
@@ -166,6 +167,12 @@ def _many_bookings() -> None:
         )
         for number in range(200)
     )
+
+
+@pytest.fixture
+def _many_bookings(_many_places: None) -> None:
+    """20,000 bookings of them."""
+    guest = make_user()
     begin, now = date(2030, 1, 1), "2029-12-01T00:00:00+00:00"
     dice = random.Random(1)
     Booking.objects.bulk_create(
@@ -206,6 +213,19 @@ def test_bookings_are_found_in_the_constraints_index() -> None:
         plan = explained.plans[0]
         assert "booking_no_overlap" in plan
         assert not re.search(r"Seq Scan on bookings_booking", plan), plan
+
+
+@pytest.mark.usefixtures("_many_places")
+def test_every_search_is_read_in_the_order_of_an_index() -> None:
+    with connection.cursor() as sql:
+        sql.execute("ANALYZE listings_property, listings_city")
+    for city, sort in itertools.product(["many-1", None], SORTS):
+        criteria = Search(city=city, currency="EUR" if "price" in sort else None)
+        with connection.execute_wrapper(explained := Explained()):
+            paginate(selectors.search(criteria=criteria), ordering=SORTS[sort], limit=1)
+        plan = explained.plans[0]
+        assert re.search(r"Index Scan.* on listings_property", plan), (city, sort, plan)
+        assert "Sort" not in plan, (city, sort, plan)
 
 
 def test_a_place_is_found_by_its_slug(django_assert_num_queries: Any) -> None:

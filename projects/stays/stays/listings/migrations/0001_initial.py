@@ -221,6 +221,19 @@ class Migration(migrations.Migration):
                         condition=models.Q(("is_listed", True)),
                         name="property_rating",
                     ),
+                    models.Index(
+                        models.F("currency"),
+                        models.F("nightly_minor"),
+                        models.F("id"),
+                        condition=models.Q(("is_listed", True)),
+                        name="property_price_anywhere",
+                    ),
+                    models.Index(
+                        models.F("rating"),
+                        models.F("id"),
+                        condition=models.Q(("is_listed", True)),
+                        name="property_rating_anywhere",
+                    ),
                     django.contrib.postgres.indexes.GinIndex(
                         fields=["document"], name="property_document"
                     ),
