@@ -159,7 +159,7 @@ def test_headers_that_belong_to_a_status(client: Client) -> None:
         ("[]", "application/json", 400, "invalid"),
         ('{"name": "too long"}', "application/json", 400, "invalid"),
         ('{"name": "a\\u0000"}', "application/json", 400, "invalid"),
-        ('{"name": "\\ud800"}', "application/json", 400, "invalid"),
+        ('{"name": "\\ud800"}', "application/json", 400, "parse_error"),
     ],
 )
 def test_input_that_cannot_be(
