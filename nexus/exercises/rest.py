@@ -90,8 +90,8 @@ def patient_client(send: Send) -> str:
         got = server.ask(send, method)
         if not isinstance(got, httpx.Response) or got.status_code != 200:
             raise NotYet(
-                f"two answers to a {method} were lost, and the caller got {_named(got)} after "
-                f"{_times(server)}: what is idempotent may be sent again"
+                f"two answers to a {method} were lost; it was sent {_times(server)}, and the "
+                f"caller got {_named(got)}: what is idempotent may be sent again"
             )
     for method in ("POST", "PATCH"):
         server = Server(LOST, httpx.Response(201))
