@@ -55,8 +55,15 @@ def call(*command: str, **options: object) -> str:
 
 @pytest.fixture(scope="module")
 def storage() -> Iterator[tuple[str, ...]]:
-    """buildah, with a place of its own for images and containers; it goes with the tests."""
-    with tempfile.TemporaryDirectory(prefix="stays-container-") as folder:
+    """buildah, with a place of its own for images and containers; it goes with the tests.
+
+    Its driver copies every layer whole, some hundred thousand files: in memory, where there is
+    room, that takes seconds.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 1024**3
+    place = memory if roomy else None
+    with tempfile.TemporaryDirectory(prefix="stays-container-", dir=place) as folder:
         places = (f"--root={folder}/storage", f"--runroot={folder}/run")
         yield ("buildah", "--storage-driver=vfs", *places)
 
