@@ -44,18 +44,12 @@ def settings(answer: Settings) -> str:
 
     if read()["SECRET_KEY"] != KEY:
         raise NotYet("SECRET_KEY is not what the environment says")
-    for environment in ({}, {"SECRET_KEY": ""}):
-        said = "is empty" if environment else "is missing"
-        try:
-            within(lambda environment=environment: answer(environment))  # type: ignore[misc]
-        except NotYet:
-            raise
-        except (Exception, SystemExit) as error:
-            if "SECRET_KEY" not in str(error):
-                text = f"{type(error).__name__}: {first_line(error)}"
-                raise NotYet(f"SECRET_KEY {said}, and the error does not name it: {text}") from None
-        else:
-            raise NotYet(f"SECRET_KEY {said}, and it starts all the same")
+    for environment, what in (({}, "is missing"), ({"SECRET_KEY": ""}, "is empty")):
+        refusal = within(lambda environment=environment: _refusal(answer, environment))  # type: ignore[misc]
+        if refusal is None:
+            raise NotYet(f"SECRET_KEY {what}, and it starts all the same")
+        if "SECRET_KEY" not in str(refusal):
+            raise NotYet(f"SECRET_KEY {what}, and the error does not name it: {refusal}")
     for text, meant in {"true": True, "1": True, "false": False, "0": False, "": False}.items():
         if read(DEBUG=text)["DEBUG"] is not meant:
             raise NotYet(f"DEBUG={text} should be {meant}; it is {read(DEBUG=text)['DEBUG']!r}")
@@ -75,6 +69,15 @@ def settings(answer: Settings) -> str:
     if got != []:
         raise NotYet(f"nobody has said ALLOWED_HOSTS, and it is {got!r}: that is not the safe one")
     return "no secret has a default, the rest has the safe one, and text is read as it is meant"
+
+
+def _refusal(answer: Settings, environment: Mapping[str, str]) -> str | None:
+    """What the answer says when it refuses an environment, as it likes; None if it does not."""
+    try:
+        answer(environment)
+    except (Exception, SystemExit) as error:
+        return f"{type(error).__name__}: {first_line(error)}"
+    return None
 
 
 MODULES = ("listings.py", "bookings.py")

@@ -472,7 +472,9 @@ def overlap(answer: str) -> str:
             watch = cast(Postgres, current("postgres")).connect(autocommit=True)
             with watch:
                 wait_for(
-                    lambda: added or watch.execute(waiting, [box.admin.info.backend_pid]).fetchone(),
+                    lambda: (
+                        added or watch.execute(waiting, [box.admin.info.backend_pid]).fetchone()
+                    ),
                     SECONDS,
                     "the second shift to be refused, or to wait",
                 )

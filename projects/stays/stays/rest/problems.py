@@ -11,13 +11,14 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError
 from django.http import HttpRequest, JsonResponse
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
-from stays.common.errors import Refusal
+from stays.common.errors import Refusal, Unavailable
 from stays.common.metrics import REFUSALS
 
 MEDIA_TYPE = "application/problem+json"
@@ -100,6 +101,8 @@ class ProblemHandler(ExceptionHandler):
         if isinstance(exc, exceptions.APIException):
             return exc
         logger.error("unhandled_exception", exc_info=exc)
+        if isinstance(exc, OperationalError):  # no connection, or a statement that took too long
+            return refused(Unavailable("The database does not answer. Try again later."))
         return exceptions.APIException(detail="Something went wrong here.")
 
     def get_response(self, exc: exceptions.APIException, data: dict[str, Any]) -> Response:

@@ -19,7 +19,7 @@ from stays.common import errors
 from stays.common.metrics import REFUSALS
 from stays.operations.wsgi import KnownLength
 from stays.rest import problems
-from tests.programs import Program
+from tests.programs import Program, Start
 
 KEYS = {"type", "title", "status", "code", "detail", "errors", "request_id"}
 SECRET = "a secret of the database"
@@ -296,3 +296,13 @@ def test_odd_addresses_as_served(server: Program, target: str) -> None:
     found = json.loads(answer.read())
     assert (answer.status, found["code"]) == (404, "not_found")
     connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_does_not_answer(start: Start) -> None:
+    server = start("gunicorn", DATABASE_URL="postgresql://postgres@127.0.0.1:9/stays")
+    for address in ("/api/v1/properties", "/api/v1/cities", "/api/v1/properties/somewhere"):
+        answer = httpx.get(f"{server.url()}{address}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer.headers["Retry-After"] == "5"
+        assert "127.0.0.1" not in answer.text
