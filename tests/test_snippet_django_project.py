@@ -49,7 +49,7 @@ def server() -> Iterator[Postgres]:
 def project(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy, renamed as the README says, with its tables."""
     folder = tmp_path_factory.mktemp("snippet") / "copy"
-    leave = shutil.ignore_patterns("__pycache__", ".env", "static")
+    leave = shutil.ignore_patterns("__pycache__", "static", ".env", ".*_cache")
     shutil.copytree(SNIPPET, folder, ignore=leave)
     (rename,) = re.findall(r"```\n(grep .*?)```", README, re.DOTALL)
     subprocess.run(["sh", "-ec", rename], cwd=folder, check=True, timeout=60)
