@@ -33,7 +33,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "csp",
-    "django_filters",
     "django_prometheus",
     "django_structlog",
     "drf_spectacular",
