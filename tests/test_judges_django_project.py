@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import nexus
-from nexus.exercises import django_project, judge_answer, transactions
+from nexus.exercises import django_project, judge_answer, limits
 
 EXERCISES = [f"django_project.{number}" for number in range(1, 5)]
 Environment = Mapping[str, str]
@@ -403,7 +403,7 @@ def test_a_function_that_does_not_end_is_given_up(
 ) -> None:
     import threading
 
-    monkeypatch.setattr(transactions, "SECONDS", 0.2)
+    monkeypatch.setattr(limits, "SECONDS", 0.2)
     end = threading.Event()
     verdict = judge_answer(exercise, lambda *_: end.wait(60))
     end.set()

@@ -17,8 +17,7 @@ from graphql import (
 )
 from strawberry.permission import BasePermission
 
-from nexus.exercises import graphql as judges
-from nexus.exercises import judge_answer
+from nexus.exercises import judge_answer, limits
 from nexus.exercises.graphql import HOUSES
 
 EXERCISES = [f"graphql.{number}" for number in range(1, 4)]
@@ -28,7 +27,7 @@ Info = strawberry.Info
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judges, "SECONDS", 2.0)
+    monkeypatch.setattr(limits, "SECONDS", 2.0)
 
 
 # -- 1

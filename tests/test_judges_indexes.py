@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 import nexus
-from nexus.exercises import judge_answer, sandbox
+from nexus.exercises import judge_answer, limits
 from nexus.services import Postgres
 
 EXERCISES = [f"indexes.{number}" for number in range(1, 6)]
@@ -206,7 +206,7 @@ def test_an_answer_that_breaks_the_set_up_does_not_reach_the_next(pg: Postgres) 
 
 @pytest.mark.parametrize("exercise", ["indexes.1", "indexes.2"])
 def test_an_endless_answer_is_stopped(exercise: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "SECONDS", 0.3)
+    monkeypatch.setattr(limits, "SECONDS", 0.3)
     verdict = judge_answer(
         exercise, "SELECT count(*), sum(length(pg_sleep(60)::text)) FROM booking"
     )

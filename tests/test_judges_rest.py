@@ -322,8 +322,7 @@ NOT_YET: list[tuple[str, Any, str]] = [
 def impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """What will never end need not be waited for as long as a learner's answer may take."""
     if "sleep" in request.node.name or "for_ever" in request.node.name:
-        for module in ("rest", "transactions", "sandbox"):
-            monkeypatch.setattr(f"nexus.exercises.{module}.SECONDS", 3.0)
+        monkeypatch.setattr("nexus.exercises.limits.SECONDS", 3.0)
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nexus.exercises.judging import NotYet, first_line, judge
+from nexus.exercises.limits import within
 from nexus.exercises.sandbox import Connection, Sandbox, database
-from nexus.exercises.transactions import within
 
 SECONDS = 20.0
 """How long a program may take."""

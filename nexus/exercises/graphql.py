@@ -1,10 +1,8 @@
 """Judges of "Give clients one graph": a loader, a leak, and what an answer may hold."""
 
 import asyncio
-import ctypes
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,53 +21,14 @@ from graphql import (
 from strawberry.types import ExecutionResult
 
 from nexus.exercises.judging import NotYet, judge
+from nexus.exercises.limits import within
 
-SECONDS = 5.0
-"""How long an answer may take for one question."""
 DEPTH = 6
 """How deep the judge looks for a leak."""
 MOST = 10_000
 """The values that an answer may hold."""
 
 Row = dict[str, Any]
-
-
-class _Stopped(BaseException):
-    """Ends an answer's thread; no `except Exception` of the answer's catches it."""
-
-
-def within(action: Callable[[], object]) -> object:
-    """Runs an action in a thread, and returns or raises what it does.
-
-    Raises:
-        NotYet: if it takes too long; then the thread is ended.
-    """
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append((True, action()))
-        except BaseException as error:
-            outcome.append((False, error))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    if thread.is_alive():
-        for _ in range(20):  # an answer may catch everything, once or twice
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(cast(int, thread.ident)), ctypes.py_object(_Stopped)
-            )
-            thread.join(0.1)
-            if not thread.is_alive():
-                break
-        raise NotYet(f"it had not come to an end after {SECONDS:g} seconds")
-    fine, value = outcome[0]
-    if not fine:
-        raise value
-    return cast(object, value)
-
-
 Select = Callable[[Sequence[int]], list[Row]]
 Load = Callable[[list[int], Select], object]
 

@@ -8,13 +8,12 @@ from collections.abc import Callable
 import httpx
 import psycopg
 
+from nexus.exercises import limits
 from nexus.exercises.judging import NotYet, judge
-from nexus.exercises.sandbox import Connection, Sandbox, database
-from nexus.exercises.transactions import another, within
+from nexus.exercises.limits import within
+from nexus.exercises.sandbox import Connection, Sandbox, another, database
 from nexus.services.process import wait_for
 
-SECONDS = 10.0
-"""How long anything may take."""
 MANY = 30
 """Requests after which a client does not look as if it would give up."""
 
@@ -357,7 +356,7 @@ def _race(answer: Once, box: Sandbox) -> None:
             pid = second.info.backend_pid
             wait_for(
                 lambda: "second" in outcomes or watch.execute(waiting, [pid]).fetchone(),
-                SECONDS / 2,
+                limits.SECONDS / 2,
                 "the other call to end, or to wait",
             )
             return result
@@ -373,13 +372,15 @@ def _race(answer: Once, box: Sandbox) -> None:
             threading.Thread(target=call, args=("second", second, write), daemon=True),
         ]
         threads[0].start()
-        if not begun.wait(SECONDS):
+        if not begun.wait(limits.SECONDS):
             raise NotYet("a call with a new key had not begun its work")
         threads[1].start()
         for thread in threads:
-            thread.join(SECONDS)
+            thread.join(limits.SECONDS)
     if len(outcomes) < 2:
-        raise NotYet(f"two calls with one key had not come to an end after {SECONDS:g} seconds")
+        raise NotYet(
+            f"two calls with one key had not come to an end after {limits.SECONDS:g} seconds"
+        )
     if messages(box) != 3:
         raise NotYet(f"two calls with one key met, and the work was done {messages(box) - 2} times")
     results = {value for value in outcomes.values() if isinstance(value, str)}

@@ -14,13 +14,11 @@ import psycopg
 import sqlparse
 from psycopg import sql
 
+from nexus.exercises import limits
 from nexus.exercises.judging import NotYet
 from nexus.services import Postgres, current
 
 Connection = psycopg.Connection[Any]
-SECONDS = 10.0
-"""How long an answer may run."""
-
 _templates: dict[tuple[str, str], int] = {}
 """How many databases were made from the template of a server (its directory) and a name."""
 
@@ -51,20 +49,36 @@ class Sandbox:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Cancels what the answer runs when it takes too long; no setting of its own prevents it.
-
-        Raises:
-            NotYet: if it was cancelled.
-        """
-        watchdog = threading.Timer(SECONDS, self.learner.cancel)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
+        """Cancels what the answer runs on its connection when it takes too long; see `watched`."""
+        with watched(self.learner):
             yield
-        except psycopg.errors.QueryCanceled:
-            raise NotYet(f"it was stopped after {SECONDS:g} seconds") from None
-        finally:
-            watchdog.cancel()
+
+
+@contextmanager
+def watched(connection: Connection) -> Iterator[None]:
+    """Cancels what runs on a connection when it takes too long; no setting of it prevents that.
+
+    Raises:
+        NotYet: if it was cancelled.
+    """
+    watchdog = threading.Timer(limits.SECONDS, connection.cancel)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    except psycopg.errors.QueryCanceled:
+        raise NotYet(f"it was stopped after {limits.SECONDS:g} seconds") from None
+    finally:
+        watchdog.cancel()
+
+
+@contextmanager
+def another(box: Sandbox) -> Iterator[Connection]:
+    """A second connection of the answer's role, as a second client would have."""
+    server = cast(Postgres, current("postgres"))
+    info = box.learner.info
+    with server.connect(dbname=info.dbname, user=info.user, autocommit=True) as connection:
+        yield connection
 
 
 @contextmanager

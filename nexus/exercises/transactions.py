@@ -1,39 +1,24 @@
 """Judges of "Break isolation on purpose": a retry loop, a queue, a transfer, a rule for ranges."""
 
-import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 
+from nexus.exercises import limits
 from nexus.exercises.judging import NotYet, judge
-from nexus.exercises.sandbox import Connection, Sandbox, database
+from nexus.exercises.limits import Enough, as_exception, end, within
+from nexus.exercises.sandbox import Connection, Sandbox, another, database, watched
 from nexus.services import Postgres, current
 from nexus.services.process import wait_for
-
-SECONDS = 10.0
-"""How long anything may take."""
 
 PATIENCE = 2.0
 """How long to wait for a transfer to wait for a lock, before the locks are let go of anyway."""
 
 ATTEMPTS = 2_000
 """More than any loop with an end needs for work that is hopeless."""
-
-
-class Enough(BaseException):
-    """Ends an answer that would go on for ever; `except Exception` does not hold it up."""
-
-
-@contextmanager
-def another(box: Sandbox) -> Iterator[Connection]:
-    """A second connection of the answer's role, as a second client would have."""
-    server = cast(Postgres, current("postgres"))
-    info = box.learner.info
-    with server.connect(dbname=info.dbname, user=info.user, autocommit=True) as connection:
-        yield connection
 
 
 def still_usable(client: Connection, when: str) -> None:
@@ -198,49 +183,6 @@ def _ends(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
     raise NotYet("work was refused in every attempt, and the caller was not told")
 
 
-def within(action: Callable[[], object]) -> object:
-    """Runs an action in a thread, and returns or raises what it does.
-
-    Raises:
-        NotYet: if it takes too long, or raises what is not an Exception.
-    """
-    outcome: list[tuple[bool, Any]] = []
-
-    def run() -> None:
-        try:
-            outcome.append((True, action()))
-        except BaseException as error:
-            outcome.append((False, error))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    if not outcome:
-        end(thread)
-        raise NotYet(f"it had not come to an end after {SECONDS:g} seconds")
-    fine, value = outcome[0]
-    if fine:
-        return cast(object, value)
-    raise as_exception(value)
-
-
-def as_exception(error: BaseException) -> Exception:
-    """What a judge may raise for what an answer raised: no interrupt, no end of the kernel."""
-    if isinstance(error, Exception):
-        return error
-    if isinstance(error, Enough):
-        return NotYet(str(error))
-    return NotYet(f"the answer raised {type(error).__name__}")
-
-
-def end(thread: threading.Thread) -> None:
-    """Ends the Python code of a thread, which would burn a core as long as the kernel lives."""
-    if thread.ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(Enough)
-        )
-
-
 def jobs(connection: Connection) -> None:
     """Makes a queue: some jobs are done, five wait, and the rows lie about in no order."""
     connection.execute("""
@@ -290,15 +232,8 @@ def queue(answer: str) -> str:
 
 def _take(connection: Connection, statement: str) -> list[int]:
     """The ids that a statement returns; it is cancelled when it takes too long."""
-    watchdog = threading.Timer(SECONDS, connection.cancel)
-    watchdog.daemon = True
-    watchdog.start()
-    try:
+    with watched(connection):
         cursor = connection.execute(statement)  # type: ignore[arg-type]
-    except psycopg.errors.QueryCanceled:
-        raise NotYet(f"it was stopped after {SECONDS:g} seconds") from None
-    finally:
-        watchdog.cancel()
     if cursor.description is None:
         raise NotYet("it returns nothing: how does the worker learn which job it has?")
     columns = [column.name for column in cursor.description]
@@ -392,12 +327,14 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
         _settle(at_rest)
         holds_bode.commit()
     for thread in threads:
-        thread.join(SECONDS)
+        thread.join(limits.SECONDS)
     late = [thread for thread in threads if thread.is_alive()]
     for thread in late:
         end(thread)
     if late:
-        raise NotYet(f"two opposite transfers had not come to an end after {SECONDS:g} seconds")
+        raise NotYet(
+            f"two opposite transfers had not come to an end after {limits.SECONDS:g} seconds"
+        )
     if errors and isinstance(errors[0], psycopg.errors.DeadlockDetected):
         raise NotYet("two opposite transfers met, and one ended with: deadlock detected")
     if errors:
@@ -475,11 +412,11 @@ def overlap(answer: str) -> str:
                     lambda: (
                         added or watch.execute(waiting, [box.admin.info.backend_pid]).fetchone()
                     ),
-                    SECONDS,
+                    limits.SECONDS,
                     "the second shift to be refused, or to wait",
                 )
             first.execute("COMMIT")
-            thread.join(SECONDS)
+            thread.join(limits.SECONDS)
         if added != [False]:
             raise NotYet(
                 "two that are added at the same moment do not see each other, and both stay"
