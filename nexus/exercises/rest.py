@@ -378,9 +378,7 @@ def _race(answer: Once, box: Sandbox) -> None:
         for thread in threads:
             thread.join(limits.SECONDS)
     if len(outcomes) < 2:
-        raise NotYet(
-            f"two calls with one key had not come to an end after {limits.SECONDS:g} seconds"
-        )
+        raise limits.late("two calls with one key")
     if messages(box) != 3:
         raise NotYet(f"two calls with one key met, and the work was done {messages(box) - 2} times")
     results = {value for value in outcomes.values() if isinstance(value, str)}

@@ -332,9 +332,7 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
     for thread in late:
         end(thread)
     if late:
-        raise NotYet(
-            f"two opposite transfers had not come to an end after {limits.SECONDS:g} seconds"
-        )
+        raise limits.late("two opposite transfers")
     if errors and isinstance(errors[0], psycopg.errors.DeadlockDetected):
         raise NotYet("two opposite transfers met, and one ended with: deadlock detected")
     if errors:

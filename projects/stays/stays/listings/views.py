@@ -24,9 +24,8 @@ from stays.listings.serializers import (
     PropertySummarySerializer,
     SearchQuery,
 )
-from stays.rest.bodies import body_of
+from stays.rest.bodies import NothingSerializer, body_of
 from stays.rest.conditional import answer, if_match, represent
-from stays.rest.fields import StrictSerializer
 from stays.rest.idempotency import idempotent
 from stays.rest.openapi import TEXTS
 from stays.rest.pagination import PageQuery, listed, page_of, respond
@@ -83,10 +82,6 @@ AMENITIES = OpenApiParameter(
 )
 READ: dict[Any, Any] = NOT_MODIFIED | problems(412)
 BY_NAME = ("name", "id")
-
-
-class NoQuery(StrictSerializer):
-    """No parameters."""
 
 
 class CityList(APIView):
@@ -176,7 +171,7 @@ class PropertyDetail(APIView):
     )
     def get(self, request: Request, slug: str) -> HttpResponse:
         """A place that is offered."""
-        read_query(request, NoQuery)
+        read_query(request, NothingSerializer)
         return represented(request, selectors.get(slug=slug))
 
     @extend_schema(
