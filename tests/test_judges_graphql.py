@@ -3,8 +3,9 @@
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import strawberry
@@ -43,6 +44,10 @@ def by_search(keys: list[int], select: Select) -> Any:
     return (next((row for row in rows if row["id"] == key), None) for key in keys)
 
 
+async def patiently(keys: list[int], select: Select) -> Any:
+    return by_dictionary(keys, select)
+
+
 def as_they_come(keys: list[int], select: Select) -> Any:
     return select(keys)
 
@@ -54,6 +59,15 @@ def one_by_one(keys: list[int], select: Select) -> Any:
 def without_holes(keys: list[int], select: Select) -> Any:
     rows = {row["id"]: row for row in select(keys)}
     return [rows[key] for key in keys if key in rows]
+
+
+def names(keys: list[int], select: Select) -> Any:
+    return [row and row["name"] for row in by_dictionary(keys, select)]
+
+
+def no_holes_foreseen(keys: list[int], select: Select) -> Any:
+    rows = {row["id"]: row for row in select(keys)}
+    return [rows[key] for key in keys]
 
 
 def for_ever(keys: list[int], select: Select) -> Any:  # noqa: ARG001
@@ -86,6 +100,14 @@ def raises(keys: list[int], select: Select) -> Any:  # noqa: ARG001
 
 def endless(keys: list[int], select: Select) -> Any:  # noqa: ARG001
     return iter(int, 1)
+
+
+class EqualToAll:
+    def __eq__(self, other: object) -> bool:
+        while True:
+            pass
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 # -- 2
@@ -262,6 +284,31 @@ class InTheError:
         raise PermissionError(f"only {HOUSES[1].host.email} may")
 
 
+@strawberry.type
+class Member:
+    name: str
+    email: str
+
+    @classmethod
+    def is_type_of(cls, value: Any, info: Any) -> bool:  # noqa: ARG003
+        return True
+
+
+@strawberry.type(name="Query")
+class InAUnion:
+    @strawberry.field
+    def houses(self) -> list[NamedHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> Viewer | None:
+        return info.context["viewer"]
+
+    @strawberry.field
+    def neighbours(self) -> list[Annotated[Member | NamedHouse, strawberry.union("Near")]]:
+        return [house.host for house in HOUSES]  # type: ignore[misc]
+
+
 def hostile(act: Callable[[], Any]) -> strawberry.Schema:
     """A schema whose houses do something else."""
 
@@ -350,6 +397,48 @@ def every_spread(document: DocumentNode) -> int:
     return min(size(operation), 10_001)
 
 
+def by_index(document: DocumentNode) -> int:
+    """Follows every spread, and is not seen to."""
+    named = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+
+    def size(node: Any) -> int:
+        total = 0
+        selections = node.selection_set.selections if node.selection_set else ()
+        for place in range(len(selections)):
+            selection = selections[place]
+            if isinstance(selection, FragmentSpreadNode):
+                total += size(named[selection.name.value])
+            else:
+                field = isinstance(selection, FieldNode)
+                total += field + (_first(selection) if field else 1) * size(selection)
+        return total
+
+    (operation,) = (d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+    return min(size(operation), 10_001)
+
+
+def level_by_level(document: DocumentNode) -> int:
+    """Stops in time where fields are on the way; forty levels of fragments have none."""
+    named = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    todo: deque[tuple[Any, int]] = deque(
+        (d, 1) for d in document.definitions if isinstance(d, OperationDefinitionNode)
+    )
+    count = 0
+    while todo and count <= 10_000:
+        node, times = todo.popleft()
+        for selection in node.selection_set.selections:
+            if isinstance(selection, FragmentSpreadNode):
+                todo.append((named[selection.name.value], times))
+                continue
+            inner = times
+            if isinstance(selection, FieldNode):
+                count += times
+                inner = times * _first(selection)
+            if selection.selection_set:
+                todo.append((selection, inner))
+    return min(count, 10_001)
+
+
 def root_only(document: DocumentNode) -> int:
     (operation, *_) = document.definitions
     return len(operation.selection_set.selections)  # type: ignore[attr-defined]
@@ -379,6 +468,7 @@ def no_limit(document: DocumentNode) -> int:
 RIGHT: list[tuple[str, Any]] = [
     ("graphql.1", by_dictionary),
     ("graphql.1", by_search),
+    ("graphql.1", patiently),
     ("graphql.2", strawberry.Schema(TwoTypes)),
     ("graphql.2", strawberry.Schema(ByPermission)),
     ("graphql.3", with_a_stack),
@@ -394,12 +484,17 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("graphql.1", leaves, "SystemExit"),
     ("graphql.1", raises, "ZeroDivisionError: by nobody"),
     ("graphql.1", endless, "for three keys"),
-    ("graphql.1", lambda keys, select: None, "NoneType"),  # noqa: ARG005
+    ("graphql.1", names, "should return [row B, row G, row D], not ['B', 'G', 'D']"),
+    ("graphql.1", no_holes_foreseen, "[3, 99, 1], the answer raised KeyError: 99"),
+    ("graphql.1", lambda keys, select: [EqualToAll()] * 3, "had not come to an end"),  # noqa: ARG005
+    ("graphql.1", lambda keys, select: None, "row D], not None"),  # noqa: ARG005
+    ("graphql.1", lambda keys, select: 3, "something of type int"),  # noqa: ARG005
     ("graphql.1", "SELECT", "should be a function"),
     ("graphql.2", strawberry.Schema(Leaking), "a stranger reads Amina's address"),
     ("graphql.2", strawberry.Schema(SignedIn), "reads Bode's address by { houses { host { email"),
     ("graphql.2", strawberry.Schema(Renamed), "by { houses { contact } }"),
     ("graphql.2", strawberry.Schema(InTheError), "reads Bode's address by { secret }"),
+    ("graphql.2", strawberry.Schema(InAUnion), "by { neighbours { ... on Member { email } } }"),
     ("graphql.2", strawberry.Schema(NobodyIsMe), "should read the own address"),
     ("graphql.2", strawberry.Schema(MembersOnly), "a stranger asks for houses"),
     ("graphql.2", hostile(loops), "had not come to an end"),
@@ -410,7 +505,9 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("graphql.3", no_fragments, "it says 1; it is 13"),
     ("graphql.3", no_lists, "it is 71"),
     ("graphql.3", no_limit, "it is 10,001 (more than 10,000)"),
-    ("graphql.3", every_spread, "had not come to an end after 2 seconds. Stop counting"),
+    ("graphql.3", every_spread, "selections 100,000 times and was not done. Stop counting"),
+    ("graphql.3", level_by_level, "go deep before you go wide"),
+    ("graphql.3", by_index, "had not come to an end after 2 seconds. Stop counting"),
     ("graphql.3", lambda document: None, "it says None"),  # noqa: ARG005
     ("graphql.3", lambda document: sys.exit(), "SystemExit"),  # noqa: ARG005
 ]

@@ -1,9 +1,10 @@
 """Judges of "Give clients one graph": a loader, a leak, and what an answer may hold."""
 
 import asyncio
+import inspect
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,20 +14,28 @@ import strawberry
 from graphql import (
     DocumentNode,
     GraphQLObjectType,
+    SelectionNode,
+    SelectionSetNode,
+    Visitor,
     get_named_type,
+    is_abstract_type,
     is_leaf_type,
     is_required_argument,
     parse,
+    visit,
 )
 from strawberry.types import ExecutionResult
 
-from nexus.exercises.judging import NotYet, judge
+from nexus.exercises.judging import NotYet, first_line, judge
 from nexus.exercises.limits import within
 
 DEPTH = 6
 """How deep the judge looks for a leak."""
 MOST = 10_000
 """The values that an answer may hold."""
+LOOKS = 100_000
+"""How often a function may go through the selections of the worst document: five times as often as
+one that stops in time must, and not so often that what it keeps could fill the memory."""
 
 Row = dict[str, Any]
 Select = Callable[[Sequence[int]], list[Row]]
@@ -55,29 +64,49 @@ def loader(answer: Load) -> str:
             asked.append(list(wanted))
             return [dict(people[key]) for key in sorted(set(wanted)) if key in people][::-1]
 
-        got = within(partial(_loaded, answer, list(keys), select))
+        expected = [people.get(key) for key in keys]
+        try:
+            got = within(partial(_loaded, answer, list(keys), select, expected))
+        except NotYet:
+            raise
+        except Exception as error:
+            raised = f"{type(error).__name__}: {first_line(error)}"
+            raise NotYet(f"for {what}, {keys}, the answer raised {raised}") from None
         if len(asked) > 1:
             raise NotYet(f"for {what} it asked the database {len(asked)} times; once is enough")
-        expected = [people.get(key) for key in keys]
-        if got != expected:
-            raise NotYet(f"for {what}, {keys}, it should return {_names(expected)}: {_names(got)}")
+        same, shown = cast(tuple[bool, str], got)
+        if not same:
+            raise NotYet(f"for {what}, {keys}, it should return {_rows(expected)}, not {shown}")
     return "one value for each key, in the order of the keys, with one statement"
 
 
-def _loaded(answer: Load, keys: list[int], select: Select) -> object:
-    """What a loader makes of what it is given; no more of it than could be right."""
+def _loaded(
+    answer: Load, keys: list[int], select: Select, expected: list[Row | None]
+) -> tuple[bool, str]:
+    """Whether a loader returns what it should, and what that is, in words.
+
+    A coroutine function is as good: dataloaders take nothing else.
+    """
     values: Any = answer(keys, select)
-    if values is None or isinstance(values, dict | str):
-        return values
-    return [value for value, _ in zip(values, range(100), strict=False)]
+    if inspect.isawaitable(values):
+        values = asyncio.run(_awaited(values))
+    if isinstance(values, dict | str) or not isinstance(values, Iterable):
+        return False, "None" if values is None else f"something of type {type(values).__name__}"
+    got = [value for value, _ in zip(values, range(100), strict=False)]  # it may have no end
+    return got == expected, _rows(got)
 
 
-def _names(values: object) -> str:
+async def _awaited(values: Awaitable[object]) -> object:
+    return await values
+
+
+def _rows(values: list[Any]) -> str:
     """Rows by their names, as a reader can take them in."""
-    if not isinstance(values, list):
-        return f"it returned something of type {type(values).__name__}"
-    shown = [row["name"] if isinstance(row, dict) and "name" in row else row for row in values]
-    text = repr(shown)
+    shown = [
+        f"row {value['name']}" if isinstance(value, dict) and "name" in value else repr(value)
+        for value in values
+    ]
+    text = f"[{', '.join(shown)}]"
     return text if len(text) < 120 else text[:119] + "…"
 
 
@@ -182,6 +211,11 @@ def _ways(schema: strawberry.Schema) -> Iterator[str]:
                     yield "{ " + " { ".join((*path, name)) + " }" * (len(path) + 1)
                 elif isinstance(inner, GraphQLObjectType):
                     following.append(((*path, name), inner))
+                elif is_abstract_type(inner):
+                    following += [
+                        ((*path, name, f"... on {possible.name}"), possible)
+                        for possible in schema._schema.get_possible_types(inner)
+                    ]
         level = following[:50]
 
 
@@ -222,11 +256,11 @@ def counting(answer: Callable[[DocumentNode], int]) -> str:
             limit = f" (more than {MOST:,})" if expected > MOST else ""
             raise NotYet(f"of {document} it says {got!r:.60}; it is {expected:,}{limit}")
     try:
-        got = within(partial(answer, parse(BOMB)))
+        got = within(partial(answer, _guarded(parse(BOMB))))
     except NotYet as hint:
         raise NotYet(
             f"forty fragments, each spreading the next one twice: {hint}. Stop counting once it is "
-            "too much, and go deep before you go wide"
+            "too much, and go deep before you go wide: the fields are in the last fragment"
         ) from None
     except RecursionError:
         raise NotYet("forty fragments that spread each other are too deep for it") from None
@@ -236,3 +270,22 @@ def counting(answer: Callable[[DocumentNode], int]) -> str:
             f"fields, and it says {got!r:.60}"
         )
     return "it counts lists by their length and fragments by their spreads, and stops in time"
+
+
+def _guarded(document: DocumentNode) -> DocumentNode:
+    """A document whose selections cannot be gone through without end."""
+    looks = 0
+
+    class Guarded(tuple[SelectionNode, ...]):
+        def __iter__(self) -> Iterator[SelectionNode]:
+            nonlocal looks
+            looks += 1
+            if looks > LOOKS:
+                raise NotYet(f"it had gone through selections {LOOKS:,} times and was not done")
+            return super().__iter__()
+
+    class Guard(Visitor):
+        def leave_selection_set(self, node: SelectionSetNode, *_: object) -> SelectionSetNode:
+            return SelectionSetNode(selections=Guarded(node.selections), loc=node.loc)
+
+    return cast(DocumentNode, visit(document, Guard()))
