@@ -67,6 +67,12 @@ def at_the_default_level(connection: Connection, work: Work) -> object:
         return work(connection)
 
 
+def by_the_connection(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    with connection:
+        return work(connection)
+
+
 def everything_again(connection: Connection, work: Work) -> object:
     connection.isolation_level = IsolationLevel.SERIALIZABLE
     while True:
@@ -399,6 +405,25 @@ def without_transaction(connection: Connection, giver: str, taker: str, cents: i
     connection.execute(MOVE, [-cents, giver])
 
 
+def in_order_without_transaction(
+    connection: Connection, giver: str, taker: str, cents: int
+) -> None:
+    for owner, change in sorted([(giver, -cents), (taker, cents)]):
+        connection.execute(MOVE, [change, owner])
+
+
+def checked_without_transaction(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    row = connection.execute("SELECT cents FROM account WHERE owner = %s", [giver]).fetchone()
+    if row and row[0] >= cents:
+        in_order_without_transaction(connection, giver, taker, cents)
+
+
+def nobody_else_reads(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute("LOCK TABLE account")
+        in_order_without_transaction(connection, giver, taker, cents)
+
+
 def left_open(connection: Connection, giver: str, taker: str, cents: int) -> None:
     connection.execute("BEGIN")
     for owner, change in sorted([(giver, -cents), (taker, cents)]):
@@ -464,6 +489,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("transactions.3", tried_again),
     ("transactions.3", one_statement),
     ("transactions.3", whole_table),
+    ("transactions.3", nobody_else_reads),
     ("transactions.3", serialized),
     ("transactions.3", without_waiting),
     ("transactions.3", by_begin),
@@ -493,6 +519,7 @@ RIGHT: list[tuple[str, Any]] = [
 NOT_YET: list[tuple[str, Any, str]] = [
     ("transactions.1", once, "gave up after 1"),
     ("transactions.1", at_the_default_level, "ran at read committed"),
+    ("transactions.1", by_the_connection, "ran in no transaction: the connection is in auto"),
     ("transactions.1", everything_again, "again and again"),
     ("transactions.1", for_ever, "the caller was not told"),
     ("transactions.1", same_transaction, "in the same transaction"),
@@ -520,7 +547,7 @@ NOT_YET: list[tuple[str, Any, str]] = [
         TAKE.format(FIRST.replace(" ORDER BY id", "") + " FOR UPDATE SKIP LOCKED"),
         "waits longest",
     ),
-    ("transactions.2", TAKE.format(FIRST + " FOR UPDATE NOWAIT"), "the next one waits"),
+    ("transactions.2", TAKE.format(FIRST + " FOR UPDATE NOWAIT"), "the next one is refused"),
     (
         "transactions.2",
         TAKE.format(FIRST.replace("= 'waiting'", "<> 'done'") + " FOR UPDATE SKIP LOCKED"),
@@ -545,6 +572,8 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("transactions.2", never_ends, "should be one statement"),
     ("transactions.3", giver_first, "deadlock detected"),
     ("transactions.3", without_transaction, "gave 500"),
+    ("transactions.3", in_order_without_transaction, "Bode had 130 and gave 500"),
+    ("transactions.3", checked_without_transaction, "in the middle of a transfer, others saw 210"),
     ("transactions.3", left_open, "still open"),
     ("transactions.3", half, "went from Amina to Bode"),
     ("transactions.3", taker_first, "deadlock detected"),

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import cast
 
 import psycopg
@@ -63,6 +64,8 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
         def unlucky(connection: Connection) -> str:
             """Meets another transaction, twice, and then nobody."""
             level = connection.execute("SHOW transaction_isolation").fetchone()
+            if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+                raise NotYet("an attempt ran in no transaction: the connection is in autocommit")
             attempts.append(str(level[0] if level else ""))
             query = "SELECT cents FROM account WHERE owner = 'Amina'"
             before = connection.execute(query).fetchone()
@@ -208,8 +211,9 @@ def queue(answer: str) -> str:
         second.execute("SET lock_timeout = '1s'")
         try:
             other = _take(second, answer)
-        except psycopg.errors.LockNotAvailable:
-            raise NotYet("while one client has a job in its hands, the next one waits") from None
+        except psycopg.errors.LockNotAvailable as error:
+            what = "waits" if "lock timeout" in str(error) else "is refused, and gets no other job"
+            raise NotYet(f"while one client has a job in its hands, the next one {what}") from None
         if other != [5]:
             raise NotYet(f"job 4 is taken; the second client got {other or 'nothing'} and not 5")
         state = box.admin.execute("SELECT status FROM job WHERE id = 5").fetchone()
@@ -263,11 +267,12 @@ def transfer(answer: Transfer) -> str:
         still_usable(first, "after a transfer")
         if balances(box) != {"Amina": 70, "Bode": 130}:
             raise NotYet(f"30 of 100 went from Amina to Bode, and then they had {balances(box)}")
-        with _any_error():
-            within(lambda: answer(first, "Amina", "Bode", 500))
-        if balances(box) != {"Amina": 70, "Bode": 130}:
-            raise NotYet(f"Amina had 70 and gave 500; now they have {balances(box)}")
-        still_usable(first, "after it failed")
+        for giver, taker, had in (("Amina", "Bode", 70), ("Bode", "Amina", 130)):
+            with _any_error():
+                within(partial(answer, first, giver, taker, 500))
+            if balances(box) != {"Amina": 70, "Bode": 130}:
+                raise NotYet(f"{giver} had {had} and gave 500; now they have {balances(box)}")
+            still_usable(first, "after it failed")
         _meet(answer, box, first, second)
         if balances(box) != {"Amina": 80, "Bode": 120}:
             raise NotYet(f"10 went there and 20 back; from 70 and 130 it became {balances(box)}")
@@ -325,6 +330,7 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
             _settle(at_rest)
         holds_amina.commit()
         _settle(at_rest)
+        between = _seen_in_all(box)
         holds_bode.commit()
     for thread in threads:
         thread.join(limits.SECONDS)
@@ -337,6 +343,19 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
         raise NotYet("two opposite transfers met, and one ended with: deadlock detected")
     if errors:
         raise as_exception(errors[0])
+    if between not in (None, 200):
+        raise NotYet(
+            f"in the middle of a transfer, others saw {between} in all, and not 200: it is not one "
+            "transaction"
+        )
+
+
+def _seen_in_all(box: Sandbox) -> int | None:
+    """What both have together, as others see it; None while the whole table is locked."""
+    box.admin.execute("SET lock_timeout = '1s'")
+    with suppress(psycopg.errors.LockNotAvailable):
+        return sum(balances(box).values())
+    return None
 
 
 def _settle(at_rest: Callable[[], bool]) -> None:
