@@ -14,6 +14,8 @@ Watch out:
   one user's values to another.
 * The store is a dictionary in memory, to be replaced by your database: `fetch_authors` and
   `fetch_books` are the two places. Each process would have a store of its own.
+* `Limits` knows how long a list may be by its argument `first`, and takes a list without one for a
+  single value. Give every list one.
 * There is no log-in. Who asks belongs into the context; who may see a field, to the field.
 * Whether clients may ask for the schema is decided at the end of this file.
 """
