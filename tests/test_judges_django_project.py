@@ -65,6 +65,10 @@ def literal(environment: Environment) -> dict[str, Any]:
     return by_hand(environment) | {"DEBUG": environment.get("DEBUG") in ("true", "1")}
 
 
+def two_spellings(environment: Environment) -> dict[str, Any]:
+    return by_hand(environment) | {"DEBUG": environment.get("DEBUG") in ("true", "True", "1")}
+
+
 def debug_by_default(environment: Environment) -> dict[str, Any]:
     return by_hand({"DEBUG": "1"} | dict(environment))
 
@@ -122,6 +126,18 @@ AS_MODULE = {
     + BOOK.replace(" is_free", " listings.is_free").replace("Place)", "listings.Place)"),
 }
 
+BY_FUNCTION = {
+    **LATER,
+    "listings.py": "import importlib\n"
+    + PLACE
+    + FREE.replace("BOOKED", 'importlib.import_module("bookings").BOOKED'),
+}
+FOR_TYPES_ONLY = {
+    "listings.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bookings\n"
+    + PLACE,
+    "bookings.py": MOVED["bookings.py"],
+}
+
 Http = Any  # a request, a response: Django is not imported before a judge needs it
 GetResponse = Callable[[Http], Http]
 SANE = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -157,6 +173,22 @@ def trusting(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         response["X-Request-ID"] = request.id
         return response
+
+    return middleware
+
+
+def by(fine: Callable[[str], object]) -> Callable[[GetResponse], GetResponse]:
+    """A middleware that takes an id if a condition of its own holds."""
+
+    def middleware(get_response: GetResponse) -> GetResponse:
+        def inner(request: Http) -> Http:
+            sent = request.headers.get("X-Request-ID", "")
+            request.id = sent if fine(sent) else uuid.uuid4().hex
+            response = get_response(request)
+            response["X-Request-ID"] = request.id
+            return response
+
+        return inner
 
     return middleware
 
@@ -288,6 +320,7 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("django_project.1", nameless, "does not name it"),
     ("django_project.1", truthy, "DEBUG=false should be False"),
     ("django_project.1", literal, "capital letter"),
+    ("django_project.1", two_spellings, "TRUE, with capital letters"),
     ("django_project.1", debug_by_default, "nobody has said DEBUG"),
     ("django_project.1", plain_split, "should be ['example.org', 'www.example.org']"),
     ("django_project.1", any_host, "that is not the safe one"),
@@ -306,13 +339,27 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (
         "django_project.2",
         {**MOVED, "bookings.py": "from listings import Place\n" + BOOK},
-        "StopIteration",
+        "there is no is_free",
     ),
     ("django_project.2", {**MOVED, "listings.py": "import os\nos._exit(0)"}, "before it was used"),
     ("django_project.3", unchanged, "no X-Request-ID"),
     ("django_project.3", trusting, "500 characters long"),
     ("django_project.3", never_the_client_s, "order-17"),
     ("django_project.3", cut, "make a new one"),
+    ("django_project.3", by(lambda sent: SANE.fullmatch(sent[:64])), "500 characters long"),
+    ("django_project.3", by(lambda sent: re.fullmatch(r"[\w-]{1,64}", sent)), "an underscore"),
+    (
+        "django_project.3",
+        by(lambda sent: len(sent) <= 64 and sent.replace("-", "").isalnum()),
+        "not ASCII",
+    ),
+    (
+        "django_project.3",
+        by(lambda sent: re.match(r"^[A-Za-z0-9-]{1,64}$", sent)),
+        "with a line break at its end made it raise BadHeaderError",
+    ),
+    ("django_project.3", by(lambda sent: len(sent) < 64 and SANE.fullmatch(sent)), "64 letters"),
+    ("django_project.3", by(lambda sent: re.fullmatch(r"[A-Za-z0-9-]{1,65}", sent)), "65 char"),
     ("django_project.3", one_for_all, "two requests got the same id"),
     ("django_project.3", ForAll, "at the same time"),
     ("django_project.3", not_in_the_request, "in the view request.id was ''"),
@@ -352,12 +399,12 @@ def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> N
     assert hint in verdict.message
 
 
-@pytest.mark.parametrize("answer", [LATER, AS_MODULE])
+@pytest.mark.parametrize("answer", [LATER, AS_MODULE, BY_FUNCTION])
 def test_a_circle_that_works_is_called_one(answer: dict[str, str]) -> None:
     assert "still needs the other" in judge_answer("django_project.2", answer).message
 
 
-@pytest.mark.parametrize("answer", [MOVED, THIRD])
+@pytest.mark.parametrize("answer", [MOVED, THIRD, FOR_TYPES_ONLY])
 def test_a_line_is_not_called_a_circle(answer: dict[str, str]) -> None:
     assert "point one way" in judge_answer("django_project.2", answer).message
 

@@ -1,6 +1,5 @@
 """Judges of "Lay out a Django project": settings, imports, a middleware, a data migration."""
 
-import ast
 import json
 import os
 import re
@@ -10,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,9 @@ def settings(answer: Settings) -> str:
     for text, meant in {"true": True, "1": True, "false": False, "0": False, "": False}.items():
         if read(DEBUG=text)["DEBUG"] is not meant:
             raise NotYet(f"DEBUG={text} should be {meant}; it is {read(DEBUG=text)['DEBUG']!r}")
-    if read(DEBUG="True")["DEBUG"] is not True or read(DEBUG="False")["DEBUG"] is not False:
-        raise NotYet("whoever writes True or False with a capital letter means the same")
+    for text, meant in {"True": True, "TRUE": True, "False": False, "FALSE": False}.items():
+        if read(DEBUG=text)["DEBUG"] is not meant:
+            raise NotYet(f"whoever writes {text}, with capital letters, means the same as without")
     if read()["DEBUG"] is not False:
         raise NotYet("nobody has said DEBUG, and it should be False")
     for text, hosts in {
@@ -82,13 +83,31 @@ def _refusal(answer: Settings, environment: Mapping[str, str]) -> str | None:
 
 MODULES = ("listings.py", "bookings.py")
 USE = """
-import importlib, json, pkgutil, sys
+import builtins, importlib, json, pkgutil, sys
 names = sorted(module.name for module in pkgutil.iter_modules(["."]))
+edges = set()
+statement, function = builtins.__import__, importlib.import_module
+
+def note(importer, name):
+    if importer in names and name in names and importer != name:
+        edges.add((importer, name))
+
+def noted_statement(name, globals=None, *more, **rest):
+    note((globals or {}).get("__name__"), name)
+    return statement(name, globals, *more, **rest)
+
+def noted_function(name, *more, **rest):
+    note(sys._getframe(1).f_globals.get("__name__"), name)
+    return function(name, *more, **rest)
+
+builtins.__import__, importlib.import_module = noted_statement, noted_function
 for name in [sys.argv[1], *names]:
-    importlib.import_module(name)
+    function(name)
 modules = [sys.modules[name] for name in names]
 Place, book = sys.modules["listings"].Place, sys.modules["bookings"].book
-is_free = next(module.is_free for module in modules if hasattr(module, "is_free"))
+is_free = next((module.is_free for module in modules if hasattr(module, "is_free")), None)
+if is_free is None:
+    sys.exit("there is no is_free in any of the modules")
 sea, hut = Place("Sea house"), Place("Hut")
 said = [is_free(sea, "2026-12-31")]
 book(sea, "2026-12-31")
@@ -98,7 +117,7 @@ try:
     said.append("booked twice")
 except ValueError:
     said.append("refused")
-json.dump(said, sys.__stdout__)
+json.dump({"said": said, "edges": sorted(edges)}, sys.__stdout__)
 """
 
 
@@ -120,46 +139,37 @@ def circle(answer: dict[str, str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         for name, text in answer.items():
             (Path(folder) / name).write_text(text)
+        edges: set[tuple[str, str]] = set()
         for first in MODULES:
             done = program([sys.executable, "-c", USE, first.removesuffix(".py")], Path(folder), {})
             if done.returncode:
                 raise NotYet(f"with {first} imported first: {last_line(done.stderr)}")
             try:
-                said = json.loads(done.stdout[done.stdout.rindex("[") :])
+                outcome = json.loads(done.stdout[done.stdout.rindex('{"said"') :])
             except ValueError:
                 raise NotYet(f"with {first} imported first it ended before it was used") from None
+            said = outcome["said"]
+            edges |= {(importer, name) for importer, name in outcome["edges"]}
             if said != [True, False, True, True, "refused"]:
                 raise NotYet(
                     "both can be imported, but they do not do what they did: free, booked, and "
                     f"booked again gave {said}"
                 )
-    if imports_in_a_circle(answer):
+    if in_a_circle(edges):
         return "both can be imported first; but each still needs the other, only later"
     return "both can be imported first, and the imports point one way"
 
 
-def imports_in_a_circle(modules: dict[str, str]) -> bool:
-    """Whether one of the modules imports, anywhere in its text, one that leads back to it."""
-    names = {name.removesuffix(".py") for name in modules}
+def in_a_circle(edges: set[tuple[str, str]]) -> bool:
+    """Whether a module that imported another leads back to itself."""
     graph: dict[str, set[str]] = {}
-    for name, text in modules.items():
-        found = graph.setdefault(name.removesuffix(".py"), set())
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names} & names
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                found |= {node.module} & names
-
-    def reached(start: str) -> set[str]:
-        seen: set[str] = set()
-        todo = list(graph[start])
-        while todo:
-            if (name := todo.pop()) not in seen:
-                seen.add(name)
-                todo += graph[name]
-        return seen
-
-    return any(name in reached(name) for name in graph)
+    for importer, name in edges:
+        graph.setdefault(importer, set()).add(name)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError:
+        return True
+    return False
 
 
 HEADER = "X-Request-ID"
@@ -223,13 +233,18 @@ def request_id(answer: Callable[[Middleware], Middleware]) -> str:
 
     if ask() == ask():
         raise NotYet("two requests got the same id")
-    if ask("order-17") != "order-17":
-        raise NotYet("the client sent the id order-17, and got another one")
+    for good, what in {"order-17": "order-17", "A" * 64: "of 64 letters"}.items():
+        if ask(good) != good:
+            raise NotYet(f"the client sent the id {what}, and got another one")
     for bad, what in {
         "x" * 500: "500 characters long",
+        "x" * 65: "65 characters long",
         "": "empty",
         "a b\tc": "with blanks in it",
         "<script>": "with characters that mean something elsewhere",
+        "order_17": "with an underscore",
+        "caf\u00e9": "with a letter that is not ASCII",
+        "17\n": "with a line break at its end",
         "17\nSet-Cookie: admin=1": "with a line break, and a header of the client's own behind it",
     }.items():
         try:
