@@ -1,6 +1,7 @@
 """Each judge of django-project: the stub, right answers of several kinds, wrong ones."""
 
 import contextvars
+import itertools
 import re
 import subprocess
 import sys
@@ -175,6 +176,23 @@ def trusting(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+def counting(get_response: GetResponse) -> GetResponse:
+    numbers = itertools.count()
+
+    def middleware(request: Http) -> Http:
+        sent = request.headers.get("X-Request-ID", "")
+        request.id = sent if SANE.fullmatch(sent) else str(next(numbers))
+        response = get_response(request)
+        response["X-Request-ID"] = request.id
+        return response
+
+    return middleware
+
+
+def calling_twice(get_response: GetResponse) -> GetResponse:
+    return as_function(lambda request: [get_response(request), get_response(request)][1])
 
 
 def by(fine: Callable[[str], object]) -> Callable[[GetResponse], GetResponse]:
@@ -362,6 +380,8 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("django_project.3", by(lambda sent: re.fullmatch(r"[A-Za-z0-9-]{1,65}", sent)), "65 char"),
     ("django_project.3", one_for_all, "two requests got the same id"),
     ("django_project.3", ForAll, "at the same time"),
+    ("django_project.3", counting, "another worker will make the same one"),
+    ("django_project.3", calling_twice, "more than once"),
     ("django_project.3", not_in_the_request, "in the view request.id was ''"),
     ("django_project.3", answers_itself, "the view was not called"),
     ("django_project.3", lambda get_response: None, "called with each request"),  # noqa: ARG005
@@ -373,7 +393,7 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("django_project.4", LOST, "nothing was copied"),
     ("django_project.4", ALONE, "behind 0002_minor"),
     ("django_project.4", GONE, "behind 0002_minor"),
-    ("django_project.4", "class Migration", "SyntaxError"),
+    ("django_project.4", "class Migration", "could not load it: SyntaxError"),
     ("django_project.4", GOOD.replace("Migration(", "Other("), "BadMigrationError"),
 ]
 

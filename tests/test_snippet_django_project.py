@@ -120,6 +120,12 @@ def test_the_example_names_every_variable_and_starts(project: Project) -> None:
         copy.unlink()
 
 
+def test_blanks_between_hosts_belong_to_none(project: Project) -> None:
+    show = "from django.conf import settings; print(settings.ALLOWED_HOSTS)"
+    done = project.manage("shell", "--no-imports", "-c", show, ALLOWED_HOSTS="a.org, b.org")
+    assert done.stdout == "['a.org', 'b.org']\n", done.stderr
+
+
 def test_it_is_served_with_its_static_files(project: Project) -> None:
     collected = project.manage("collectstatic", "--noinput", "--verbosity=0")
     assert collected.returncode == 0, collected.stderr

@@ -233,6 +233,8 @@ def request_id(answer: Callable[[Middleware], Middleware]) -> str:
 
     if ask() == ask():
         raise NotYet("two requests got the same id")
+    if len(calls) != 2:
+        raise NotYet("the view was called more than once for a request")
     for good, what in {"order-17": "order-17", "A" * 64: "of 64 letters"}.items():
         if ask(good) != good:
             raise NotYet(f"the client sent the id {what}, and got another one")
@@ -243,7 +245,7 @@ def request_id(answer: Callable[[Middleware], Middleware]) -> str:
         "a b\tc": "with blanks in it",
         "<script>": "with characters that mean something elsewhere",
         "order_17": "with an underscore",
-        "caf\u00e9": "with a letter that is not ASCII",
+        "\u00e9t\u00e9": "with a letter that is not ASCII",
         "17\n": "with a line break at its end",
         "17\nSet-Cookie: admin=1": "with a line break, and a header of the client's own behind it",
     }.items():
@@ -255,8 +257,10 @@ def request_id(answer: Callable[[Middleware], Middleware]) -> str:
             raise NotYet(f"an id {what} made it raise {type(error).__name__}") from None
         if got == bad:
             raise NotYet(f"it took over an id {what}")
-        if not re.fullmatch(r"[\w-]{8,64}", got, re.ASCII):
+        if not re.fullmatch(r"[\w-]{1,64}", got, re.ASCII) or got == ask(bad):
             raise NotYet(f"instead of an id {what} it gave {got[:70]!r}; make a new one")
+        if len(got) < 8:
+            raise NotYet(f"the new id {got!r} is short: another worker will make the same one")
     # A second request comes while the first one is in the view.
     others: list[str] = []
     inner.append(lambda: others.append(ask("second")))
@@ -374,6 +378,8 @@ def _why(outcome: dict[str, str]) -> str:
         return "0004 makes nightly_minor NOT NULL, and there are places without: nothing was copied"
     if outcome["kind"] in {"NodeNotFoundError", "CommandError"}:
         return f"the migration does not stand where it should, behind 0002_minor: {said}"
+    if outcome["failed"] == "before":
+        return f"Django could not load it: {said}"
     return f"on the way {outcome['failed']}: {said}"
 
 

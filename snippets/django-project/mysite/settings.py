@@ -14,7 +14,7 @@ env.read_env(BASE_DIR / ".env")  # on a machine of one's own; the real environme
 
 # -- What this deployment is
 SECRET_KEY = env.str("SECRET_KEY")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+ALLOWED_HOSTS = [name.strip() for name in env.list("ALLOWED_HOSTS")]
 DEBUG = env.bool("DEBUG", default=False)
 """For a machine of one's own: tracebacks for everybody, no HTTPS, no collected files."""
 
