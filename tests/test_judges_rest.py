@@ -4,6 +4,7 @@
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -254,6 +255,18 @@ def keeps_twice(connection: Connection, key: str, body: str, work: Work) -> str:
     return result
 
 
+def sleeps_on_a_lock(connection: Connection, key: str, body: str, work: Work) -> str:
+    connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [key])  # and no unlock
+    return by_constraint(connection, key, body, work)
+
+
+def for_ever_in_a_race(connection: Connection, key: str, body: str, work: Work) -> str:
+    while key == "k3":
+        with contextlib.suppress(Exception):
+            connection.execute("SELECT 1")
+    return by_constraint(connection, key, body, work)
+
+
 def left_open(connection: Connection, key: str, body: str, work: Work) -> str:
     connection.execute("ROLLBACK")
     connection.execute("BEGIN")
@@ -295,9 +308,11 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("rest.1", sleeps, "had not come to an end"),
     ("rest.2", PAGE.format("id < %(id)s"), "it is not there"),
     ("rest.2", PAGE.format("rating < %(rating)s"), "it is not there"),
-    ("rest.2", PAGE.format("rating <= %(rating)s"), "it is not there"),
+    ("rest.2", PAGE.format("rating <= %(rating)s"), "shown again"),
     ("rest.2", SPELT_OUT, "does the index know where to begin"),
     ("rest.2", ROWS.replace(" LIMIT 10", ""), "this one has more"),
+    ("rest.2", ROWS.replace(" LIMIT 10", " LIMIT 9"), "this one has 9"),
+    ("rest.2", ROWS.replace("<", "<="), "shown again"),
     ("rest.2", ROWS.replace(" ORDER BY rating DESC, id DESC", ""), "it is not there"),
     ("rest.2", ROWS.replace("id, rating, title", "title"), "a page needs id and rating"),
     ("rest.2", "DELETE FROM place", "returns nothing"),
@@ -312,6 +327,8 @@ NOT_YET: list[tuple[str, Any, str]] = [
     ("rest.3", not_told, "the caller was not told"),
     ("rest.3", keeps_twice, "the work was done 2 times"),
     ("rest.3", left_open, "still open"),
+    ("rest.3", sleeps_on_a_lock, "is something locked?"),
+    ("rest.3", for_ever_in_a_race, "had not begun its work"),
     ("rest.3", leaves, "SystemExit"),
     ("rest.3", raises, "I do not want to"),
     ("rest.3", sleeps, "had not come to an end"),
@@ -344,6 +361,14 @@ def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> N
     verdict = judge_answer(exercise, answer)
     assert not verdict.right
     assert hint in verdict.message
+
+
+def test_no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus.exercises.limits.SECONDS", 2.0)
+    before = threading.active_count()
+    judge_answer("rest.1", for_ever)
+    judge_answer("rest.3", for_ever_in_a_race)
+    assert threading.active_count() == before
 
 
 def test_nothing_is_left_in_the_server() -> None:

@@ -11,7 +11,7 @@ import psycopg
 from nexus.exercises import limits
 from nexus.exercises.judging import NotYet, judge
 from nexus.exercises.limits import within
-from nexus.exercises.sandbox import Connection, Sandbox, another, database
+from nexus.exercises.sandbox import Connection, Sandbox, another, database, watched
 from nexus.services.process import wait_for
 
 MANY = 30
@@ -36,7 +36,8 @@ class Server:
         """Answers a request, or loses the answer."""
         self.requests.append((time.monotonic(), request))
         if len(self.requests) > MANY:
-            threading.Event().wait()  # who goes on for ever waits for ever, and burns nothing
+            while True:  # who goes on for ever waits, and burns nothing, until `within` ends it
+                time.sleep(0.05)
         answer = self.script[min(len(self.requests), len(self.script)) - 1]
         if isinstance(answer, httpx.Response):
             return httpx.Response(answer.status_code, headers=answer.headers)
@@ -157,6 +158,7 @@ def _times(server: Server) -> str:
 
 
 PAGE = 10
+Row = tuple[int, int]
 
 
 def places(connection: Connection) -> None:
@@ -187,7 +189,7 @@ def next_page(statement: str) -> str:
         rows = box.admin.execute(order).fetchall()
         for index in (0, 95, 1_234, 3_000):
             if (got := _page(box, statement, rows[index])) != rows[index + 1 : index + 1 + PAGE]:
-                raise NotYet(_difference(got, rows[index + 1 : index + 1 + PAGE]))
+                raise NotYet(_difference(got, rows[index + 1 : index + 1 + PAGE], rows[index]))
         if _page(box, statement, rows[-1]):
             raise NotYet("after the last place there are still some")
         early, late = (_cost(box, statement, rows[index]) for index in (30, 3_900))
@@ -204,7 +206,7 @@ def next_page(statement: str) -> str:
         last = rows[2_000]
         after = [row for row in now if (row[1], row[0]) < (last[1], last[0])][:PAGE]
         if (got := _page(box, statement, last)) != after:
-            raise NotYet("places came and went, and then: " + _difference(got, after))
+            raise NotYet("places came and went, and then: " + _difference(got, after, last))
     return "no place is shown twice or passed over, and every page costs the same"
 
 
@@ -221,10 +223,14 @@ def _page(box: Sandbox, statement: str, last: tuple[int, int]) -> list[tuple[int
     return [(row[names.index("id")], row[names.index("rating")]) for row in found]
 
 
-def _difference(got: list[tuple[int, int]], right: list[tuple[int, int]]) -> str:
-    """What is wrong about a page."""
+def _difference(got: list[Row], right: list[Row], last: Row) -> str:
+    """What is wrong about the page after a place."""
     if len(got) > PAGE:
         return f"a page has {PAGE} places, and this one has more"
+    if last in got:
+        return "the place that was shown last is shown again"
+    if got and got == right[: len(got)]:
+        return f"a page has {PAGE} places, and this one has {len(got)}"
     if sorted(got) == sorted(right):
         return "the ten are right, and their order is not: best first, then the greater id"
     first = next((row for row in right if row not in got), None)
@@ -280,14 +286,20 @@ def messages(box: Sandbox) -> int:
 def once(answer: Once) -> str:
     """The work is done once for a key, together with keeping its result, also in a race."""
     with database("rest_answers", answers) as box, another(box) as first:
-        result = within(lambda: answer(first, "k1", "eight", _in_a_transaction))
-        again = within(lambda: answer(first, "k1", "eight", write))
+        result = _ask(answer, first, "k1", "eight", _in_a_transaction)
+        again = _ask(answer, first, "k1", "eight", write)
         if messages(box) != 1:
             raise NotYet(f"one request, sent twice, and there are {messages(box)} messages")
         if not isinstance(result, str) or again != result:
             raise NotYet(f"the first call returned {result!r}, and the second one {again!r}")
         with another(box) as later:  # as in another process
-            if within(lambda: answer(later, "k1", "eight", write)) != result:
+            try:
+                known = _ask(answer, later, "k1", "eight", write)
+            except NotYet as waits:
+                raise NotYet(
+                    f"sent again to another process, {waits}: is something locked?"
+                ) from None
+            if known != result:
                 raise NotYet("another process does not know what was answered")
         _another_body(answer, box, first)
         _failing(answer, box, first)
@@ -295,6 +307,16 @@ def once(answer: Once) -> str:
             raise NotYet("when it returns, its transaction is still open")
         _race(answer, box)
     return "one message for each key: sent again, after a failure, and at the same moment"
+
+
+def _ask(answer: Once, connection: Connection, key: str, body: str, work: Work) -> object:
+    """What a call returns; a statement of it that waits too long is cancelled.
+
+    Raises:
+        NotYet: if it takes too long.
+    """
+    with watched(connection):
+        return within(lambda: answer(connection, key, body, work))
 
 
 def _in_a_transaction(connection: Connection) -> str:
@@ -311,7 +333,7 @@ def _in_a_transaction(connection: Connection) -> str:
 def _another_body(answer: Once, box: Sandbox, connection: Connection) -> None:
     """A key with another body is a mistake."""
     try:
-        within(lambda: answer(connection, "k1", "nine", write))
+        _ask(answer, connection, "k1", "nine", write)
     except ValueError:
         pass
     else:
@@ -328,7 +350,7 @@ def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
         raise RuntimeError("the work failed")
 
     try:
-        within(lambda: answer(connection, "k2", "eight", fail))
+        _ask(answer, connection, "k2", "eight", fail)
     except RuntimeError:
         pass
     else:
@@ -336,7 +358,7 @@ def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
     if messages(box) != 1:
         raise NotYet("the work failed half-way, and its first half is there")
     try:
-        within(lambda: answer(connection, "k2", "eight", write))
+        _ask(answer, connection, "k2", "eight", write)
     except Exception as error:
         raise NotYet(f"the work failed, and its key is spoilt: {type(error).__name__}") from None
     if messages(box) != 2:
@@ -363,7 +385,8 @@ def _race(answer: Once, box: Sandbox) -> None:
 
         def call(name: str, connection: Connection, work: Work) -> None:
             try:
-                outcomes[name] = answer(connection, "k3", "eight", work)
+                with watched(connection):
+                    outcomes[name] = answer(connection, "k3", "eight", work)
             except BaseException as error:
                 outcomes[name] = error
 
@@ -373,10 +396,15 @@ def _race(answer: Once, box: Sandbox) -> None:
         ]
         threads[0].start()
         if not begun.wait(limits.SECONDS):
+            limits.end(threads[0])
             raise NotYet("a call with a new key had not begun its work")
         threads[1].start()
         for thread in threads:
             thread.join(limits.SECONDS)
+            limits.end(thread)
+    for outcome in outcomes.values():
+        if isinstance(outcome, NotYet):
+            raise NotYet(f"two calls with one key met, and {outcome}")
     if len(outcomes) < 2:
         raise limits.late("two calls with one key")
     if messages(box) != 3:
