@@ -120,6 +120,70 @@ def test_an_error_that_nobody_foresaw_says_nothing(server: Postgres, env: Enviro
         assert "places_place" in web.log
 
 
+NESTED = """
+from django.db import connection
+from django.test import TransactionTestCase, override_settings
+from django.urls import path
+from rest_framework import serializers
+from rest_framework.views import APIView
+
+from places.models import Place
+
+
+class Host(serializers.Serializer):
+    name = serializers.CharField()
+
+
+class Visit(serializers.Serializer):
+    host = Host()
+    guests = Host(many=True)
+
+    def validate(self, data):
+        raise serializers.ValidationError("never")
+
+
+class Half(APIView):
+    def get(self, request):
+        Place.objects.create(title="Half", city="accra", nightly_minor=1)
+        raise RuntimeError("secret")
+
+    def post(self, request):
+        Visit(data=request.data).is_valid(raise_exception=True)
+
+
+urlpatterns = [path("half", Half.as_view())]
+
+
+@override_settings(ROOT_URLCONF="beyond_tests")
+class Beyond(TransactionTestCase):
+    def test_half_a_request_is_rolled_back(self):
+        connection.settings_dict["ATOMIC_REQUESTS"] = True
+        with self.assertLogs("places.problems"):
+            answer = self.client.get("/half")
+        assert answer.status_code == 500 and "secret" not in answer.text
+        assert not Place.objects.exists()
+
+    def test_faults_within_faults(self):
+        def fields(data):
+            body = self.client.post("/half", data, content_type="application/json").json()
+            return [(fault["field"], fault["code"]) for fault in body["errors"]]
+
+        sent = {"host": {}, "guests": [{"name": "Esi"}, {}]}
+        assert fields(sent) == [("host.name", "required"), ("guests.1.name", "required")]
+        whole = {"host": {"name": "Amina"}, "guests": []}
+        assert fields(whole) == [("non_field_errors", "invalid")]
+        assert fields([]) == [("non_field_errors", "invalid")]
+"""
+
+
+def test_what_users_add_to_it(env: Environment, tmp_path: Path) -> None:
+    """A view that fails half-way under ATOMIC_REQUESTS, and a serializer in a serializer."""
+    (tmp_path / "beyond_tests.py").write_text(NESTED)
+    path = os.pathsep.join([str(tmp_path), env["PYTHONPATH"]])
+    said = django({**env, "PYTHONPATH": path}, "test", "beyond_tests", "--noinput")
+    assert "Ran 2 tests" in said
+
+
 def test_the_page_lists_it() -> None:
     page = (ROOT / "snippets" / "README.md").read_text()
     assert "(drf-endpoint/places/api.py)" in page

@@ -7,6 +7,7 @@ Name `places.problems.handler` as DRF's EXCEPTION_HANDLER, and in your root URLc
 """
 
 import logging
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -47,16 +48,10 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
     if response is None:
         logger.error("unforeseen in %s", context["view"].__class__.__name__, exc_info=error)
         error = exceptions.APIException("Something went wrong here.")
-        response = Response(status=500)
-        response.data = {"detail": error.detail}
+        # Through DRF's handler: it also rolls back what ATOMIC_REQUESTS would commit now.
+        response = views.exception_handler(error, context)
     if isinstance(error, exceptions.ValidationError):
-        faults = error.get_full_details()
-        by_field = faults if isinstance(faults, dict) else {"body": faults}
-        errors = [
-            {"field": field, "code": fault["code"], "detail": fault["message"]}
-            for field, found in by_field.items()
-            for fault in found
-        ]
+        errors = list(_faults(error.get_full_details()))
         response.data = problem(
             400, "invalid", "The request has faults; see errors.", errors=errors
         )
@@ -65,6 +60,16 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
         response.data = problem(response.status_code, told.code, str(told))
     response.content_type = MEDIA_TYPE
     return response
+
+
+def _faults(details: Any, field: str = "") -> Iterator[dict[str, str]]:  # noqa: ANN401
+    """Yields each fault with its field; one in a serializer in a serializer is "host.name"."""
+    if isinstance(details, dict) and isinstance(details.get("message"), str):
+        yield {"field": field or "body", "code": details["code"], "detail": details["message"]}
+        return
+    for name, inner in details.items() if isinstance(details, dict) else enumerate(details):
+        is_fault = isinstance(details, list) and isinstance(inner.get("message"), str)
+        yield from _faults(inner, field if is_fault else f"{field}.{name}".lstrip("."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:  # noqa: ARG001
