@@ -18,8 +18,8 @@ env = environ.Env()
 # -- What this deployment is
 SECRET_KEY = env.str("SECRET_KEY")
 DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = [name.strip() for name in env.list("ALLOWED_HOSTS")]
+CSRF_TRUSTED_ORIGINS = [name.strip() for name in env.list("CSRF_TRUSTED_ORIGINS", default=[])]
 PLAIN_HTTP = env.bool("PLAIN_HTTP", default=False)
 """For a machine of one's own: no redirect to HTTPS, and cookies that travel without it."""
 

@@ -114,6 +114,17 @@ def test_the_defaults_are_those_that_the_example_shows(monkeypatch: pytest.Monke
 # -- What settings make of variables
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALLOWED_HOSTS", "a.org, b.org"), ("CSRF_TRUSTED_ORIGINS", "https://a.org, https://b.org")],
+)
+def test_blanks_in_a_list_belong_to_no_name(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = settings_of(monkeypatch, production() | {name: value})
+    assert found[name] == value.split(", ")
+
+
 def test_the_database_s_url_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     url = (
         "postgresql://u:p%40w@db:6432/stays?sslmode=verify-full&sslrootcert=/etc/ssl/ca.pem"
