@@ -25,6 +25,9 @@ SHELLS = {
 }
 """How GitHub's runner calls a shell."""
 
+LIMITED = 'ulimit -f 2048; exec "$@"'
+"""A step that prints for ever may fill a megabyte or two, not the disk."""
+
 TITLES = {
     "an ordinary title": "Mend the prices",
     'a title with "; in it': 'Mend prices"; touch owned; echo "',
@@ -89,6 +92,7 @@ def _run(step: Mapping[str, Any], text: str) -> tuple[str, set[str]]:
         script.write_text(_render(step["run"], contexts))
         own = {str(key): _render(str(value), contexts) for key, value in step.get("env", {}).items()}
         words = [part.format(script) for part in SHELLS[step.get("shell")].split()]
+        words = ["bash", "-c", LIMITED, "-", *words]
         beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         runner = {"PATH": beside, "GITHUB_EVENT_PATH": str(event)}
         done = program(words, folder, runner | own)
@@ -425,8 +429,9 @@ def _apply(box: Sandbox, step: str, statements: str) -> None:
         with watched(box.learner):
             box.learner.execute(statements)  # type: ignore[arg-type]
     except psycopg.Error as error:
-        box.learner.rollback()
         raise NotYet(f"{step}: {first_line(error)}") from None
+    if box.learner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise NotYet(f"{step}: its transaction is still open")
 
 
 def _statement(box: Sandbox, column: str, statement: str, values: list[object]) -> Any:  # noqa: ANN401
