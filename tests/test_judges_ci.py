@@ -328,7 +328,7 @@ NOT_YET = [
     ("ci.4", {"expand": "ALTER TABLE place ADD COLUMN name text GENERATED ALWAYS AS (title) STORED",
               "contract": DROP}, "the release that uses name"),
     ("ci.4", {"expand": "BEGIN;" + TRIGGER + FILL, "contract": DROP}, "still open"),
-    ("ci.4", {"expand": "ALTER TABEL place", "contract": "SELECT 1"}, "syntax error"),
+    ("ci.4", {"expand": "ALTER TBALE place", "contract": "SELECT 1"}, "syntax error"),
 ]  # fmt: skip
 
 
