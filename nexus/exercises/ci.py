@@ -449,7 +449,7 @@ def _apply(box: Sandbox, step: str, statements: str) -> None:
     """Runs one of the two steps, as one script."""
     try:
         with watched(box.learner):
-            box.learner.execute(statements)  # type: ignore[arg-type]
+            box.learner.execute(statements)
     except psycopg.Error as error:
         raise NotYet(f"{step}: {first_line(error)}") from None
     if box.learner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
@@ -460,7 +460,7 @@ def _statement(box: Sandbox, column: str, statement: str, values: list[object]) 
     """Runs a statement of the release that knows one of the columns."""
     try:
         with watched(box.learner):
-            return box.learner.execute(statement, values)  # type: ignore[arg-type]
+            return box.learner.execute(statement, values)
     except psycopg.Error as error:
         raise NotYet(
             f"the release that uses {column} sent {statement!r} and got: {first_line(error)}"
