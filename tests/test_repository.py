@@ -100,6 +100,11 @@ def test_everything_is_pinned_and_what_is_asked_for_is_there() -> None:
         assert requirement.specifier.contains(version, prereleases=True), requirement
 
 
+def test_the_pins_are_made_from_every_group() -> None:
+    recipe = TEXTS["Makefile"].partition("\nlock:")[2].partition("\n\n")[0]
+    assert set(re.findall(r"--group (\S+)", recipe)) == set(PYPROJECT["dependency-groups"])
+
+
 def test_every_verb_explains_itself_and_is_phony() -> None:
     makefile = TEXTS["Makefile"]
     verbs = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
