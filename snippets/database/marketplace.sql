@@ -1,0 +1,84 @@
+-- How do people, listings and bookings look in a schema that refuses what must not be?
+--
+-- PostgreSQL 18; with an older one, write gen_random_uuid() for uuidv7(). Run it once, as the owner
+-- of the database: psql --single-transaction --file marketplace.sql
+--
+-- Watch out:
+-- * Money is an integer of the currency's smallest unit. Divide for people's eyes only, and never by
+--   100 for every currency: the yen has no cents, the Kuwaiti dinar has 1,000 fils.
+-- * A stay is a range of days, from the day of arrival up to and without the day of departure. That
+--   is why one guest can arrive on the day another one leaves.
+-- * The exclusion constraint holds for the statuses it names. A new status that holds dates has to be
+--   entered there.
+-- * now() is the time at which a transaction began: rows of one transaction have the same.
+-- * A table of this size needs no ENUM: a CHECK can be changed in a transaction, and a value can be
+--   taken out of it again.
+CREATE EXTENSION IF NOT EXISTS btree_gist; -- for = beside && in one constraint
+
+CREATE TABLE account (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    email text NOT NULL
+        CONSTRAINT account_email CHECK (length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
+    name text NOT NULL
+        CONSTRAINT account_name CHECK (name = btrim(name) AND length(name) BETWEEN 1 AND 100),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+-- Ada@example.com and ada@example.com are one person.
+CREATE UNIQUE INDEX account_email_once ON account (lower(email));
+
+CREATE TABLE listing (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    host_id uuid NOT NULL REFERENCES account ON DELETE RESTRICT,
+    slug text NOT NULL
+        CONSTRAINT listing_slug_once UNIQUE
+        CONSTRAINT listing_slug CHECK (length(slug) <= 80 AND slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+    title text NOT NULL
+        CONSTRAINT listing_title CHECK (title = btrim(title) AND length(title) BETWEEN 1 AND 100),
+    guests smallint NOT NULL CONSTRAINT listing_guests CHECK (guests BETWEEN 1 AND 50),
+    nightly_minor bigint NOT NULL CONSTRAINT listing_price CHECK (nightly_minor > 0),
+    currency text NOT NULL CONSTRAINT listing_currency CHECK (currency ~ '^[A-Z]{3}$'),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+-- PostgreSQL makes no index for a foreign key. Without one, deleting an account reads every listing.
+CREATE INDEX listing_of_host ON listing (host_id);
+
+CREATE TABLE booking (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    listing_id uuid NOT NULL REFERENCES listing ON DELETE RESTRICT,
+    guest_id uuid NOT NULL REFERENCES account ON DELETE RESTRICT,
+    stay daterange NOT NULL
+        CONSTRAINT booking_stay_bounded
+        CHECK (NOT isempty(stay) AND NOT lower_inf(stay) AND NOT upper_inf(stay)),
+    nights integer GENERATED ALWAYS AS (upper(stay) - lower(stay)) STORED
+        CONSTRAINT booking_nights CHECK (nights BETWEEN 1 AND 90),
+    guests smallint NOT NULL CONSTRAINT booking_guests CHECK (guests >= 1),
+    status text NOT NULL DEFAULT 'pending'
+        CONSTRAINT booking_status CHECK (status IN ('pending', 'confirmed', 'cancelled')),
+    -- What was agreed on. A new price of the listing changes no booking.
+    nightly_minor bigint NOT NULL CONSTRAINT booking_price CHECK (nightly_minor > 0),
+    total_minor bigint NOT NULL,
+    currency text NOT NULL CONSTRAINT booking_currency CHECK (currency ~ '^[A-Z]{3}$'),
+    paid_at timestamptz,
+    cancelled_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT booking_total CHECK (total_minor = nightly_minor * nights),
+    CONSTRAINT booking_confirmed_is_paid CHECK (status <> 'confirmed' OR paid_at IS NOT NULL),
+    CONSTRAINT booking_cancelled_when CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
+    CONSTRAINT booking_no_overlap EXCLUDE USING gist (listing_id WITH =, stay WITH &&)
+        WHERE (status IN ('pending', 'confirmed'))
+);
+CREATE INDEX booking_of_guest ON booking (guest_id);
+CREATE INDEX booking_of_listing ON booking (listing_id); -- the exclusion's index has not all of them
+
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at := now();
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER touch BEFORE UPDATE ON account FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER touch BEFORE UPDATE ON listing FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER touch BEFORE UPDATE ON booking FOR EACH ROW EXECUTE FUNCTION touch();
