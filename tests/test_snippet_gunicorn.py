@@ -30,6 +30,7 @@ import time
 
 HERE = pathlib.Path(__file__).parent.parent
 TOGETHER = threading.Barrier(4)
+(HERE / f"worker-{os.getpid()}").touch()  # it is loaded when signals are heeded
 
 
 def wait_for_the_test():
@@ -61,7 +62,12 @@ def folder(tmp_path: Path) -> Path:
 def serve(folder: Path, *options: str, **env: str) -> Iterator[Web]:
     """As a reader starts it: the file is found by its name."""
     command = [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:{port}", *options]
-    with nexus.serve(command, cwd=folder, ready="/", env=env) as web:
+    number = 1 if env or "--workers=1" in options else 2
+
+    def all_are_there() -> bool:
+        return len(list(folder.glob("worker-*"))) == number
+
+    with nexus.serve(command, cwd=folder, ready=all_are_there, env=env) as web:
         yield web
 
 
