@@ -4,8 +4,8 @@
 -- of the database: psql --single-transaction --file marketplace.sql
 --
 -- Watch out:
--- * Money is an integer of the currency's smallest unit. Divide for people's eyes only, and never by
---   100 for every currency: the yen has no cents, the Kuwaiti dinar has 1,000 fils.
+-- * Money is an integer of the currency's smallest unit. Divide for people's eyes only, and not by 100
+--   whatever the currency: the yen has no smaller unit, the Kuwaiti dinar has a thousand.
 -- * A stay is a range of days, from the day of arrival up to and without the day of departure. That
 --   is why one guest can arrive on the day another one leaves.
 -- * The exclusion constraint holds for the statuses it names. A new status that holds dates has to be
