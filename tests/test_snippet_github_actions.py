@@ -281,8 +281,9 @@ def server(runner: Runner) -> Runner:
     """A server that is this machine: `ssh` runs here what it is given, `docker` only notes it."""
     (runner.folder / "site").mkdir()
     runner.env |= {"TARGET": "deploy@server.example.com", "IMAGE": NEW}
-    runner.program("ssh", 'shift 3; exec env -u IMAGE "$@"')
-    runner.program("docker", f'echo "  with $IMAGE" >> {runner.said}; test ! -e ../broken')
+    # As bash it reads a script while it runs it, as some systems' sh does; dash reads ahead.
+    runner.program("ssh", 'shift 4; exec env -u IMAGE bash --posix "$@"')
+    runner.program("docker", f'echo "  with $IMAGE" >> {runner.said}; cat; test ! -e ../broken')
     return runner
 
 
@@ -306,7 +307,7 @@ def test_the_new_one_is_started_and_noted(server: Runner) -> None:
     done = server.run("deploy", "Start the new one")
     assert done.returncode == 0, done.stderr
     assert server.calls == [
-        f"ssh -F {server.temp}/ssh_config deploy@server.example.com sh -eu",
+        f"ssh -F {server.temp}/ssh_config deploy@server.example.com sh -eu -s {NEW}",
         "docker compose pull --quiet",
         f"  with {NEW}",
         "docker compose up --detach --wait --wait-timeout 120",

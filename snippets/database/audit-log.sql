@@ -11,11 +11,10 @@
 -- Watch out:
 -- * The log is as true as its owner: who owns it, or is a superuser, can switch its triggers off.
 --   The program should connect as another role, which may not.
--- * It holds what people have deleted. Say how long it is kept, and drop what is older: as its owner,
---   and with the trigger off in that transaction.
+-- * It holds what people have deleted. Say how long it is kept, and drop what is older: as its
+--   owner, and with the trigger off in that transaction.
 -- * Each change costs a second row. Follow the tables that somebody will be asked about.
--- * COPY and every other way to write are followed too; TRUNCATE is not seen row by row, and is noted
---   as one entry.
+-- * COPY is followed too. TRUNCATE is not seen row by row, and is noted as one entry.
 CREATE SCHEMA audit;
 
 CREATE TABLE audit.entry (
@@ -53,7 +52,9 @@ $$;
 CREATE FUNCTION audit.follow(relation regclass, VARIADIC hidden text[] DEFAULT '{}')
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    arguments text := (SELECT coalesce(string_agg(quote_literal(name), ', '), '') FROM unnest(hidden) AS name);
+    arguments text := (
+        SELECT coalesce(string_agg(quote_literal(name), ', '), '') FROM unnest(hidden) AS name
+    );
 BEGIN
     EXECUTE format(
         'CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON %s '

@@ -4,12 +4,12 @@
 -- of the database: psql --single-transaction --file marketplace.sql
 --
 -- Watch out:
--- * Money is an integer of the currency's smallest unit. Divide for people's eyes only, and not by 100
---   whatever the currency: the yen has no smaller unit, the Kuwaiti dinar has a thousand.
+-- * Money is an integer of the currency's smallest unit. Divide for people's eyes only, and not by
+--   100 whatever the currency: the yen has no smaller unit, the Kuwaiti dinar has a thousand.
 -- * A stay is a range of days, from the day of arrival up to and without the day of departure. That
 --   is why one guest can arrive on the day another one leaves.
--- * The exclusion constraint holds for the statuses it names. A new status that holds dates has to be
---   entered there.
+-- * The exclusion constraint holds for the statuses it names. A new status that holds dates has to
+--   be entered there.
 -- * now() is the time at which a transaction began: rows of one transaction have the same.
 -- * A table of this size needs no ENUM: a CHECK can be changed in a transaction, and a value can be
 --   taken out of it again.
@@ -41,7 +41,7 @@ CREATE TABLE listing (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 );
--- PostgreSQL makes no index for a foreign key. Without one, deleting an account reads every listing.
+-- A foreign key has no index by itself. Without one, deleting an account reads every listing.
 CREATE INDEX listing_of_host ON listing (host_id);
 
 CREATE TABLE booking (
@@ -71,7 +71,7 @@ CREATE TABLE booking (
         WHERE (status IN ('pending', 'confirmed'))
 );
 CREATE INDEX booking_of_guest ON booking (guest_id);
-CREATE INDEX booking_of_listing ON booking (listing_id); -- the exclusion's index has not all of them
+CREATE INDEX booking_of_listing ON booking (listing_id); -- the exclusion's index has not all
 
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

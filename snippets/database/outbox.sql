@@ -8,11 +8,13 @@
 --   SELECT outbox_done(ARRAY[1, 2, 3]);
 --
 -- Watch out:
--- * At least once, never exactly once: a relay can die between sending and saying so. Then the message
---   comes again when the time it was lent for is over. Whoever receives it must know its id.
--- * outbox_take commits before anything is sent: no transaction stays open while a network is slow.
--- * The order is roughly that of writing, and a failed message is overtaken. A receiver that needs an
---   order needs a version in the payload.
+-- * At least once, never exactly once: a relay can die between sending and saying so. Then the
+--   message comes again when the time it was lent for is over. Whoever receives it must know its
+--   id.
+-- * Commit what outbox_take has done before you send: else a transaction stays open while a
+--   network is slow, and its rows are locked.
+-- * The order is roughly that of writing, and a failed message is overtaken. A receiver that needs
+--   an order needs a version in the payload.
 -- * Messages that fail stay, with their attempts counted. Look at those with many.
 -- * Delete what is done after a while: a table that only grows is an archive.
 CREATE TABLE outbox (
@@ -31,13 +33,13 @@ CREATE INDEX outbox_due ON outbox (due_at, id) WHERE done_at IS NULL;
 CREATE FUNCTION outbox_take(most integer, lent_for interval) RETURNS SETOF outbox
 LANGUAGE sql AS $$
     UPDATE outbox SET attempts = attempts + 1, due_at = clock_timestamp() + lent_for
-    WHERE id IN (
+    WHERE id = ANY (ARRAY( -- an array is made once; a plan may run what stands in IN more often
         SELECT id FROM outbox
         WHERE done_at IS NULL AND due_at <= clock_timestamp()
         ORDER BY due_at, id
         LIMIT most
         FOR UPDATE SKIP LOCKED
-    )
+    ))
     RETURNING *
 $$;
 

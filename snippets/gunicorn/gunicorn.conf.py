@@ -1,6 +1,6 @@
 """How does gunicorn serve a WSGI application: how many at once, how long, and how does it end?
 
-gunicorn 25 or newer. Put it where gunicorn starts, which finds it by its name, and name your
+gunicorn 25.1 or newer. Put it where gunicorn starts, which finds it by its name, and name your
 application in `wsgi_app`. Read from the environment: BIND, WEB_CONCURRENCY, WEB_THREADS.
 
 Watch out:
