@@ -1,7 +1,10 @@
-"""The pair is applied up and down by psql, while the old and the new program write."""
+"""The pair is applied up and down, by psql and by Django, while both programs write."""
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -154,6 +157,7 @@ def test_there_is_no_other_step() -> None:
     page = (FOLDER.parent / "README.md").read_text()
     for step in STEPS:
         assert f"(migrations/{step}.sql)" in page
+    assert "(migrations/django)" in page
 
 
 def test_up_and_down_while_programs_write(server: Postgres, db: Database) -> None:
@@ -237,3 +241,85 @@ def test_the_backfill_can_be_stopped_and_run_again(server: Postgres, db: Databas
     assert done[0].returncode != 0
     apply(server, "backfill")
     assert db.execute(filled).fetchone() == (ROWS,)
+
+
+# -- The same with Django
+
+SETTINGS = """
+import os
+
+SECRET_KEY = "for-this-test-only"
+INSTALLED_APPS = ["people"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": os.environ["DBNAME"]}}
+"""
+MODEL = """
+from django.db import models
+
+
+class Account(models.Model):
+    {} = models.TextField()
+
+    class Meta:
+        db_table = "account"
+"""
+DJANGO = FOLDER / "django"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with the model of the table that is there, and no migrations yet."""
+    (tmp_path / "settings_of_test.py").write_text(SETTINGS)
+    people = tmp_path / "people"
+    people.mkdir()
+    (people / "__init__.py").touch()
+    (people / "models.py").write_text(MODEL.format("name"))
+    (people / "migrations").mkdir()
+    (people / "migrations" / "__init__.py").touch()
+    return tmp_path
+
+
+def django(server: Postgres, project: Path, *words: str) -> str:
+    env = {
+        **os.environ,
+        **server.env,
+        "DBNAME": server.env.get("PGDATABASE", "postgres"),
+        "DJANGO_SETTINGS_MODULE": "settings_of_test",
+        "PYTHONPATH": str(project),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "django", *words],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_django_does_the_same_up_and_down(server: Postgres, db: Database, project: Path) -> None:
+    before = shape(db)
+    django(server, project, "makemigrations", "people")
+    django(server, project, "migrate", "--fake", "people")
+    for file in (*FOLDER.glob("*.sql"), *DJANGO.glob("*.py")):
+        shutil.copy(file, project / "people" / "migrations")
+    (project / "people" / "models.py").write_text(MODEL.format("display_name"))
+    assert "No changes" in django(server, project, "makemigrations", "--check", "--dry-run")
+
+    with old(server).running() as first:
+        django(server, project, "migrate", "people", "0003")
+        with new(server).running():
+            first.goes_on()
+    expanded = shape(db)
+    with new(server).running() as program:
+        django(server, project, "migrate", "people")
+        program.goes_on()
+        assert shape(db)[0] == {("id", "bigint", True), ("display_name", "text", True)}
+        django(server, project, "migrate", "people", "0003")
+    assert shape(db) == expanded
+    program.check(db, "name", "display_name")
+    with old(server).running() as program:
+        django(server, project, "migrate", "people", "0001")
+    program.check(db, "name")
+    assert shape(db) == before
+    db.execute("DROP TABLE django_migrations")
