@@ -1,85 +1,695 @@
-"""Judges of containers: one of a query, one of a statement, one of a function."""
+"""Judges of "Build a small, safe image": layers, a Dockerfile, a start script, a compose file."""
 
-from collections.abc import Callable
+import hashlib
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from posixpath import basename, join, normpath
+from typing import Any
 
-import psycopg
+import psutil
 
 from nexus.exercises.judging import NotYet, judge
-from nexus.exercises.sandbox import Connection, Sandbox, database
+from nexus.exercises.limits import within
 
-NEVER_REVIEWED = ["Barn", "Lighthouse"]
+Files = dict[str, str]
 
 
-def build(connection: Connection) -> None:
-    """Makes the tables that the exercises are about: two properties were never reviewed."""
-    connection.execute("""
-        CREATE TABLE property (id int PRIMARY KEY, name text NOT NULL);
-        CREATE TABLE review (property_id int REFERENCES property, stars int NOT NULL);
-        INSERT INTO property VALUES (1, 'Attic'), (2, 'Barn'), (3, 'Cabin'), (4, 'Lighthouse');
-        INSERT INTO review VALUES (1, 5), (3, 4), (3, 2), (NULL, 1);
-    """)
+# -- 1. What leaked?
+
+LAYERS: tuple[tuple[str, tuple[Files, ...], set[str]], ...] = (
+    ("nothing is hidden", ({"app/app.py": "1", "etc/passwd": "root"},), set()),
+    (
+        "a whiteout hides a file, and not another whose name begins like it",
+        ({"app/.env": "KEY=1", "app/.env.example": "KEY="}, {"app/.wh..env": ""}),
+        {"app/.env"},
+    ),
+    (
+        "a whiteout stands in the top folder",
+        ({"token": "1", "tokens/readme": "2"}, {".wh.token": ""}),
+        {"token"},
+    ),
+    (
+        "a later layer has another file of the same name",
+        ({"app/settings.py": "KEY = 1", "app/app.py": "1"}, {"app/settings.py": "KEY = None"}),
+        {"app/settings.py"},
+    ),
+    (
+        "a whiteout hides a whole folder, and not another whose name begins like it",
+        (
+            {"app/.git/config": "1", "app/.git/objects/00": "2", "app/.gitignore": "3"},
+            {"app/.wh..git": ""},
+        ),
+        {"app/.git/config", "app/.git/objects/00"},
+    ),
+    (
+        "an opaque folder hides what lower layers have in it, and not what its own layer has",
+        (
+            {"app/keys/old.pem": "1", "app/keys/more/old.pem": "2", "app/app.py": "3"},
+            {"app/keys/.wh..wh..opq": "", "app/keys/new.pem": "4"},
+        ),
+        {"app/keys/old.pem", "app/keys/more/old.pem"},
+    ),
+    (
+        "a file is removed, and comes back in a third layer",
+        ({"app/.env": "KEY=1"}, {"app/.wh..env": ""}, {"app/.env": "KEY="}),
+        {"app/.env"},
+    ),
+)
+
+
+def tar(files: Mapping[str, str]) -> bytes:
+    """A layer: a tar archive of files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content.encode())
+            archive.addfile(entry, io.BytesIO(content.encode()))
+    return out.getvalue()
 
 
 @judge(
     "containers.1",
-    takes=str,
-    called="one SELECT in quotes",
-    hint="write a SELECT, in quotes, that returns the names of the properties without a review",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a list of layers, each the bytes of a tar archive, that returns names",
 )
-def query(answer: str) -> str:
-    """The query finds the properties without a review, with the NULL there and without it."""
-    with database("containers", build) as box:
-        with_null = names(box, answer)
-        box.admin.execute("DELETE FROM review WHERE property_id IS NULL")
-        without_null = names(box, answer)
-    if with_null == [] and without_null == NEVER_REVIEWED:
-        raise NotYet("it finds nothing as long as one review has NULL for its property")
-    for found in (with_null, without_null):
-        if found != NEVER_REVIEWED:
-            raise NotYet(f"it returns {found or 'nothing'}; two properties have no review")
-    return "Barn and Lighthouse, and a NULL among the reviews changes nothing"
+def leaked(answer: Callable[[list[bytes]], object]) -> str:
+    """It finds every file that a container does not show, and no other."""
+    for what, layers, hidden in LAYERS:
+        got = within(lambda layers=layers: answer([tar(layer) for layer in layers]))  # type: ignore[misc]
+        if not isinstance(got, list | tuple | set | frozenset | dict):
+            raise NotYet("it should return the names, as a list or a set")
+        found = set(got)
+        if markers := sorted(str(each) for each in found if ".wh." in str(each)):
+            raise NotYet(f"{markers[0]} is a whiteout, and not a file that leaked")
+        if found != hidden:
+            raise NotYet(
+                f"{what}, so it should find {_names(hidden)}; it found {_names(set(map(str, found)))}"
+            )
+    return "it finds what whiteouts, opaque folders and later files hide, and nothing else"
 
 
-def names(box: Sandbox, select: str) -> list[str]:
-    """Runs a query and returns its first column, sorted: what it finds counts, not the order."""
-    box.run("DROP TABLE IF EXISTS answer")
-    box.run(f"CREATE TABLE answer AS {select}")
-    return sorted(str(row[0]) for row in box.admin.execute("SELECT * FROM answer"))
+def _names(names: set[str]) -> str:
+    return ", ".join(sorted(names))[:200] or "nothing"
+
+
+# -- 2. In a good order. The answer is built, as far as files and the cache go.
+
+BASE = "python:3.13.9-slim-bookworm"
+FOLDER: Files = {
+    "app.py": "from rates import RATES\n",
+    "rates.py": "RATES = {}\n",
+    "requirements.txt": "gunicorn==1\n",
+    ".env": "PAYMENT_KEY=sk_live_4242\n",
+}
+INSTALLED = ".installed"
+"""The file that stands for installed packages; its content is the list they were made from."""
+
+KNOWN = (
+    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL "
+    "STOPSIGNAL USER VOLUME WORKDIR"
+).split()
+
+
+@dataclass
+class Stage:
+    """A stage of a build: what a container of it would show, and what its layers hold."""
+
+    base: str
+    key: str = ""
+    files: Files = field(default_factory=dict)
+    kept: Files = field(default_factory=dict)
+    folder: str = "/"
+    user: str = ""
+    users: set[str] = field(default_factory=set)
+    entrypoint: str = ""
+    command: str = ""
+    installs: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def child(self) -> "Stage":
+        """A stage that begins where this one ended."""
+        return Stage(
+            self.base,
+            self.key,
+            dict(self.files),
+            dict(self.kept),
+            self.folder,
+            self.user,
+            set(self.users),
+            self.entrypoint,
+            self.command,
+            list(self.installs),
+            dict(self.environment),
+        )
+
+    def path(self, name: str) -> str:
+        """A path as the stage's folder makes it."""
+        return normpath(join(self.folder, name))
+
+    def put(self, files: Files) -> None:
+        """Adds a layer of files."""
+        self.files |= files
+        self.kept |= files
 
 
 @judge(
     "containers.2",
     takes=str,
-    called="SQL in quotes, one statement or more",
-    hint="make it impossible to store a review without a property; one review is in the way",
+    called="a Dockerfile's text",
+    hint=f"give a Dockerfile, beginning with FROM {BASE}",
 )
-def constraint(answer: str) -> str:
-    """After the statements a review without a property is refused, and a good one is not."""
-    with database("containers", build) as box:
-        box.run(answer)
-        kept = box.admin.execute("SELECT count(*) FROM review WHERE property_id > 0").fetchone()
-        if kept != (3,):
-            raise NotYet("reviews that have a property must stay")
-        box.admin.execute("INSERT INTO review VALUES (2, 5)")
+def dockerfile(answer: str) -> str:
+    """Code does not install packages, the list does; nothing leaks; not root; it hears SIGTERM."""
+    first = build(answer, FOLDER)
+    image = first[-1]
+    if not image.base.startswith(BASE):
+        raise NotYet(f"its last stage is built on {image.base}, and not on {BASE}")
+    installs = [key for stage in first for key in stage.installs]
+    if not installs:
+        raise NotYet("the packages of requirements.txt are not installed")
+    for name in ("app.py", "rates.py"):
+        again = build(answer, FOLDER | {name: FOLDER[name] + "# changed\n"})
+        if [key for stage in again for key in stage.installs] != installs:
+            raise NotYet(f"after a change of {name} the packages are installed again")
+    listed = FOLDER | {"requirements.txt": "gunicorn==2\n"}
+    again = build(answer, listed)
+    if [key for stage in again for key in stage.installs] == installs:
+        raise NotYet("after a change of requirements.txt the old packages come from the cache")
+    there = {content for path, content in image.files.items() if basename(path) == INSTALLED}
+    if FOLDER["requirements.txt"] not in there:
+        raise NotYet("the packages were installed in a stage, and are not in the last one")
+    if secret := [p for p, content in image.kept.items() if content == FOLDER[".env"]]:
+        hidden = "" if secret[0] in image.files else ", though it was removed later"
+        raise NotYet(f"a layer holds {secret[0]}{hidden}")
+    for name in ("app.py", "rates.py"):
+        if image.path(name) not in image.files and "--chdir" not in image.command:
+            raise NotYet(f"there is no {name} in {image.folder}, where the program starts")
+    _check_user(image)
+    _check_signal(image)
+    return (
+        "packages are installed when their list changes, .env is in no layer, and the program is "
+        "not root and hears SIGTERM"
+    )
+
+
+def _check_user(image: Stage) -> None:
+    user = image.user.partition(":")[0]
+    if user in ("", "root", "0"):
+        raise NotYet("the program is root")
+    if not user.isdigit() and user not in image.users:
+        raise NotYet(f"unable to find user {user}: no matching entries in passwd file")
+
+
+def build(text: str, folder: Files) -> list[Stage]:
+    """Builds a Dockerfile as far as its files and its cache go.
+
+    Returns:
+        The stages; the last one is the image.
+
+    Raises:
+        NotYet: if a builder would refuse it.
+    """
+    stages: list[Stage] = []
+    names: dict[str, Stage] = {}
+    arguments: dict[str, str] = {}
+    for line in _instructions(text):
+        word, _, rest = line.partition(" ")
+        word, rest = word.upper(), rest.strip()
+        if word not in KNOWN:
+            raise NotYet(f"unknown instruction: {word}")
+        if word == "ARG":
+            name, _, value = rest.partition("=")
+            arguments.setdefault(name, value)
+        if word == "FROM":
+            parts = re.sub(r"--platform=\S+ ", "", rest).split()
+            source = re.sub(r"\$\{?(\w+)\}?", lambda m: arguments.get(m[1], ""), parts[0])
+            stage = names[source].child() if source in names else Stage(source, source)
+            stages.append(stage)
+            names[str(len(stages) - 1)] = stage
+            if len(parts) == 3:
+                names[parts[2]] = stage
+        elif not stages:
+            if word != "ARG":
+                raise NotYet(f"no build stage in current context: {word} stands above FROM")
+        else:
+            _step(stages[-1], word, rest, folder, names)
+    if not stages:
+        raise NotYet("there is no FROM")
+    return stages
+
+
+def _instructions(text: str) -> Iterator[str]:
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return (" ".join(line.split()) for line in joined.splitlines())
+
+
+def _step(stage: Stage, word: str, rest: str, folder: Files, names: dict[str, Stage]) -> None:
+    """Carries out one instruction."""
+    seen = ""
+    if word in ("COPY", "ADD"):
+        copied, seen = _copied(stage, rest, folder, names)
+        stage.put(copied)
+    elif word == "WORKDIR":
+        stage.folder = stage.path(rest)
+    elif word == "USER":
+        stage.user = rest
+    elif word == "ENTRYPOINT":
+        stage.entrypoint, stage.command = rest, ""
+    elif word == "CMD":
+        stage.command = rest
+    elif word == "RUN":
+        seen = _mounted(rest, folder)
+    stage.key = hashlib.sha256(f"{stage.key}\n{word} {rest}\n{seen}".encode()).hexdigest()
+    if word == "RUN":
+        _run(stage, rest, folder)
+
+
+def _copied(
+    stage: Stage, rest: str, folder: Files, names: dict[str, Stage]
+) -> tuple[Files, str]:
+    """The files that COPY brings, by where they land, and what a builder looks at for its cache."""
+    flags = dict(re.findall(r"--(\w+)=(\S+)", rest))
+    rest = re.sub(r"--\w+(=\S+)? ", "", rest)
+    words = json.loads(rest) if rest.startswith("[") else rest.split()
+    if len(words) < 2:
+        raise NotYet(f"COPY requires at least two arguments: COPY {rest}")
+    *sources, target = words
+    origin = folder
+    if "from" in flags:
+        if flags["from"] not in names:
+            raise NotYet(f"there is no stage {flags['from']}")
+        origin = {path.lstrip("/"): text for path, text in names[flags["from"]].files.items()}
+    place = stage.path(target)
+    found: Files = {}
+    for source in sources:
+        wanted = normpath(source).lstrip("/")
+        inside = "" if wanted in (".", "") else f"{wanted}/"
+        many = len(sources) > 1 or target.endswith("/") or target in (".", "./")
+        many = many or bool(set("*?[") & set(source))
+        some = {}
+        for name, content in origin.items():
+            if inside == "" or name.startswith(inside):
+                some[normpath(join(place, name.removeprefix(inside)))] = content
+            elif fnmatchcase(name, wanted):
+                some[normpath(join(place, basename(name)) if many else place)] = content
+        if not some:
+            raise NotYet(f'COPY {source}: not found')
+        found |= some
+    looked_at = names[flags["from"]].key if "from" in flags else json.dumps(sorted(found.items()))
+    return found, looked_at
+
+
+def _mounted(rest: str, folder: Files) -> str:
+    """What the bind mounts of a RUN make the builder look at."""
+    sources = re.findall(r"--mount=\S*?(?:source|src)=([^,\s]+)", rest)
+    whole = "type=bind" in rest and not sources
+    return json.dumps(sorted(folder.items()) if whole else [folder.get(name) for name in sources])
+
+
+def _run(stage: Stage, rest: str, folder: Files) -> None:
+    """What the commands of a RUN do to the files, as far as this exercise is about them."""
+    mounts = re.findall(r"--mount=(\S+)", rest)
+    bound: Files = {}
+    for mount in mounts:
+        options = dict(part.partition("=")[::2] for part in mount.split(","))
+        source = options.get("source", options.get("src", ""))
+        target = options.get("target", options.get("dst", source))
+        if options.get("type") == "bind" and source in folder:
+            bound[stage.path(target)] = folder[source]
+    commands = re.split(r"&&|;|\|\|?", re.sub(r"--(mount|network|security)=\S+ ", "", rest))
+    for command in commands:
         try:
-            box.admin.execute("INSERT INTO review VALUES (NULL, 5)")
-        except psycopg.errors.IntegrityError:
-            return "a review without a property is refused, and the others are as they were"
-    raise NotYet("a review without a property can still be stored")
+            words = shlex.split(command)
+        except ValueError:
+            continue
+        if words[:1] == ["rm"]:
+            for name in (stage.path(word) for word in words[1:] if not word.startswith("-")):
+                gone = [p for p in stage.files if fnmatchcase(p, name) or p.startswith(f"{name}/")]
+                for path in gone:
+                    del stage.files[path]
+        elif any(word in ("useradd", "adduser") for word in words):
+            stage.users.add(words[-1])
+        elif "install" in words and re.search(r"\b(pip3?|uv)\b", command):
+            _install(stage, words, command, bound)
+
+
+def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None:
+    """What pip leaves behind: a file that stands for the packages, with the list it was given."""
+    listed = re.findall(r"(?:-r|--requirements?)[ =]?(\S+)", command)
+    if not listed:
+        return
+    path = stage.path(listed[0])
+    content = bound.get(path, stage.files.get(path))
+    if content is None:
+        raise NotYet(
+            "ERROR: Could not open requirements file: [Errno 2] No such file or directory: "
+            f"'{listed[0]}'"
+        )
+    where = re.search(r"--(?:prefix|target|root)[ =](\S+)", command)
+    program = words[0].rpartition("/bin/")[0]
+    place = where[1] if where else program or "/usr/local"
+    stage.put({stage.path(join(place, INSTALLED)): content})
+    stage.installs.append(stage.key)
+
+
+def _check_signal(image: Stage) -> None:
+    """Starts the image's command here, with a program in gunicorn's place, and asks it to stop."""
+    argv: list[str] = []
+    for form in (image.entrypoint, image.command):
+        if form.startswith("["):
+            with suppress(ValueError):
+                argv += [str(word) for word in json.loads(form)]
+                continue
+        if form and form is image.entrypoint:
+            argv = ["sh", "-c", form]
+            break  # CMD is ignored behind a shell-form ENTRYPOINT
+        if form:
+            argv += ["sh", "-c", form]
+    if not argv:
+        raise NotYet("it does not say what to start: there is no CMD")
+    argv[0] = basename(argv[0])
+    with commands({"gunicorn": SERVE}) as here:
+        with here.start(argv) as run:
+            if not here.wait("serving", run):
+                raise NotYet(f"its command does not start gunicorn: {' '.join(argv)[:120]}")
+            if "app" not in re.split(r"[\s:]", (here.folder / "serving").read_text()):
+                raise NotYet("gunicorn is not told which module to serve: app")
+            run.terminate()
+            if not here.wait("told"):
+                raise NotYet("a SIGTERM did not reach the program: a shell stands before it")
+            (here.folder / "finish").touch()
+
+
+# -- 3. A start script that stops. It is run for real, with programs that report.
+
+SECONDS = 5.0
+"""How long a program has for what should take a moment."""
+
+MOMENT = 0.4
+"""How long a script is watched that should go on."""
+
+MIGRATE = """
+import sys
+from pathlib import Path
+
+Path("migrated").touch()
+sys.exit(int(Path("migrate-status").read_text()))
+"""
+SERVE = """
+import os, signal, sys, time
+from pathlib import Path
+
+def stop(*_):
+    Path("told").touch()
+    deadline = time.monotonic() + 20
+    while not Path("finish").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    sys.exit(7)
+
+signal.signal(signal.SIGTERM, stop)
+Path("order").write_text("migrated" if Path("migrated").exists() else "early")
+Path("serving.new").write_text(" ".join(sys.argv[1:]))
+os.replace("serving.new", "serving")
+deadline = time.monotonic() + 20
+while not Path("end").exists() and time.monotonic() < deadline:
+    time.sleep(0.005)
+sys.exit(5)
+"""
+
+
+@dataclass
+class Here:
+    """A folder with programs in it, and whatever was started there."""
+
+    folder: Path
+    environment: dict[str, str]
+    mark: str
+
+    @contextmanager
+    def start(self, argv: list[str]) -> "Iterator[subprocess.Popen[bytes]]":
+        """Runs a command there; when the block ends, nothing of it is left."""
+        for name in ("migrated", "order", "serving", "told", "finish", "end"):
+            (self.folder / name).unlink(missing_ok=True)
+        try:
+            run = subprocess.Popen(
+                argv,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NotYet(f"it cannot be started: {error.strerror}: {argv[0]}") from None
+        try:
+            yield run
+        finally:
+            for process in [*self.left(), run]:
+                with suppress(psutil.Error, ProcessLookupError):
+                    process.kill()
+            run.wait()
+
+    def wait(self, name: str, run: "subprocess.Popen[bytes] | None" = None) -> bool:
+        """Whether a file comes to be, before its writer ends or the time is over."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            ended = run is not None and run.poll() is not None
+            if (self.folder / name).exists():
+                return True
+            if ended or (name == "told" and not self.left()):
+                return (self.folder / name).exists()
+            time.sleep(0.005)
+        return False
+
+    def left(self) -> list[psutil.Process]:
+        """The processes that were started there and still run, by a mark in their environment."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.environ().get("NEXUS_JUDGED") == self.mark:
+                    if process.status() != psutil.STATUS_ZOMBIE:
+                        found.append(process)
+        return found
+
+
+@contextmanager
+def commands(programs: Mapping[str, str]) -> Iterator[Here]:
+    """A folder whose `bin` comes first in PATH, with programs written in Python."""
+    with tempfile.TemporaryDirectory(prefix="nexus-judge-") as name:
+        folder = Path(name)
+        (folder / "bin").mkdir()
+        for program, text in programs.items():
+            (folder / f"{program}.py").write_text(text)
+            path = folder / "bin" / program
+            python, script = shlex.quote(sys.executable), shlex.quote(f"{folder}/{program}.py")
+            path.write_text(f'#!/bin/sh\nexec {python} -I -S {script} "$@"\n')
+            path.chmod(0o755)
+            package = folder / "modules" / program
+            package.mkdir(parents=True)
+            (package / "__main__.py").write_text(text)
+        for alias in ("python", "python3"):
+            path = folder / "bin" / alias
+            path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+            path.chmod(0o755)
+        mark = uuid.uuid4().hex
+        environment = {
+            "PATH": f"{folder}/bin:{os.environ.get('PATH', os.defpath)}",
+            "PYTHONPATH": f"{folder}/modules",
+            "HOME": name,
+            "NEXUS_JUDGED": mark,
+        }
+        # Its programs are ended in `start`; PATH finds the folder's own first.
+        yield Here(folder, environment, mark)
 
 
 @judge(
     "containers.3",
-    takes=Callable,  # type: ignore[arg-type]
-    called="a function",
-    hint="give the function itself, without calling it: it gets a connection and returns a list",
+    takes=str,
+    called="the text of start.sh",
+    hint="give the text of start.sh: it runs migrate, and then serve",
 )
-def function(answer: Callable[[Connection], list[str]]) -> str:
-    """The function returns the names, whatever the server holds when it is called."""
-    with database("containers", build) as box:
-        if (found := answer(box.learner)) != NEVER_REVIEWED:
-            raise NotYet(f"it returned {found!r}; expected is a sorted list of two names")
-        box.admin.execute("INSERT INTO review VALUES (2, 3)")
-        if answer(box.learner) != ["Lighthouse"]:
-            raise NotYet("it did not see that Barn got a review: does it ask the server each time?")
-    return "it asks the server each time, and returns the names in order"
+def script(answer: str) -> str:
+    """SIGTERM reaches the program, its status comes back, and a failed migration stops it all."""
+    with commands({"migrate": MIGRATE, "serve": SERVE}) as here:
+        path = here.folder / "start.sh"
+        path.write_text(answer if answer.endswith("\n") else f"{answer}\n")
+        path.chmod(0o755)
+        argv = ["./start.sh"] if answer.startswith("#!") else ["sh", "start.sh"]
+        status = here.folder / "migrate-status"
+        status.write_text("0")
+        with here.start(argv) as run:
+            if not here.wait("serving", run):
+                raise NotYet("serve was not started after a migration that succeeded")
+            if (here.folder / "order").read_text() == "early":
+                raise NotYet("serve was started before migrate had run")
+            run.send_signal(signal.SIGTERM)
+            if not here.wait("told"):
+                raise NotYet("serve did not get the SIGTERM: the shell kept it")
+            with suppress(subprocess.TimeoutExpired):
+                run.wait(MOMENT)
+                raise NotYet("the script ended while serve was still finishing its requests")
+            (here.folder / "finish").touch()
+            _ended(run, here, 7, "after SIGTERM")
+        with here.start(argv) as run:
+            if not here.wait("serving", run):
+                raise NotYet("serve was not started the second time")
+            (here.folder / "end").touch()
+            _ended(run, here, 5, "when serve ended by itself")
+        status.write_text("3")
+        with here.start(argv) as run:
+            _ended(run, here, 3, "after a migration that failed with 3")
+            if (here.folder / "serving").exists():
+                raise NotYet("the migration failed, and serve was started all the same")
+    return "serve hears SIGTERM and may finish, its status comes back, and a failed migration ends it"
+
+
+def _ended(run: "subprocess.Popen[bytes]", here: Here, wanted: int, when: str) -> None:
+    """Waits for the script's end, with a status, and with nobody left behind."""
+    deadline = time.monotonic() + SECONDS
+    while run.poll() is None:
+        if (here.folder / "serving").exists() and wanted == 3:
+            raise NotYet("the migration failed, and serve was started all the same")
+        if time.monotonic() > deadline:
+            raise NotYet(f"{when} the script did not come to an end")
+        time.sleep(0.005)
+    if run.returncode != wanted:
+        raise NotYet(f"{when} the script's status was {run.returncode}, and not {wanted}")
+    if here.left():
+        raise NotYet(f"{when} the script ended, and left a process behind")
+
+
+# -- 4. The right to wait. The services are started, on a clock of our own.
+
+SERVICES = ("database", "cache", "migrate", "web", "worker")
+ALLOWED = {
+    "database": set[str](),
+    "cache": set[str](),
+    "migrate": {"database"},
+    "web": {"database", "cache", "migrate"},
+    "worker": {"database", "cache", "migrate"},
+}
+CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
+SPEEDS = (
+    {"database": 5, "cache": 2, "migrate": 3, "web": 9, "worker": 9},
+    {"database": 1, "cache": 20, "migrate": 3, "web": 9, "worker": 9},
+    {"database": 5, "cache": 0, "migrate": 30, "web": 9, "worker": 9},
+)
+"""How long each takes to get ready; migrate, to end. Whoever is slow, the order must hold."""
+
+
+@judge(
+    "containers.4",
+    takes=str,
+    called="the text of compose.yaml",
+    hint="give the text of compose.yaml, with depends_on for those who have to wait",
+)
+def compose(answer: str) -> str:
+    """Everybody starts when what they need is ready, and not later."""
+    services = _services(answer)
+    needs = {name: _needs(name, services) for name in SERVICES}
+    for name, wanted in needs.items():
+        for other in sorted(set(wanted) - ALLOWED[name]):
+            raise NotYet(f"{name} waits for {other}, which is none of its business")
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        raise NotYet(f"dependency cycle detected: {' -> '.join(error.args[1])}") from None
+    for takes in SPEEDS:
+        _start(order, needs, takes)
+    return "everybody starts when what they need is ready, whoever is slow, and not later"
+
+
+def _services(answer: str) -> dict[str, dict[str, Any]]:
+    import yaml
+
+    try:
+        read = yaml.safe_load(answer)
+    except yaml.YAMLError as error:
+        raise NotYet(f"it is not YAML: {' '.join(str(error).split())[:120]}") from None
+    if not isinstance(read, dict):
+        raise NotYet("it should be a mapping, with the key services")
+    services = read.get("services", read)
+    if not isinstance(services, dict) or not set(SERVICES) <= set(services):
+        raise NotYet(f"it should have the services {', '.join(SERVICES)}")
+    found = {name: {} if services[name] is None else services[name] for name in SERVICES}
+    for name, service in found.items():
+        if not isinstance(service, dict):
+            raise NotYet(f"services.{name} must be a mapping")
+    return found
+
+
+def _needs(name: str, services: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """What a service waits for, and until when."""
+    given = services[name].get("depends_on") or {}
+    if isinstance(given, list):
+        given = {other: {"condition": "service_started"} for other in map(str, given)}
+    if not isinstance(given, dict):
+        raise NotYet(f"services.{name}.depends_on must be a list or a mapping")
+    wanted = {}
+    for other, how in given.items():
+        condition = how.get("condition") if isinstance(how, dict) else None
+        if other not in services:
+            raise NotYet(f"service {name} depends on undefined service {other}")
+        if condition not in CONDITIONS:
+            raise NotYet(f"{name} waits for {other} with the condition {condition}, which is none")
+        check = services[other].get("healthcheck") or {}
+        test = check.get("test") if isinstance(check, dict) else None
+        off = not test or test == ["NONE"] or check.get("disable")
+        if condition == "service_healthy" and other == "migrate":
+            raise NotYet("migrate ends: nobody can wait for its health")
+        if condition == "service_healthy" and off:
+            raise NotYet(f"{name} waits for the health of {other}, which has no healthcheck")
+        if condition == "service_completed_successfully" and other != "migrate":
+            raise NotYet(f"{name} waits for {other} to end, and it never does")
+        wanted[str(other)] = str(condition)
+    return wanted
+
+
+def _start(order: list[str], needs: Mapping[str, Mapping[str, str]], takes: dict[str, int]) -> None:
+    """Starts all on a clock of ours, and looks whether each finds what it needs."""
+    began: dict[str, int] = {}
+    ready: dict[str, int] = {}
+    for name in order:
+        moments = [
+            began[other] if condition == "service_started" else ready[other]
+            for other, condition in needs[name].items()
+        ]
+        began[name] = max(moments, default=0)
+        ready[name] = began[name] + takes[name]
+    migrated = ready["database"] + takes["migrate"]
+    least = {
+        "database": (0, ""),
+        "cache": (0, ""),
+        "migrate": (ready["database"], "the database was starting up"),
+        "web": (max(migrated, ready["cache"]), "not all it needs was ready"),
+        "worker": (max(migrated, ready["cache"]), "not all it needs was ready"),
+    }
+    for name in SERVICES:
+        moment, why = least[name]
+        if began[name] < moment:
+            if name in ("web", "worker"):
+                early = "the cache" if began[name] < ready["cache"] else "the migration"
+                why = f"{early} was not ready"
+            raise NotYet(f"{name} was started too early: {why}")
+        if began[name] > moment:
+            raise NotYet(f"{name} was started later than it had to be")
