@@ -100,9 +100,8 @@ def leaked(answer: Callable[[list[bytes]], object]) -> str:
         if markers := sorted(str(each) for each in found if ".wh." in str(each)):
             raise NotYet(f"{markers[0]} is a whiteout, and not a file that leaked")
         if found != hidden:
-            raise NotYet(
-                f"{what}, so it should find {_names(hidden)}; it found {_names(set(map(str, found)))}"
-            )
+            got_names = _names(set(map(str, found)))
+            raise NotYet(f"{what}, so it should find {_names(hidden)}; it found {got_names}")
     return "it finds what whiteouts, opaque folders and later files hide, and nothing else"
 
 
@@ -122,10 +121,10 @@ FOLDER: Files = {
 INSTALLED = ".installed"
 """The file that stands for installed packages; its content is the list they were made from."""
 
-KNOWN = (
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL "
-    "STOPSIGNAL USER VOLUME WORKDIR"
-).split()
+KNOWN = set(
+    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL "  # noqa: SIM905
+    "STOPSIGNAL USER VOLUME WORKDIR".split()
+)
 
 
 @dataclass
@@ -257,7 +256,9 @@ def build(text: str, folder: Files) -> list[Stage]:
 
 
 def _instructions(text: str) -> Iterator[str]:
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
     joined = "\n".join(lines).replace("\\\n", " ")
     return (" ".join(line.split()) for line in joined.splitlines())
 
@@ -283,9 +284,7 @@ def _step(stage: Stage, word: str, rest: str, folder: Files, names: dict[str, St
         _run(stage, rest, folder)
 
 
-def _copied(
-    stage: Stage, rest: str, folder: Files, names: dict[str, Stage]
-) -> tuple[Files, str]:
+def _copied(stage: Stage, rest: str, folder: Files, names: dict[str, Stage]) -> tuple[Files, str]:
     """The files that COPY brings, by where they land, and what a builder looks at for its cache."""
     flags = dict(re.findall(r"--(\w+)=(\S+)", rest))
     rest = re.sub(r"--\w+(=\S+)? ", "", rest)
@@ -312,7 +311,7 @@ def _copied(
             elif fnmatchcase(name, wanted):
                 some[normpath(join(place, basename(name)) if many else place)] = content
         if not some:
-            raise NotYet(f'COPY {source}: not found')
+            raise NotYet(f"COPY {source}: not found")
         found |= some
     looked_at = names[flags["from"]].key if "from" in flags else json.dumps(sorted(found.items()))
     return found, looked_at
@@ -387,16 +386,15 @@ def _check_signal(image: Stage) -> None:
     if not argv:
         raise NotYet("it does not say what to start: there is no CMD")
     argv[0] = basename(argv[0])
-    with commands({"gunicorn": SERVE}) as here:
-        with here.start(argv) as run:
-            if not here.wait("serving", run):
-                raise NotYet(f"its command does not start gunicorn: {' '.join(argv)[:120]}")
-            if "app" not in re.split(r"[\s:]", (here.folder / "serving").read_text()):
-                raise NotYet("gunicorn is not told which module to serve: app")
-            run.terminate()
-            if not here.wait("told"):
-                raise NotYet("a SIGTERM did not reach the program: a shell stands before it")
-            (here.folder / "finish").touch()
+    with commands({"gunicorn": SERVE}) as here, here.start(argv) as run:
+        if not here.wait("serving", run):
+            raise NotYet(f"its command does not start gunicorn: {' '.join(argv)[:120]}")
+        if "app" not in re.split(r"[\s:]", (here.folder / "serving").read_text()):
+            raise NotYet("gunicorn is not told which module to serve: app")
+        run.terminate()
+        if not here.wait("told", run):
+            raise NotYet("a SIGTERM did not reach the program: a shell stands before it")
+        (here.folder / "finish").touch()
 
 
 # -- 3. A start script that stops. It is run for real, with programs that report.
@@ -404,8 +402,8 @@ def _check_signal(image: Stage) -> None:
 SECONDS = 5.0
 """How long a program has for what should take a moment."""
 
-MOMENT = 0.4
-"""How long a script is watched that should go on."""
+MOMENT = 0.7
+"""How long a script is watched that should go on, and what comes after one that has ended."""
 
 MIGRATE = """
 import sys
@@ -469,15 +467,16 @@ class Here:
                     process.kill()
             run.wait()
 
-    def wait(self, name: str, run: "subprocess.Popen[bytes] | None" = None) -> bool:
-        """Whether a file comes to be, before its writer ends or the time is over."""
+    def wait(self, name: str, run: "subprocess.Popen[bytes]") -> bool:
+        """Whether a file comes to be in time; soon, if the command has ended meanwhile."""
         deadline = time.monotonic() + SECONDS
+        ended = False
         while time.monotonic() < deadline:
-            ended = run is not None and run.poll() is not None
             if (self.folder / name).exists():
                 return True
-            if ended or (name == "told" and not self.left()):
-                return (self.folder / name).exists()
+            if not ended and run.poll() is not None:
+                ended = True
+                deadline = min(deadline, time.monotonic() + MOMENT)
             time.sleep(0.005)
         return False
 
@@ -486,9 +485,9 @@ class Here:
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
-                if process.environ().get("NEXUS_JUDGED") == self.mark:
-                    if process.status() != psutil.STATUS_ZOMBIE:
-                        found.append(process)
+                mine = process.environ().get("NEXUS_JUDGED") == self.mark
+                if mine and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
         return found
 
 
@@ -543,7 +542,7 @@ def script(answer: str) -> str:
             if (here.folder / "order").read_text() == "early":
                 raise NotYet("serve was started before migrate had run")
             run.send_signal(signal.SIGTERM)
-            if not here.wait("told"):
+            if not here.wait("told", run):
                 raise NotYet("serve did not get the SIGTERM: the shell kept it")
             with suppress(subprocess.TimeoutExpired):
                 run.wait(MOMENT)
@@ -560,7 +559,9 @@ def script(answer: str) -> str:
             _ended(run, here, 3, "after a migration that failed with 3")
             if (here.folder / "serving").exists():
                 raise NotYet("the migration failed, and serve was started all the same")
-    return "serve hears SIGTERM and may finish, its status comes back, and a failed migration ends it"
+    return (
+        "serve hears SIGTERM and may finish, its status comes back, and a failed migration ends it"
+    )
 
 
 def _ended(run: "subprocess.Popen[bytes]", here: Here, wanted: int, when: str) -> None:
