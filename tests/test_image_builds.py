@@ -95,10 +95,15 @@ def storage() -> Iterator[tuple[str, ...]]:
     folder = tempfile.mkdtemp(prefix="nexus-images-")
     places = (f"--root={folder}/storage", f"--runroot={folder}/run")
     drivers = (("buildah", f"--storage-driver={name}", *places) for name in ("overlay", "vfs"))
+    # Where this folder is itself on an overlay, every layer is copied instead.
+    chosen = next(each for each in drivers if works(each))
     try:
-        # Where this folder is itself on an overlay, every layer is copied instead.
-        yield next(each for each in drivers if works(each))
+        yield chosen
     finally:
+        call(*chosen, "rm", "--all")  # what a failed build left is still mounted
+        for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+            if (place := line.split()[1]).startswith(folder):
+                call("umount", place)
         call("rm", "-rf", folder)
 
 
@@ -182,6 +187,7 @@ class Build:
             "--isolation=chroot",
             "--format=docker",  # the other format has no HEALTHCHECK
             "--layers",
+            "--force-rm",
             "--pull=never",
             *self.options,
             f"--tag={self.tag}",
@@ -430,7 +436,7 @@ def test_it_runs_as_a_number_answers_and_ends_when_asked(
             if "gunicorn" in " ".join(each.cmdline()) and "buildah" not in " ".join(each.cmdline())
         ]
         assert {each.uids().real for each in inside} == {int(USER)}
-        test = [word.replace(":8000/", f":{port}/") for word in config["Healthcheck"]["Test"][1:]]
+        test = [word.replace(":8000", f":{port}") for word in config["Healthcheck"]["Test"][1:]]
         buildah("run", "--isolation=chroot", container, "--", *test)
 
         call("kill", "-TERM", str(inside[0].pid))
