@@ -174,7 +174,7 @@ CMD ["--bind=0.0.0.0:8000", "app:application"]
 """
 BOUND = f"""
 {BASE}RUN --mount=type=bind,source=requirements.txt,target=/tmp/list.txt \\
-    --mount=type=cache,target=/root/.cache pip install -r /tmp/list.txt
+    --mount=type=cache,target=/var/cache/pip pip install -r /tmp/list.txt
 WORKDIR /srv
 COPY ["app.py", "rates.py", "/srv/"]
 USER 65534
