@@ -57,7 +57,6 @@ pytestmark = [
         not (shutil.which("buildah") and shutil.which("mmdebstrap")),
         reason="needs buildah and mmdebstrap: apt-get install buildah mmdebstrap",
     ),
-    pytest.mark.xdist_group("image-builds"),
 ]
 
 Buildah = Callable[..., str]
@@ -77,7 +76,7 @@ def call(*command: str, seconds: int = 600) -> str:
 
 
 @pytest.fixture(scope="module")
-def shown() -> Iterator[dict[str, Any]]:
+def shown() -> dict[str, Any]:
     """What the chapter's cells about files leave behind: the files, and the functions."""
     notebook = nbformat.read(CHAPTER, as_version=4)
     cells = [c.source for c in notebook.cells if "image-files" in c.metadata.get("tags", ())]
@@ -85,8 +84,7 @@ def shown() -> Iterator[dict[str, Any]]:
     with redirect_stdout(StringIO()):
         for cell in cells:
             exec(cell, space)
-    yield space
-    space["work"].cleanup()
+    return space
 
 
 @pytest.fixture(scope="module")
