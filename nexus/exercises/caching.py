@@ -1,0 +1,537 @@
+"""Judges of "Make it fast without making it wrong": a copy, a stampede, a slow reader, headers.
+
+Each judgement has a Valkey of its own, and the last one an nginx and a site behind it.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
+
+import httpx
+import redis
+
+from nexus.exercises import limits
+from nexus.exercises.judging import NotYet, judge
+from nexus.exercises.limits import as_exception, end, within
+from nexus.services import Nginx, Valkey, nginx, valkey
+
+PEOPLE = 12
+"""How many come at once."""
+
+PATIENCE = 2.0
+"""How long one who has looked is held back, if the others do not get through without him."""
+
+Load = Callable[[], object]
+Remember = Callable[[redis.Redis, str, int, Load], object]
+
+
+class Source:
+    """What is cached: says how often it was asked, and may do something while it is."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        self.calls = 0
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def load(self) -> object:
+        """Returns the value as it was when the call began; what it raises, if it is an error."""
+        self.calls += 1
+        value = self.value
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+
+def connect(server: Valkey) -> redis.Redis:
+    """A client as the chapter's."""
+    return server.connect(decode_responses=True, socket_timeout=limits.SECONDS)
+
+
+def endless(client: redis.Redis) -> list[str]:
+    """The strings that have no end."""
+    keys = cast(list[str], client.keys())
+    return sorted(key for key in keys if client.type(key) == "string" and client.pttl(key) == -1)
+
+
+@judge(
+    "caching.1",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a client, a key, seconds and a function load: it returns what load "
+    "returns, and calls it only if the cache does not know",
+)
+def remember(answer: Remember) -> str:
+    """It remembers everything, also nothing, for a time, and needs no Valkey."""
+    with valkey() as server:
+        client = connect(server)
+        for number, value in enumerate(("a page", None, "", "0", "None", "null", "-")):
+            source = Source(value)
+            key = f"page:{number}"
+            for turn in ("first", "second"):
+                got = within(lambda key=key, source=source: answer(client, key, 60, source.load))
+                if got != value:
+                    raise NotYet(f"load returned {value!r}, and the {turn} call {got!r}")
+            if source.calls != 1:
+                raise NotYet(f"load returned {value!r}, and was called again by the next reader")
+        if found := endless(client):
+            raise NotYet(f"{found[0]} has no end: it is kept for ever")
+        if late := [key for key in client.keys() if client.ttl(key) > 60]:
+            raise NotYet(f"seconds was 60, and {late[0]} lives longer")
+        _failing(answer, client)
+        server.kill()
+        source = Source("a page")
+        try:
+            got = within(lambda: answer(client, "page:0", 60, source.load))
+        except redis.RedisError as error:
+            raise NotYet(f"Valkey is down, and the caller got {type(error).__name__}") from None
+        if got != "a page":
+            raise NotYet(f"Valkey is down; load returned 'a page', and the caller got {got!r}")
+        if source.calls != 1:
+            raise NotYet(f"Valkey is down, and load was called {source.calls} times")
+    return "it remembers every text, and that there is none, for a time, and does without Valkey"
+
+
+def _failing(answer: Remember, client: redis.Redis) -> None:
+    """An error of load reaches the caller, and is not remembered."""
+    source = Source(LookupError("the database is down"))
+    try:
+        got = within(lambda: answer(client, "page:x", 60, source.load))
+    except LookupError:
+        pass
+    else:
+        raise NotYet(f"load failed with LookupError, and the caller got {got!r}")
+    if source.calls != 1:
+        raise NotYet(f"load failed, and was called {source.calls} times")
+    source.value = "a page"
+    if within(lambda: answer(client, "page:x", 60, source.load)) != "a page":
+        raise NotYet("load failed once, and that is remembered")
+
+
+class Held(redis.Redis):
+    """A client whose first command is answered late: when the others are done, or after a while."""
+
+    go_on: threading.Event | None = None
+    has_looked: threading.Event
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Sends a command, and holds the first one's answer back."""
+        result = super().execute_command(*args, **options)
+        if self.go_on is not None:
+            held, self.go_on = self.go_on, None
+            self.has_looked.set()
+            held.wait(PATIENCE)
+        return result
+
+
+@judge(
+    "caching.2",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a client, a key, seconds and a function load: of many who call it at "
+    "once, one calls load, and all return what it got",
+)
+def one_for_all(answer: Remember) -> str:
+    """One computes, all get it; nobody who fails, dies or comes late spoils it."""
+    with valkey() as server:
+        admin = connect(server)
+        _at_once(answer, server, admin)
+        admin.flushall()
+        _late(answer, server)
+        admin.flushall()
+        _fails(answer, server, admin)
+        admin.flushall()
+        _overtaken(answer, server, admin)
+    return (
+        "one computes and all get it, also who looked too early and came too late; and a lock "
+        "ends, but only one's own"
+    )
+
+
+def _at_once(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
+    """Many at once; what one at work leaves in Valkey has an end."""
+    source = Source("a page")
+    seen: list[object] = []
+
+    def at_work() -> None:
+        seen.append(admin.dbsize())
+        seen.append(endless(admin))
+        threading.Event().wait(0.3)  # long enough for the others to come to their waiting
+
+    source.meanwhile = at_work
+    everybody = threading.Barrier(PEOPLE)
+
+    def one() -> object:
+        client = connect(server)
+        everybody.wait(limits.SECONDS)
+        return answer(client, "page", 60, source.load)
+
+    got = _together([one] * PEOPLE)
+    if source.calls != 1:
+        raise NotYet(f"{PEOPLE} asked at once, and load was called {source.calls} times")
+    if wrong := [value for value in got if value != "a page"]:
+        raise NotYet(f"{PEOPLE} asked at once, and {len(wrong)} of them got {wrong[0]!r}")
+    if seen[0] == 0:
+        raise NotYet(
+            "while one computes, Valkey knows nothing of it: in another process another one "
+            "would begin"
+        )
+    if seen[1]:
+        raise NotYet(
+            f"while one computes, {cast(list[str], seen[1])[0]} has no end: if he dies, nobody "
+            "will ever compute again"
+        )
+    if found := endless(admin):
+        raise NotYet(f"{found[0]} has no end")
+
+
+def _late(answer: Remember, server: Valkey) -> None:
+    """One has looked, and then comes to nothing until another one is done."""
+    source = Source("a page")
+    done, looked = threading.Event(), threading.Event()
+    held = Held.from_url(server.url, decode_responses=True, socket_timeout=limits.SECONDS)
+    held.go_on, held.has_looked = done, looked
+
+    def late() -> object:
+        return answer(held, "page", 60, source.load)
+
+    def quick() -> object:
+        looked.wait(limits.SECONDS)
+        try:
+            return answer(connect(server), "page", 60, source.load)
+        finally:
+            done.set()
+
+    got = _together([late, quick])
+    if source.calls != 1:
+        raise NotYet(
+            "one looked, another one computed and was done, and then the first one went on and "
+            "computed again: look once more when you have the lock"
+        )
+    if got != ["a page", "a page"]:
+        raise NotYet(f"two came after each other, and got {got[0]!r} and {got[1]!r}")
+
+
+def _fails(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
+    """Who fails gets the error, and is out of the others' way."""
+    source = Source(LookupError("the database is down"))
+    client = connect(server)
+    try:
+        got = within(lambda: answer(client, "page", 60, source.load))
+    except LookupError:
+        pass
+    else:
+        raise NotYet(f"load failed with LookupError, and its caller got {got!r}")
+    source.value = "a page"
+    if found := endless(admin):
+        raise NotYet(f"load failed, and {found[0]} stays for ever")
+    try:
+        got = within(lambda: answer(client, "page", 60, source.load))
+    except NotYet:
+        raise NotYet("load failed, and the next one waits for nobody") from None
+    if got != "a page":
+        raise NotYet(f"load failed once, and the next caller got {got!r}")
+
+
+def _overtaken(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
+    """Who takes longer than the lock lives does not take away another's."""
+    source = Source("a page")
+    theirs: list[str] = []
+
+    def lock_ends() -> None:
+        for key in cast(list[str], admin.keys()):
+            if key != "page" and admin.type(key) == "string":
+                admin.set(key, "somebody else's", px=60_000)
+                theirs.append(key)
+
+    source.meanwhile = lock_ends
+    with suppress(redis.exceptions.LockError):  # to be told of it is fine too
+        within(lambda: answer(connect(server), "page", 60, source.load))
+    if gone := [key for key in theirs if admin.get(key) != "somebody else's"]:
+        raise NotYet(
+            f"load took so long that {gone[0]} ended, and another one took it; then it was "
+            "taken away from him: release a lock only if it is still yours"
+        )
+
+
+def _together(actions: list[Callable[[], object]]) -> list[object]:
+    """Runs actions in threads, and returns what they return.
+
+    Raises:
+        NotYet: if one does not come to an end.
+        Exception: what the first one of them raised.
+    """
+    results: dict[int, object] = {}
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            results[number] = actions[number]()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(actions))
+    ]
+    for thread in threads:
+        thread.start()
+    deadline = threading.Event()
+    timer = threading.Timer(limits.SECONDS, deadline.set)
+    timer.daemon = True
+    timer.start()
+    for thread in threads:
+        while thread.is_alive() and not deadline.is_set():
+            thread.join(0.02)
+    timer.cancel()
+    late = [thread for thread in threads if thread.is_alive()]
+    for thread in late:
+        end(thread)
+    if late:
+        raise limits.late(f"{len(late)} of {len(threads)} who came together")
+    if errors:
+        raise as_exception(errors[0])
+    return [results[number] for number in range(len(actions))]
+
+
+Read = Callable[[redis.Redis, str, Load], object]
+Changed = Callable[[redis.Redis, str], object]
+
+
+class Story:
+    """A value that changes, and readers of it; each reader and writer is a process of its own."""
+
+    def __init__(self, answer: tuple[Read, Changed], server: Valkey) -> None:
+        self._read, self._changed = answer
+        self._server = server
+        self.admin = connect(server)
+        self.source = Source("version 1")
+
+    def read(self) -> object:
+        """What a reader gets."""
+        return within(lambda: self._read(connect(self._server), "page", self.source.load))
+
+    def change(self, value: str) -> None:
+        """Changes the value, commits, and says so."""
+        self.source.value = value
+        within(lambda: self._changed(connect(self._server), "page"))
+
+    def expect(self, value: str, otherwise: str) -> None:
+        """Raises NotYet if a reader gets something else."""
+        if (got := self.read()) != value:
+            raise NotYet(f"{otherwise}: it should be {value!r}, and is {got!r}")
+
+
+@judge(
+    "caching.3",
+    takes=tuple,
+    called="two functions, (read, changed)",
+    hint="give two functions, (read, changed): read(client, key, load) returns the value, and "
+    "changed(client, key) is called after each commit",
+)
+def never_for_ever(answer: tuple[Read, Changed]) -> str:
+    """No reader gets a value that is older than the last change, and hits are hits."""
+    if len(answer) != 2 or not all(callable(function) for function in answer):
+        raise NotYet("give two functions: (read, changed)")
+    for scene in (_changes, _slow, _overtaken_twice, _forgets):
+        with valkey() as server:
+            scene(Story(answer, server))
+    return "slow readers store what nobody asks for, and what Valkey forgets brings nothing back"
+
+
+def _changes(story: Story) -> None:
+    """Reads and changes, one after the other."""
+    for number in (1, 2, 3):
+        if number > 1:
+            story.change(f"version {number}")
+        for _ in range(3):
+            story.expect(f"version {number}", "it was read, changed and read again")
+        if story.source.calls != number:
+            raise NotYet(
+                f"it changed {number - 1} times and was read three times after each change, and "
+                f"load was called {story.source.calls} times"
+            )
+    if story.admin.dbsize() == 0:
+        raise NotYet("Valkey holds nothing: another process would have to load it again")
+    values = [
+        key for key in endless(story.admin) if "version 3" in cast(str, story.admin.get(key) or "")
+    ]
+    if values:
+        raise NotYet(
+            f"{values[0]} has no end: who dies between the commit and `changed` makes it wrong "
+            "for ever"
+        )
+
+
+def _slow(story: Story) -> None:
+    """A reader has read the old value, and stores it when the new one is committed."""
+    story.source.meanwhile = lambda: story.change("version 2")
+    story.read()
+    story.expect("version 2", "a slow reader stored an old value after the change")
+    story.expect("version 2", "a slow reader stored an old value after the change")
+
+
+def _overtaken_twice(story: Story) -> None:
+    """The slow one is overtaken by a change and by a quick reader; first from a warm cache."""
+
+    def others() -> None:
+        story.change("version 3")
+        story.expect("version 3", "it was changed and read while a slow reader had not stored yet")
+
+    story.read()
+    story.change("version 2")
+    story.source.meanwhile = others
+    story.read()
+    story.expect("version 3", "a slow reader stored an old value over a new one")
+    story.change("version 4")
+    story.expect("version 4", "and when it changed again")
+
+
+def _forgets(story: Story) -> None:
+    """Valkey evicts keys, one or another."""
+    for number in range(2, 8):
+        story.read()
+        story.change(f"version {number}")
+        story.expect(f"version {number}", "it was changed")
+        for key in sorted(cast(list[str], story.admin.keys())):
+            kept = story.admin.dump(key)
+            story.admin.delete(key)
+            story.expect(f"version {number}", f"Valkey had no room and forgot {key}")
+            if kept is not None and number % 2:
+                story.admin.restore(key, 60_000, kept, replace=True)
+
+
+class Site(ThreadingHTTPServer):
+    """A site that answers with the headers of an answer, and counts what reaches it."""
+
+    daemon_threads = True
+
+    def __init__(self, headers: Callable[[str], object]) -> None:
+        super().__init__(("127.0.0.1", 0), SiteHandler)
+        self.headers = headers
+        self.count = 0
+
+
+class SiteHandler(BaseHTTPRequestHandler):
+    """Says for whom a page is, in which language, and which number it has."""
+
+    def do_GET(self) -> None:
+        """Answers."""
+        site = cast(Site, self.server)
+        site.count += 1
+        who = self.headers.get("Authorization", "nobody")
+        french = self.headers.get("Accept-Language", "en").startswith("fr")
+        text = {"/best": "best", "/greeting": "bonjour" if french else "hello"}
+        body = text.get(self.path, f"the bookings of {who}").encode()
+        self.send_response(200)
+        for name, value in cast(dict[str, str], site.headers(self.path)).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+PROXY = """
+proxy_cache_path cache keys_zone=pages:1m;
+server {
+    listen 127.0.0.1:{port};
+    location / {
+        proxy_pass http://127.0.0.1:SITE;
+        proxy_cache pages;
+        proxy_cache_valid 200 1m;
+    }
+}
+"""
+
+
+@contextmanager
+def proxied(headers: Callable[[str], object]) -> Iterator[tuple[Nginx, Site]]:
+    """A site with an nginx before it."""
+    site = Site(headers)
+    thread = threading.Thread(target=site.serve_forever, daemon=True)
+    thread.start()
+    try:
+        with nginx(PROXY.replace("SITE", str(site.server_port))) as proxy:
+            yield proxy, site
+    finally:
+        site.shutdown()
+        site.server_close()
+
+
+@judge(
+    "caching.4",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a path that returns a dictionary of headers, such as Cache-Control",
+)
+def who_may_keep(answer: Callable[[str], object]) -> str:
+    """A proxy keeps what is for everyone, and a browser asks again."""
+    said = {path: _said(answer, path) for path in ("/best", "/greeting", "/bookings")}
+    with (
+        proxied(lambda path: said[path]) as (proxy, site),
+        httpx.Client(base_url=proxy.url, timeout=limits.SECONDS) as client,
+    ):
+
+        def get(path: str, **headers: str) -> str:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return client.get(path, headers=named).text
+
+        for name in ("Amina", "Bode"):
+            if (got := get("/bookings", Authorization=name)) != f"the bookings of {name}":
+                raise NotYet(f"{name} asked for /bookings, and saw {got}")
+        get("/best")
+        before = site.count
+        get("/best")
+        if site.count > before:
+            raise NotYet("/best was asked for twice, and both reached the site")
+        if _browser_keeps(said["/best"]):
+            raise NotYet(
+                "a browser may show /best without asking: max-age is for everyone, s-maxage for "
+                "proxies only"
+            )
+        for language, word in (("fr", "bonjour"), ("en", "hello")):
+            if (got := get("/greeting", Accept_Language=language)) != word:
+                raise NotYet(f"/greeting was asked for in {language}, and said {got}")
+        before = site.count
+        get("/greeting", Accept_Language="fr")
+        if site.count > before:
+            raise NotYet("/greeting was asked for twice in fr, and both reached the site")
+    return "the proxy keeps what is for everyone, by language, and nothing that is for somebody"
+
+
+def _said(answer: Callable[[str], object], path: str) -> dict[str, str]:
+    """The headers that an answer gives.
+
+    Raises:
+        NotYet: if they are none.
+    """
+    given = within(lambda: answer(path))
+    if not isinstance(given, dict):
+        raise NotYet(f"for {path} it returned {given!r}, and not a dictionary")
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, str) or not _is_header(name, value):
+            raise NotYet(f"for {path} it returned {name!r}: {value!r}, which is no header")
+    return given
+
+
+def _is_header(name: str, value: str) -> bool:
+    """Whether a header can be sent: one line of plain characters."""
+    text = name + value
+    return bool(name) and text.isascii() and text.isprintable() and ":" not in name
+
+
+def _browser_keeps(headers: dict[str, str]) -> bool:
+    """Whether a browser may use the answer again without asking (RFC 9111, 4.2.1 and 5.2.2)."""
+    control = next((v for name, v in headers.items() if name.lower() == "cache-control"), "")
+    directives = {
+        name.strip().lower(): value.strip().strip('"')
+        for name, _, value in (part.partition("=") for part in control.split(","))
+    }
+    if "no-cache" in directives or "no-store" in directives:
+        return False
+    return directives.get("max-age") != "0"
