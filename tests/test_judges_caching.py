@@ -1,59 +1,472 @@
-"""The judges of caching: the stub, right answers of several kinds, wrong ones."""
+"""Each judge of caching: the stub, right answers of several kinds, wrong ones."""
 
-from collections.abc import Iterator
+import contextlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import redis
 
-import nexus
 from nexus.exercises import judge_answer
-from nexus.exercises.sandbox import Connection
+
+EXERCISES = [f"caching.{number}" for number in range(1, 5)]
+Client = redis.Redis
+Load = Callable[[], Any]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with nexus.postgres():
-        yield
+# -- 1: remember
 
 
-def ask(connection: Connection) -> list[str]:
-    found = connection.execute(
-        "SELECT name FROM property EXCEPT SELECT name FROM property JOIN review"
-        " ON review.property_id = property.id ORDER BY name"
-    )
-    return [name for (name,) in found]
+def remember_stub(client: Client, key: str, _: int, load: Load) -> object:
+    value = client.get(key)
+    if not value:
+        value = load()
+        client.set(key, value)
+    return value
 
 
-WITHOUT_REVIEW = "SELECT name FROM property WHERE id NOT IN (SELECT property_id FROM review"
+def remember_json(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        stored = client.get(key)
+    except redis.RedisError:
+        return load()
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    with contextlib.suppress(redis.RedisError):
+        client.set(key, json.dumps(value), ex=seconds)
+    return value
+
+
+def remember_hash(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: a hash that is there, with a field that may not be."""
+    stored: dict[str, str] = {}
+    with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+        stored = client.hgetall(key)
+    if "known" in stored:
+        return stored.get("value")
+    value = load()
+    fields = {"known": "1"} if value is None else {"known": "1", "value": value}
+    with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+        pipe = client.pipeline()
+        pipe.delete(key)
+        pipe.hset(key, mapping=fields)
+        pipe.expire(key, seconds)
+        pipe.execute()
+    return value
+
+
+def remember_marked(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: the first letter says which."""
+    try:
+        stored = client.get(key)
+    except Exception:
+        stored = None
+    if stored:
+        return None if stored[0] == "n" else stored[1:]
+    value = load()
+    with contextlib.suppress(Exception):
+        client.set(key, "n" if value is None else f"v{value}", ex=seconds)
+    return value
+
+
+def remember_without_none(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        value = client.get(key)
+        if value is None:
+            value = load()
+            if value is not None:
+                client.set(key, value, ex=seconds)
+    except redis.RedisError:
+        return load()
+    return value
+
+
+def remember_as_text(client: Client, key: str, seconds: int, load: Load) -> object:
+    value = client.get(key)
+    if value is None:
+        value = load()
+        client.set(key, str(value), ex=seconds)
+    return None if value == "None" else value
+
+
+def remember_if_true(client: Client, key: str, seconds: int, load: Load) -> object:
+    stored = client.get(key)
+    if stored and json.loads(stored):
+        return json.loads(stored)
+    value = load()
+    client.set(key, json.dumps(value), ex=seconds)
+    return value
+
+
+def remember_for_ever(client: Client, key: str, _: int, load: Load) -> object:
+    stored = client.get(key)
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    client.set(key, json.dumps(value))
+    return value
+
+
+def remember_needs_valkey(client: Client, key: str, seconds: int, load: Load) -> object:
+    stored = client.get(key)
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    client.set(key, json.dumps(value), ex=seconds)
+    return value
+
+
+def remember_catches_all(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        return remember_needs_valkey(client, key, seconds, load)
+    except Exception:
+        return load()
+
+
+def remember_swallows(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        return remember_json(client, key, seconds, load)
+    except LookupError:
+        return None
+
+
+def remember_loads_twice(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        return remember_needs_valkey(client, key, seconds, load)
+    except redis.RedisError:
+        load()
+        return load()
+
+
+def remember_longer(client: Client, key: str, seconds: int, load: Load) -> object:
+    return remember_json(client, key, 2 * seconds, load)
+
+
+# -- 2: one for all
+
+
+def one_stub(client: Client, key: str, seconds: int, load: Load) -> object:
+    value = client.get(key)
+    if value is None and client.setnx(f"lock:{key}", 1):
+        value = load()
+        client.set(key, value, ex=seconds)
+        client.delete(f"lock:{key}")
+    return value
+
+
+def one_by_token(client: Client, key: str, seconds: int, load: Load) -> object:
+    ours = secrets.token_hex(8)
+    while (value := client.get(key)) is None:
+        if not client.set(f"lock:{key}", ours, nx=True, px=10_000):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+            return value
+        finally:
+            client.execute_command("DELIFEQ", f"lock:{key}", ours)
+    return value
+
+
+def one_by_library(client: Client, key: str, seconds: int, load: Load) -> object:
+    value = client.get(key)
+    if value is not None:
+        return value
+    with client.lock(f"lock:{key}", timeout=10):
+        value = client.get(key)
+        if value is None:
+            value = load()
+            client.set(key, value, ex=seconds)
+    return value
+
+
+def one_by_lock_first(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: everybody takes the lock before looking."""
+    ours = secrets.token_hex(8)
+    while not client.set(f"lock:{key}", ours, nx=True, px=5_000):
+        time.sleep(0.01)
+    try:
+        value = client.get(key)
+        if value is None:
+            value = load()
+            client.set(key, value, ex=seconds)
+        return value
+    finally:
+        script = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+        client.eval(script, 1, f"lock:{key}", ours)
+
+
+def one_naive(client: Client, key: str, seconds: int, load: Load) -> object:
+    value = client.get(key)
+    if value is None:
+        value = load()
+        client.set(key, value, ex=seconds)
+    return value
+
+
+def one_without_second_look(client: Client, key: str, seconds: int, load: Load) -> object:
+    ours = secrets.token_hex(8)
+    value = client.get(key)
+    while value is None:
+        if client.set(f"lock:{key}", ours, nx=True, px=10_000):
+            value = load()
+            client.set(key, value, ex=seconds)
+            client.execute_command("DELIFEQ", f"lock:{key}", ours)
+            return value
+        time.sleep(0.01)
+        value = client.get(key)
+    return value
+
+
+def one_without_end(client: Client, key: str, seconds: int, load: Load) -> object:
+    while (value := client.get(key)) is None:
+        if not client.setnx(f"lock:{key}", 1):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            client.delete(f"lock:{key}")
+    return value
+
+
+def one_deletes_any_lock(client: Client, key: str, seconds: int, load: Load) -> object:
+    while (value := client.get(key)) is None:
+        if not client.set(f"lock:{key}", 1, nx=True, px=10_000):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            client.delete(f"lock:{key}")
+    return value
+
+
+def one_keeps_lock_after_error(client: Client, key: str, seconds: int, load: Load) -> object:
+    ours = secrets.token_hex(8)
+    while (value := client.get(key)) is None:
+        if not client.set(f"lock:{key}", ours, nx=True, px=60_000):
+            time.sleep(0.01)
+            continue
+        if (value := client.get(key)) is None:
+            value = load()
+            client.set(key, value, ex=seconds)
+        client.execute_command("DELIFEQ", f"lock:{key}", ours)
+    return value
+
+
+in_this_process = threading.Lock()
+
+
+def one_in_this_process(client: Client, key: str, seconds: int, load: Load) -> object:
+    with in_this_process:
+        return one_naive(client, key, seconds, load)
+
+
+# -- 3: never for ever
+
+
+def read_stub(client: Client, key: str, load: Load) -> object:
+    value = client.get(key)
+    if value is None:
+        value = load()
+        client.set(key, value, ex=60)
+    return value
+
+
+def deleted(client: Client, key: str) -> None:
+    client.delete(key)
+
+
+def read_by_token(client: Client, key: str, load: Load) -> object:
+    client.set(f"{key}:version", secrets.token_hex(8), nx=True, ex=3600)
+    version = client.get(f"{key}:version")
+    value = client.get(f"{key}:{version}")
+    if value is None:
+        value = load()
+        client.set(f"{key}:{version}", value, ex=60)
+    return value
+
+
+def new_token(client: Client, key: str) -> None:
+    client.set(f"{key}:version", secrets.token_hex(8), ex=3600)
+
+
+LEASE = """
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'EX', 60) end
+"""
+
+
+def read_by_lease(client: Client, key: str, load: Load) -> object:
+    """Another form, Facebook's: who misses gets a lease, and a change takes it away."""
+    value = client.get(key)
+    if value is None:
+        lease = secrets.token_hex(8)
+        client.set(f"lease:{key}", lease, ex=60)
+        value = load()
+        client.eval(LEASE, 2, key, f"lease:{key}", lease, value)
+    return value
+
+
+def end_lease(client: Client, key: str) -> None:
+    client.delete(f"lease:{key}", key)
+
+
+def read_by_watch(client: Client, key: str, load: Load) -> object:
+    """Another form: the transaction is refused if the mark was changed since."""
+    with client.pipeline() as pipe:
+        pipe.watch(key, f"{key}:changed")
+        value = pipe.get(key)
+        if value is None:
+            value = load()
+            pipe.multi()
+            pipe.set(key, value, ex=60)
+            with contextlib.suppress(redis.WatchError):
+                pipe.execute()
+    return value
+
+
+def mark(client: Client, key: str) -> None:
+    client.set(f"{key}:changed", secrets.token_hex(8), ex=60)
+    client.delete(key)
+
+
+def read_by_counter(client: Client, key: str, load: Load) -> object:
+    version = client.get(f"{key}:version")
+    return read_stub(client, f"{key}:{version}", load)
+
+
+def count_up(client: Client, key: str) -> None:
+    client.incr(f"{key}:version")
+
+
+def read_never(_: Client, __: str, load: Load) -> object:
+    return load()
+
+
+def read_version_late(client: Client, key: str, load: Load) -> object:
+    client.set(f"{key}:version", secrets.token_hex(8), nx=True, ex=3600)
+    value = client.get(f"{key}:{client.get(f'{key}:version')}")
+    if value is None:
+        value = load()
+        client.set(f"{key}:{client.get(f'{key}:version')}", value, ex=60)
+    return value
+
+
+def read_without_end(client: Client, key: str, load: Load) -> object:
+    client.set(f"{key}:version", secrets.token_hex(8), nx=True)
+    version = client.get(f"{key}:version")
+    value = client.get(f"{key}:{version}")
+    if value is None:
+        value = load()
+        client.set(f"{key}:{version}", value)
+    return value
+
+
+def nothing(client: Client, key: str) -> None:
+    pass
+
+
+# -- 4: headers
+
+
+def headers_stub(_: str) -> dict[str, str]:
+    return {"Cache-Control": "max-age=60"}
+
+
+def headers_plain(path: str) -> dict[str, str]:
+    return {
+        "/best": {"Cache-Control": "max-age=0, s-maxage=60"},
+        "/greeting": {"Cache-Control": "max-age=60", "Vary": "Accept-Language"},
+        "/bookings": {"Cache-Control": "private, no-cache"},
+    }[path]
+
+
+def headers_otherwise(path: str) -> dict[str, str]:
+    """Another form: nginx's own header for nginx, and no-store."""
+    if path == "/best":
+        return {"X-Accel-Expires": "60", "Cache-Control": "no-cache"}
+    if path == "/greeting":
+        return {"cache-control": "public, s-maxage=60", "vary": "Accept-Language, Cookie"}
+    return {"Cache-Control": "no-store"}
+
+
+def but(path: str, **headers: str) -> Callable[[str], dict[str, str]]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda asked: named if asked == path else headers_plain(asked)
+
 
 RIGHT = [
-    ("caching.1", f"{WITHOUT_REVIEW} WHERE property_id IS NOT NULL)"),
-    ("caching.1", "SELECT p.name FROM property p LEFT JOIN review r ON r.property_id = p.id"
-                   " WHERE r.property_id IS NULL ORDER BY 1 DESC;"),
-    ("caching.2", "DELETE FROM review WHERE property_id IS NULL;"
-                   "ALTER TABLE review ALTER property_id SET NOT NULL"),
-    ("caching.2", "ALTER TABLE review ADD CHECK (property_id IS NOT NULL) NOT VALID"),
-    ("caching.3", ask),
-]  # fmt: skip
+    ("caching.1", remember_json),
+    ("caching.1", remember_hash),
+    ("caching.1", remember_marked),
+    ("caching.2", one_by_token),
+    ("caching.2", one_by_library),
+    ("caching.2", one_by_lock_first),
+    ("caching.3", (read_by_token, new_token)),
+    ("caching.3", (read_by_lease, end_lease)),
+    ("caching.3", (read_by_watch, mark)),
+    ("caching.4", headers_plain),
+    ("caching.4", headers_otherwise),
+]
 
 NOT_YET = [
-    ("caching.1", None, "write a SELECT"),
-    ("caching.1", 7, "this is of type int"),
-    ("caching.1", f"{WITHOUT_REVIEW})", "one review has NULL"),
-    ("caching.1", "SELECT name FROM property", "two properties have no review"),
-    ("caching.1", "DROP TABLE property", "syntax error"),
-    ("caching.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
-    ("caching.2", "", "one review is in the way"),
-    ("caching.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
-    ("caching.2", "DELETE FROM review", "must stay"),
-    ("caching.2", "SELECT 1", "can still be stored"),
-    ("caching.3", ["Barn", "Lighthouse"], "this is of type list"),
-    ("caching.3", lambda _: ["Barn", "Lighthouse"], "ask the server each time"),
-    ("caching.3", lambda _: ["Lighthouse", "Barn"], "a sorted list"),
-    ("caching.3", lambda: [], "TypeError"),
+    ("caching.1", remember_stub, "redis-py says: "),
+    ("caching.1", remember_without_none, "returned None, and was called again"),
+    ("caching.1", remember_as_text, "load returned 'None', and the first call None"),
+    ("caching.1", remember_if_true, "was called again"),
+    ("caching.1", remember_for_ever, "has no end"),
+    ("caching.1", remember_needs_valkey, "Valkey is down, and the caller got ConnectionError"),
+    ("caching.1", remember_catches_all, "load failed, and was called 2 times"),
+    ("caching.1", remember_swallows, "load failed with LookupError, and the caller got None"),
+    ("caching.1", remember_loads_twice, "Valkey is down, and load was called 2 times"),
+    ("caching.1", remember_longer, "lives longer"),
+    ("caching.1", lambda *_: None, "load returned 'a page', and the first call None"),
+    ("caching.2", one_stub, "11 of them got None"),
+    ("caching.2", one_naive, "12 asked at once, and load was called 12 times"),
+    ("caching.2", one_without_second_look, "look once more when you have the lock"),
+    ("caching.2", one_without_end, "while one computes, lock:page has no end"),
+    ("caching.2", one_deletes_any_lock, "release a lock only if it is still yours"),
+    ("caching.2", one_keeps_lock_after_error, "the next one waits for nobody"),
+    ("caching.2", one_in_this_process, "Valkey knows nothing of it"),
+    ("caching.3", (read_stub, deleted), "a slow reader stored an old value"),
+    ("caching.3", (read_stub, nothing), "it was read, changed and read again"),
+    ("caching.3", (read_never, nothing), "load was called 3 times"),
+    ("caching.3", (read_by_counter, count_up), "Valkey had no room for page:version"),
+    ("caching.3", (read_version_late, new_token), "a slow reader stored an old value"),
+    ("caching.3", (read_without_end, new_token), "has no end"),
+    ("caching.3", (read_by_watch, deleted), "a slow reader stored an old value"),
+    ("caching.3", (read_stub, 7), "give two functions"),
+    ("caching.3", (read_stub,), "give two functions"),
+    ("caching.4", headers_stub, "Bode asked for /bookings, and saw the bookings of Amina"),
+    ("caching.4", lambda _: {}, "Bode asked for /bookings, and saw the bookings of Amina"),
+    ("caching.4", but("/bookings", Cache_Control="max-age=60", Vary="Authorization"), "disk"),
+    ("caching.4", but("/best", Cache_Control="max-age=60"), "without asking"),
+    ("caching.4", but("/best", Cache_Control="no-cache"), "both reached the site"),
+    ("caching.4", but("/greeting", Cache_Control="max-age=60"), "in en, and said bonjour"),
+    ("caching.4", but("/greeting", Cache_Control="max-age=60", Vary="*"), "both reached"),
+    ("caching.4", lambda _: "private", "not a dictionary"),
+    ("caching.4", lambda _: {"Cache-Control": 60}, "which is no header"),
+    ("caching.4", lambda _: {"Cache-Control": "a\r\nSet-Cookie: b"}, "which is no header"),
 ]
 
 
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def name_of(answer: object) -> str:
+    return getattr(answer, "__name__", None) or type(answer).__name__
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT, ids=map(name_of, (a for _, a in RIGHT)))
 def test_right(name: str, answer: object) -> None:
     verdict = judge_answer(name, answer)
     assert verdict.right, verdict
@@ -63,4 +476,49 @@ def test_right(name: str, answer: object) -> None:
 def test_not_yet(name: str, answer: object, hint: str) -> None:
     verdict = judge_answer(name, answer)
     assert not verdict.right
-    assert hint in verdict.message
+    assert hint in verdict.message, verdict
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("answer", [None, 7, "an answer"])
+def test_other_types(name: str, answer: object) -> None:
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert "give " in verdict.message or "this is of type" in verdict.message
+
+
+def leaves(*_: object) -> None:
+    raise SystemExit(0)
+
+
+def loops(*_: object) -> None:
+    while True:
+        pass
+
+
+def waits(client: Client, key: str, *_: object) -> None:
+    client.blpop(f"never:{key}", timeout=0)
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_answers_that_leave(name: str) -> None:
+    answer = (leaves, leaves) if name == "caching.3" else leaves
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert "SystemExit" in verdict.message
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("answer", [loops, waits])
+def test_answers_that_never_end(
+    name: str, answer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus.exercises.limits.SECONDS", 0.5)
+    before = threading.active_count()
+    given: object = (answer, answer) if name == "caching.3" else answer
+    verdict = judge_answer(name, given)
+    assert not verdict.right
+    deadline = time.monotonic() + 20
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
