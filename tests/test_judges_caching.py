@@ -422,7 +422,7 @@ RIGHT = [
 ]
 
 NOT_YET = [
-    ("caching.1", remember_stub, "redis-py says: "),
+    ("caching.1", remember_stub, "load returned None, and redis-py cannot send that"),
     ("caching.1", remember_without_none, "returned None, and was called again"),
     ("caching.1", remember_as_text, "load returned 'None', and the first call None"),
     ("caching.1", remember_if_true, "was called again"),
