@@ -171,13 +171,16 @@ def _at_once(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
         callers = [one for one in admin.client_list() if one["name"] == "caller"]
         return all(one["cmd"] != "ping" for one in callers)
 
-    def at_work() -> None:
-        seen.append(admin.dbsize())
-        seen.append(endless(admin))
+    def until_all_have_looked() -> None:
         with suppress(TimeoutError):  # who waits for something else than Valkey sends nothing
             wait_for(nobody_is_coming, PATIENCE, "the others to look")
 
-    source.meanwhile = at_work
+    def at_work() -> None:
+        seen.append(admin.dbsize())
+        seen.append(endless(admin))
+        until_all_have_looked()
+
+    source.meanwhile, source.then = at_work, until_all_have_looked
     everybody = threading.Barrier(PEOPLE)
 
     def one() -> object:
