@@ -52,9 +52,9 @@ class Source:
         return value
 
 
-def connect(server: Valkey, **options: object) -> redis.Redis:
+def connect(server: Valkey) -> redis.Redis:
     """A client as the chapter's."""
-    return server.connect(decode_responses=True, socket_timeout=limits.SECONDS, **options)
+    return server.connect(decode_responses=True, socket_timeout=limits.SECONDS)
 
 
 def endless(client: redis.Redis) -> list[str]:
@@ -122,6 +122,19 @@ def _failing(answer: Remember, client: redis.Redis) -> None:
         raise NotYet("load failed once, and that is remembered")
 
 
+class Caller(redis.Redis):
+    """A client that counts what it was answered."""
+
+    answered = 0
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Sends a command."""
+        try:
+            return super().execute_command(*args, **options)
+        finally:
+            self.answered += 1
+
+
 class Held(redis.Redis):
     """A client whose first command is answered late: when the others are done, or after a while."""
 
@@ -167,27 +180,39 @@ def _at_once(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
     source = Source("a page")
     seen: list[object] = []
 
-    def nobody_is_coming() -> bool:
-        callers = [one for one in admin.client_list() if one["name"] == "caller"]
-        return all(one["cmd"] != "ping" for one in callers)
+    callers: dict[int, Caller] = {}
+    at_rest: set[int] = set()  # in load, or done
 
-    def until_all_have_looked() -> None:
+    def all_at_rest() -> bool:
+        # After PING, what an answer reads and how it takes a lock have been answered.
+        return len(callers) == PEOPLE and all(
+            thread in at_rest or caller.answered > 2 for thread, caller in list(callers.items())
+        )
+
+    def until_all_are_at_rest() -> None:
+        at_rest.add(threading.get_ident())
         with suppress(TimeoutError):  # who waits for something else than Valkey sends nothing
-            wait_for(nobody_is_coming, PATIENCE, "the others to look")
+            wait_for(all_at_rest, PATIENCE, "the others to wait, or to be done")
 
     def at_work() -> None:
         seen.append(admin.dbsize())
         seen.append(endless(admin))
-        until_all_have_looked()
+        until_all_are_at_rest()
 
-    source.meanwhile, source.then = at_work, until_all_have_looked
+    source.meanwhile, source.then = at_work, until_all_are_at_rest
     everybody = threading.Barrier(PEOPLE)
+    options = {"decode_responses": True, "socket_timeout": limits.SECONDS}
 
     def one() -> object:
-        with connect(server, client_name="caller") as client:
+        thread = threading.get_ident()
+        with cast(Caller, Caller.from_url(server.url, **options)) as client:  # type: ignore[arg-type]
             client.ping()
+            callers[thread] = client
             everybody.wait(limits.SECONDS)
-            return answer(client, "page", 60, source.load)
+            try:
+                return answer(client, "page", 60, source.load)
+            finally:
+                at_rest.add(thread)
 
     got = _together([one] * PEOPLE)
     if source.calls != 1:
