@@ -1,12 +1,23 @@
-"""The judges of background: the stub, right answers of several kinds, wrong ones."""
+"""Each judge of background-jobs: the stub, right answers of several kinds, wrong ones."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import psycopg
 import pytest
 
 import nexus
-from nexus.exercises import judge_answer
+from nexus.exercises import judge_answer, limits
 from nexus.exercises.sandbox import Connection
+
+EXERCISES = [f"background.{number}" for number in range(1, 4)]
+Publish = Callable[[str], object]
+
+TAKE = "UPDATE booking SET status = 'paid' WHERE id = %s AND status <> 'paid' RETURNING id"
+PAY = "INSERT INTO payment VALUES (%s, %s)"
+PAID = "UPDATE booking SET status = 'paid' WHERE id = %s"
+THERE = "SELECT 1 FROM payment WHERE booking = %s"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -15,52 +26,367 @@ def server() -> Iterator[None]:
         yield
 
 
-def ask(connection: Connection) -> list[str]:
-    found = connection.execute(
-        "SELECT name FROM property EXCEPT SELECT name FROM property JOIN review"
-        " ON review.property_id = property.id ORDER BY name"
+# -- 1. A task that may be run again
+
+
+def by_status(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        if db.execute(TAKE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+
+
+def by_row_lock(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute("SELECT 1 FROM booking WHERE id = %s FOR UPDATE", [booking])
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+
+
+def by_advisory_lock(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute("SELECT pg_advisory_xact_lock(%s)", [booking])
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+        db.execute(PAID, [booking])
+
+
+def serializable(db: Connection, booking: int, cents: int) -> None:
+    """Refused when it meets another; then the worker runs it again."""
+    db.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+    with db.transaction():
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+
+
+def one_statement(db: Connection, booking: int, cents: int) -> None:
+    db.execute(
+        f"WITH taken AS ({TAKE}) INSERT INTO payment SELECT id, %s FROM taken",
+        [booking, cents],
     )
-    return [name for (name,) in found]
 
 
-WITHOUT_REVIEW = "SELECT name FROM property WHERE id NOT IN (SELECT property_id FROM review"
+def with_unique_index(db: Connection, booking: int, cents: int) -> None:
+    db.execute("CREATE UNIQUE INDEX IF NOT EXISTS once ON payment (booking)")
+    with db.transaction():
+        db.execute(PAY + " ON CONFLICT DO NOTHING", [booking, cents])
+        db.execute(PAID, [booking])
+
+
+def stub_1(db: Connection, booking: int, cents: int) -> None:
+    db.execute(PAY, [booking, cents])
+    db.execute(PAID, [booking])
+
+
+def check_then_insert(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+
+
+def two_transactions(db: Connection, booking: int, cents: int) -> None:
+    if db.execute(TAKE, [booking]).fetchone():
+        db.execute(PAY, [booking, cents])
+
+
+def not_where_exists(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute(
+            "INSERT INTO payment SELECT %s, %s WHERE NOT EXISTS "
+            "(SELECT 1 FROM payment WHERE booking = %s)",
+            [booking, cents, booking],
+        )
+        db.execute(PAID, [booking])
+
+
+def swallows(db: Connection, booking: int, cents: int) -> None:
+    try:
+        by_status(db, booking, cents)
+    except psycopg.Error:
+        return
+
+
+def forgets_the_status(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute("SELECT 1 FROM booking WHERE id = %s FOR UPDATE", [booking])
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+
+
+def wrong_amount(db: Connection, booking: int, cents: int) -> None:
+    by_status(db, booking, cents // 100)
+
+
+def left_open(db: Connection, booking: int, cents: int) -> None:
+    db.autocommit = False
+    if db.execute(TAKE, [booking]).fetchone():
+        db.execute(PAY, [booking, cents])
+
+
+# -- 2. Options
+
+PASSING = (ConnectionError, TimeoutError)
+
+
+def options(**more: Any) -> dict[str, Any]:  # noqa: ANN401
+    given = {"autoretry_for": PASSING, "max_retries": 8, "retry_backoff": 5}
+    return {**given, "retry_backoff_max": 300, **more}
+
+
+# -- 3. A relay
+
+WAITING = "SELECT id, task FROM outbox WHERE NOT sent ORDER BY id"
+MARK = "UPDATE outbox SET sent = true WHERE id = %s"
+
+
+def one_by_one(db: Connection, publish: Publish) -> None:
+    while True:
+        with db.transaction():
+            row = db.execute(f"{WAITING} LIMIT 1 FOR UPDATE SKIP LOCKED").fetchone()
+            if row is None:
+                return
+            publish(row[1])
+            db.execute(MARK, [row[0]])
+
+
+def all_together(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        for number, task in db.execute(f"{WAITING} FOR UPDATE").fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+
+
+def one_relay_only(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        if db.execute("SELECT pg_try_advisory_xact_lock(7)").fetchone() == (True,):
+            for number, task in db.execute(WAITING).fetchall():
+                publish(task)
+                db.execute(MARK, [number])
+
+
+def by_delete(db: Connection, publish: Publish) -> None:
+    """The mark and the message stand in one transaction; what is sent need not stay."""
+    while True:
+        with db.transaction():
+            row = db.execute(
+                "DELETE FROM outbox WHERE id = (SELECT id FROM outbox WHERE NOT sent ORDER BY id "
+                "LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING task"
+            ).fetchone()
+            if row is None:
+                return
+            publish(row[0])
+
+
+def keeps_what_was_sent(db: Connection, publish: Publish) -> None:
+    failure = None
+    with db.transaction():
+        for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            try:
+                publish(task)
+            except ConnectionError as error:
+                failure = error
+                break
+            db.execute(MARK, [number])
+    if failure:
+        raise failure
+
+
+def by_hand(db: Connection, publish: Publish) -> None:
+    db.execute("BEGIN")
+    try:
+        for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def stub_3(db: Connection, publish: Publish) -> None:
+    for number, task in db.execute(WAITING).fetchall():
+        db.execute(MARK, [number])
+        publish(task)
+
+
+def without_a_lock(db: Connection, publish: Publish) -> None:
+    for number, task in db.execute(WAITING).fetchall():
+        publish(task)
+        db.execute(MARK, [number])
+
+
+def marks_first(db: Connection, publish: Publish) -> None:
+    rows = db.execute("UPDATE outbox SET sent = true WHERE NOT sent RETURNING id, task").fetchall()
+    for _, task in sorted(rows):
+        publish(task)
+
+
+def never_marks(db: Connection, publish: Publish) -> None:
+    for _, task in db.execute(WAITING).fetchall():
+        publish(task)
+
+
+def marks_what_failed(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            try:
+                publish(task)
+            except ConnectionError:
+                pass
+            db.execute(MARK, [number])
+
+
+def any_order(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        query = "SELECT id, task FROM outbox WHERE NOT sent ORDER BY id DESC FOR UPDATE"
+        for number, task in db.execute(query).fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+
+
+def everything(db: Connection, publish: Publish) -> None:
+    for (task,) in db.execute("SELECT task FROM outbox ORDER BY id").fetchall():
+        publish(task)
+
+
+def never_commits(db: Connection, publish: Publish) -> None:
+    db.execute("BEGIN")
+    for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+        publish(task)
+        db.execute(MARK, [number])
+
+
+# -- Whatever else an answer may do
+
+
+def never_ends(*_: object) -> None:
+    while True:
+        pass
+
+
+def leaves(*_: object) -> None:
+    raise SystemExit(3)
+
+
+def interrupts(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def breaks(*_: object) -> None:
+    raise ValueError("no")
+
+
+def takes_nothing() -> None: ...
+
 
 RIGHT = [
-    ("background.1", f"{WITHOUT_REVIEW} WHERE property_id IS NOT NULL)"),
-    ("background.1", "SELECT p.name FROM property p LEFT JOIN review r ON r.property_id = p.id"
-                   " WHERE r.property_id IS NULL ORDER BY 1 DESC;"),
-    ("background.2", "DELETE FROM review WHERE property_id IS NULL;"
-                   "ALTER TABLE review ALTER property_id SET NOT NULL"),
-    ("background.2", "ALTER TABLE review ADD CHECK (property_id IS NOT NULL) NOT VALID"),
-    ("background.3", ask),
-]  # fmt: skip
-
-NOT_YET = [
-    ("background.1", None, "write a SELECT"),
-    ("background.1", 7, "this is of type int"),
-    ("background.1", f"{WITHOUT_REVIEW})", "one review has NULL"),
-    ("background.1", "SELECT name FROM property", "two properties have no review"),
-    ("background.1", "DROP TABLE property", "syntax error"),
-    ("background.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
-    ("background.2", "", "one review is in the way"),
-    ("background.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
-    ("background.2", "DELETE FROM review", "must stay"),
-    ("background.2", "SELECT 1", "can still be stored"),
-    ("background.3", ["Barn", "Lighthouse"], "this is of type list"),
-    ("background.3", lambda _: ["Barn", "Lighthouse"], "ask the server each time"),
-    ("background.3", lambda _: ["Lighthouse", "Barn"], "a sorted list"),
-    ("background.3", lambda: [], "TypeError"),
+    *[
+        ("background.1", answer)
+        for answer in (
+            by_status,
+            by_row_lock,
+            by_advisory_lock,
+            serializable,
+            one_statement,
+            with_unique_index,
+        )
+    ],
+    ("background.2", options()),
+    ("background.2", options(autoretry_for=(OSError,), retry_backoff=True)),
+    ("background.2", options(autoretry_for=(Exception,), dont_autoretry_for=(ValueError,))),
+    (
+        "background.2",
+        {
+            "autoretry_for": list(PASSING),
+            "retry_kwargs": {"max_retries": 10},
+            "retry_backoff": 10,
+            "retry_backoff_max": 120,
+            "acks_late": True,
+        },
+    ),
+    *[
+        ("background.3", answer)
+        for answer in (
+            one_by_one,
+            all_together,
+            one_relay_only,
+            by_delete,
+            keeps_what_was_sent,
+            by_hand,
+        )
+    ],
+]
+WRONG = [
+    ("background.1", stub_1, "a second time"),
+    ("background.1", check_then_insert, "same moment"),
+    ("background.1", not_where_exists, "same moment"),
+    ("background.1", two_transactions, "no payments"),
+    ("background.1", swallows, "was told that all is well"),
+    ("background.1", forgets_the_status, "not paid"),
+    ("background.1", wrong_amount, "90 cents"),
+    ("background.1", left_open, "still open"),
+    ("background.2", {}, "gave up at once"),
+    ("background.2", {"autoretry_for": (Exception,), "max_retries": 3}, "wrong card number"),
+    ("background.2", options(autoretry_for=(ConnectionError,)), "took too long"),
+    ("background.2", options(retry_jitter=False), "at the same second"),
+    ("background.2", options(max_retries=3), "after 18 seconds, on average"),
+    ("background.2", options(max_retries=None), "not given up"),
+    ("background.2", options(max_retries=12, retry_backoff_max=3600), "300 are the most"),
+    ("background.2", options(retry_backoff=False, default_retry_delay=30), "at the same second"),
+    ("background.2", options(retry_backoff=60, retry_backoff_max=60), "no longer than the first"),
+    ("background.2", options(autoretry_for="ConnectionError"), "raised TypeError"),
+    ("background.2", options(retry_backoff="soon"), "Celery does not take"),
+    ("background.2", {1: 2}, "a word in quotes"),
+    ("background.3", stub_3, "was never sent"),
+    ("background.3", marks_first, "was never sent"),
+    ("background.3", marks_what_failed, "was never sent"),
+    ("background.3", without_a_lock, "both published"),
+    ("background.3", never_marks, "run again"),
+    ("background.3", any_order, "it published ['fourth', 'third', 'second']"),
+    ("background.3", everything, "it published"),
+    ("background.3", never_commits, "still open"),
 ]
 
 
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
+@pytest.mark.parametrize(("name", "answer"), RIGHT, ids=lambda value: getattr(value, "__name__", ""))
 def test_right(name: str, answer: object) -> None:
     verdict = judge_answer(name, answer)
     assert verdict.right, verdict
 
 
-@pytest.mark.parametrize(("name", "answer", "hint"), NOT_YET)
-def test_not_yet(name: str, answer: object, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "answer", "says"), WRONG, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_wrong(name: str, answer: object, says: str) -> None:
+    verdict = judge_answer(name, answer)
+    assert not verdict.right, verdict
+    assert says in verdict.message
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("answer", [None, 7, "SELECT 1", ...])
+def test_no_answer(name: str, answer: object) -> None:
+    assert not judge_answer(name, answer).right
+
+
+@pytest.mark.parametrize("name", ["background.1", "background.3"])
+@pytest.mark.parametrize("answer", [leaves, interrupts, breaks, takes_nothing])
+def test_an_answer_that_breaks(name: str, answer: object) -> None:
     verdict = judge_answer(name, answer)
     assert not verdict.right
-    assert hint in verdict.message
+    assert verdict.message
+
+
+@pytest.mark.parametrize("name", ["background.1", "background.3"])
+def test_an_answer_that_does_not_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SECONDS", 0.5)
+    assert "had not come to an end" in judge_answer(name, never_ends).message
+
+
+def test_chance_is_as_it_was() -> None:
+    random.seed(5)
+    expected = random.Random(5).random()
+    judge_answer("background.2", options())
+    assert random.random() == expected
