@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -231,10 +232,8 @@ def never_marks(db: Connection, publish: Publish) -> None:
 def marks_what_failed(db: Connection, publish: Publish) -> None:
     with db.transaction():
         for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
-            try:
+            with suppress(ConnectionError):
                 publish(task)
-            except ConnectionError:
-                pass
             db.execute(MARK, [number])
 
 
@@ -350,7 +349,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "answer"), RIGHT, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("name", "answer"), RIGHT, ids=lambda value: getattr(value, "__name__", "")
+)
 def test_right(name: str, answer: object) -> None:
     verdict = judge_answer(name, answer)
     assert verdict.right, verdict

@@ -68,7 +68,9 @@ def idempotent(answer: Charge) -> str:
             expect(box, booking, when)
         at_once(answer, box, 4)
         expect(box, 4, "two runs came at the same moment, and then")
-    return "one payment for each booking, whether a run is repeated, dies half-way, or meets another"
+    return (
+        "one payment for each booking, whether a run is repeated, dies half-way, or meets another"
+    )
 
 
 def run(answer: Charge, box: Sandbox, booking: int, *, times: int = RUNS) -> None:
@@ -91,10 +93,7 @@ def run(answer: Charge, box: Sandbox, booking: int, *, times: int = RUNS) -> Non
 
 def still_idle(client: Connection) -> None:
     """Raises NotYet if an answer has left a transaction open."""
-    if (
-        not client.closed
-        and client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
-    ):
+    if not client.closed and client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise NotYet("when your function has returned, its transaction is still open")
 
 
