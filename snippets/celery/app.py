@@ -8,7 +8,7 @@ What it does:
 * A task is acknowledged when it is done. What a dead process or a dead machine had begun is run
   again.
 * Every task has an end. What fails for a moment is tried again, later each time, and not by all
-  at the same second. What fails for good is logged as an error, once, by `given_up`.
+  at the same second. What fails for good is logged as an error by `given_up`.
 
 Watch out:
 * "Run again" means that every task runs twice one day. Make each idempotent: a unique key for
@@ -69,8 +69,9 @@ PAUSE = 10 * MINUTES
 
 
 class Patient(Task):
-    """A task that tries again what passes: a network, a provider, a database that restarts.
+    """A task that tries again what passes: a network or a provider that is down.
 
+    Add what your database's driver raises when the server restarts; that is no OSError.
     Each pause is a random time up to 5, 10, 20 … seconds (full jitter), at most PAUSE.
     """
 
