@@ -148,6 +148,52 @@ def remember_longer(client: Client, key: str, seconds: int, load: Load) -> objec
     return remember_json(client, key, 2 * seconds, load)
 
 
+def remember_for_a_blink(client: Client, key: str, seconds: int, load: Load) -> object:
+    stored = client.get(key)
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    client.set(key, json.dumps(value), px=seconds)
+    return value
+
+
+def remember_a_minute(client: Client, key: str, _: int, load: Load) -> object:
+    return remember_json(client, key, 60, load)
+
+
+def remember_by_field(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: one hash, of which each field has an end."""
+    try:
+        stored = client.hget("pages", key)
+    except redis.RedisError:
+        return load()
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    with contextlib.suppress(redis.RedisError):
+        client.hset("pages", key, json.dumps(value))
+        client.hexpire("pages", seconds, key)
+    return value
+
+
+def remember_in_a_hash_for_ever(client: Client, key: str, _: int, load: Load) -> object:
+    stored = client.hget("pages", key)
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    client.hset("pages", key, json.dumps(value))
+    return value
+
+
+here: dict[str, object] = {}
+
+
+def remember_here(_: Client, key: str, __: int, load: Load) -> object:
+    if key not in here:
+        here[key] = load()
+    return here[key]
+
+
 # -- 2: one for all
 
 
@@ -267,6 +313,21 @@ def one_keeps_lock_after_error(client: Client, key: str, seconds: int, load: Loa
     return value
 
 
+def one_by_hash(client: Client, key: str, seconds: int, load: Load) -> object:
+    """The lock is a field, and has no end."""
+    while (value := client.get(key)) is None:
+        if not client.hsetnx("locks", key, 1):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            client.hdel("locks", key)
+    return value
+
+
 in_this_process = threading.Lock()
 
 
@@ -379,6 +440,37 @@ def nothing(client: Client, key: str) -> None:
     pass
 
 
+def read_and_check(client: Client, key: str, load: Load) -> object:
+    """Looks once more, but another moment passes before it stores."""
+    value = client.get(key)
+    if value is None:
+        before = client.get(f"{key}:changed")
+        value = load()
+        if client.get(f"{key}:changed") == before:
+            client.set(key, value, ex=60)
+    return value
+
+
+def read_under_lock(client: Client, key: str, load: Load) -> object:
+    with client.lock(f"lock:{key}", timeout=10):
+        return read_stub(client, key, load)
+
+
+def delete_under_lock(client: Client, key: str) -> None:
+    with client.lock(f"lock:{key}", timeout=10):
+        client.delete(key)
+
+
+def read_hash_without_end(client: Client, key: str, load: Load) -> object:
+    client.set(f"{key}:version", secrets.token_hex(8), nx=True)
+    version = client.get(f"{key}:version")
+    value = client.hget(key, version)
+    if value is None:
+        value = load()
+        client.hset(key, version, value)
+    return value
+
+
 # -- 4: headers
 
 
@@ -412,6 +504,7 @@ RIGHT = [
     ("caching.1", remember_json),
     ("caching.1", remember_hash),
     ("caching.1", remember_marked),
+    ("caching.1", remember_by_field),
     ("caching.2", one_by_token),
     ("caching.2", one_by_library),
     ("caching.2", one_by_lock_first),
@@ -433,6 +526,10 @@ NOT_YET = [
     ("caching.1", remember_swallows, "load failed with LookupError, and the caller got None"),
     ("caching.1", remember_loads_twice, "Valkey is down, and load was called 2 times"),
     ("caching.1", remember_longer, "lives longer"),
+    ("caching.1", remember_for_a_blink, "is gone long before"),
+    ("caching.1", remember_a_minute, "seconds was 3600, and what was stored is gone long before"),
+    ("caching.1", remember_in_a_hash_for_ever, "pages has no end"),
+    ("caching.1", remember_here, "Valkey holds nothing"),
     ("caching.1", lambda *_: None, "load returned 'a page', and the first call None"),
     ("caching.2", one_stub, "11 of them got None"),
     ("caching.2", one_naive, "12 asked at once, and load was called 12 times"),
@@ -440,6 +537,7 @@ NOT_YET = [
     ("caching.2", one_without_end, "while one computes, lock:page has no end"),
     ("caching.2", one_deletes_any_lock, "release a lock only if it is still yours"),
     ("caching.2", one_keeps_lock_after_error, "the next one waits for nobody"),
+    ("caching.2", one_by_hash, "while one computes, locks has no end"),
     ("caching.2", one_in_this_process, "Valkey knows nothing of it"),
     ("caching.3", (read_stub, deleted), "a slow reader stored an old value"),
     ("caching.3", (read_stub, nothing), "it was read, changed and read again"),
@@ -447,6 +545,8 @@ NOT_YET = [
     ("caching.3", (read_by_counter, count_up), "Valkey had no room for page:version"),
     ("caching.3", (read_version_late, new_token), "a slow reader stored an old value"),
     ("caching.3", (read_without_end, new_token), "has no end"),
+    ("caching.3", (read_hash_without_end, new_token), "page has no end"),
+    ("caching.3", (read_and_check, mark), "the change came just before a slow reader's SET"),
     ("caching.3", (read_by_watch, deleted), "a slow reader stored an old value"),
     ("caching.3", (read_stub, 7), "give two functions"),
     ("caching.3", (read_stub,), "give two functions"),
@@ -457,10 +557,20 @@ NOT_YET = [
     ("caching.4", but("/best", Cache_Control="no-cache"), "both reached the site"),
     ("caching.4", but("/greeting", Cache_Control="max-age=60"), "in en, and said bonjour"),
     ("caching.4", but("/greeting", Cache_Control="max-age=60", Vary="*"), "both reached"),
+    ("caching.4", but("/best", Cache_Control="max-age=0, s-maxage=3600"), "for 3600 seconds"),
+    ("caching.4", but("/greeting", Content_Length="2", Vary="Accept-Language"), "answered 502"),
+    ("caching.4", lambda _: {"Cache Control": "private"}, "which is no header"),
     ("caching.4", lambda _: "private", "not a dictionary"),
     ("caching.4", lambda _: {"Cache-Control": 60}, "which is no header"),
     ("caching.4", lambda _: {"Cache-Control": "a\r\nSet-Cookie: b"}, "which is no header"),
 ]
+
+
+def test_a_writer_that_waits_for_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus.exercises.limits.SECONDS", 2.0)
+    verdict = judge_answer("caching.3", (read_under_lock, delete_under_lock))
+    assert not verdict.right
+    assert "`changed` waits until a slow reader is done" in verdict.message, verdict
 
 
 def name_of(answer: object) -> str:

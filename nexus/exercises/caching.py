@@ -28,6 +28,9 @@ PATIENCE = 2.0
 MOST_KEYS = 8
 """Of how many keys that an answer writes each is evicted once."""
 
+MOST_COMMANDS = 8
+"""How many commands that a reader sends come late once."""
+
 Load = Callable[[], object]
 Remember = Callable[[redis.Redis, str, int, Load], object]
 
@@ -58,9 +61,26 @@ def connect(server: Valkey) -> redis.Redis:
 
 
 def endless(client: redis.Redis) -> list[str]:
-    """The strings that have no end."""
-    keys = cast(list[str], client.keys())
-    return sorted(key for key in keys if client.type(key) == "string" and client.pttl(key) == -1)
+    """The keys that have no end; a hash has one if each of its fields does."""
+
+    def ends(key: str) -> bool:
+        if client.type(key) != "hash":
+            return False
+        fields = cast(list[str], client.hkeys(key))
+        return bool(fields) and -1 not in cast(list[int], client.hpttl(key, *fields))
+
+    keys = sorted(cast(list[str], client.keys()))
+    return [key for key in keys if client.pttl(key) == -1 and not ends(key)]
+
+
+def content(client: redis.Redis, key: str) -> str:
+    """What a key holds, as one text."""
+    kind = client.type(key)
+    if kind == "hash":
+        return str(client.hgetall(key))
+    if kind == "list":
+        return str(client.lrange(key, 0, -1))
+    return str(client.get(key)) if kind == "string" else ""
 
 
 @judge(
@@ -88,10 +108,11 @@ def remember(answer: Remember) -> str:
                     raise NotYet(f"load returned {value!r}, and the {turn} call {got!r}")
             if source.calls != 1:
                 raise NotYet(f"load returned {value!r}, and was called again by the next reader")
+        if client.dbsize() == 0:
+            raise NotYet("Valkey holds nothing: another process would have to load it all again")
         if found := endless(client):
             raise NotYet(f"{found[0]} has no end: it is kept for ever")
-        if late := [key for key in cast(list[str], client.keys()) if client.ttl(key) > 60]:
-            raise NotYet(f"seconds was 60, and {late[0]} lives longer")
+        _for_seconds(answer, client)
         _failing(answer, client)
         server.kill()
         source = Source("a page")
@@ -102,8 +123,32 @@ def remember(answer: Remember) -> str:
         if got != "a page":
             raise NotYet(f"Valkey is down; load returned 'a page', and the caller got {got!r}")
         if source.calls != 1:
-            raise NotYet(f"Valkey is down, and load was called {source.calls} times")
+            raise NotYet(
+                f"Valkey is down, and load was called {source.calls} times; once is enough, and "
+                "what only this process remembers is never called old by the others"
+            )
     return "it remembers every text, and that there is none, for a time, and does without Valkey"
+
+
+def _for_seconds(answer: Remember, client: redis.Redis) -> None:
+    """Something is kept for as long as was said, and nothing for longer."""
+    for seconds in (60, 3600):
+        client.flushall()
+        source = Source("a page")
+        within(lambda: answer(client, f"page:{seconds}", seconds, source.load))  # noqa: B023
+        lives = {key: _life(client, key) for key in sorted(cast(list[str], client.keys()))}
+        if late := [key for key, life in lives.items() if life > seconds]:
+            raise NotYet(f"seconds was {seconds}, and {late[0]} lives longer")
+        if max(lives.values(), default=0) < seconds / 2:
+            raise NotYet(f"seconds was {seconds}, and what was stored is gone long before")
+
+
+def _life(client: redis.Redis, key: str) -> float:
+    """For how many seconds a key, or a field of it, is still there."""
+    times = [cast(int, client.pttl(key))]
+    if client.type(key) == "hash":
+        times += cast(list[int], client.hpttl(key, *cast(list[str], client.hkeys(key))))
+    return max(times) / 1000
 
 
 def _failing(answer: Remember, client: redis.Redis) -> None:
@@ -343,6 +388,21 @@ def _together(actions: list[Callable[[], object]]) -> list[object]:
     return [results[number] for number in range(len(actions))]
 
 
+class Slow(redis.Redis):
+    """A client of which one command comes late, so that something may happen before it."""
+
+    late = 0
+    then: Callable[[str], None]
+    sent = 0
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Sends a command."""
+        self.sent += 1
+        if self.sent == self.late:
+            self.then(str(args[0]))
+        return super().execute_command(*args, **options)
+
+
 Read = Callable[[redis.Redis, str, Load], object]
 Changed = Callable[[redis.Redis, str], object]
 
@@ -355,15 +415,37 @@ class Story:
         self._server = server
         self.admin = connect(server)
         self.source = Source("version 1")
+        self.is_changing = False
 
-    def read(self) -> object:
-        """What a reader gets."""
-        return within(lambda: self._read(connect(self._server), "page", self.source.load))
+    def read(self, late: int = 0, then: Callable[[str], None] = print) -> object:
+        """What a reader gets.
+
+        Args:
+            late: which of the commands that the reader sends comes late; 0 for none.
+            then: what happens before it; gets its name.
+
+        Raises:
+            NotYet: if it does not come to an end.
+        """
+        options = {"decode_responses": True, "socket_timeout": limits.SECONDS}
+        with cast(Slow, Slow.from_url(self._server.url, **options)) as client:  # type: ignore[arg-type]
+            client.late, client.then = late, then
+            try:
+                return within(lambda: self._read(client, "page", self.source.load))
+            except NotYet as error:
+                if self.is_changing:
+                    raise NotYet(
+                        f"`changed` waits until a slow reader is done, and {error}: let the "
+                        "reader find out that it is too late, not the writer wait"
+                    ) from None
+                raise
 
     def change(self, value: str) -> None:
         """Changes the value, commits, and says so."""
         self.source.value = value
+        self.is_changing = True
         within(lambda: self._changed(connect(self._server), "page"))
+        self.is_changing = False
 
     def expect(self, value: str, otherwise: str) -> None:
         """Raises NotYet if a reader gets something else."""
@@ -382,7 +464,7 @@ def never_for_ever(answer: tuple[Read, Changed]) -> str:
     """No reader gets a value that is older than the last change, and hits are hits."""
     if len(answer) != 2 or not all(callable(function) for function in answer):
         raise NotYet("give two functions: (read, changed)")
-    for scene in (_changes, _slow, _overtaken_twice, _forgets):
+    for scene in (_changes, _slow, _slow_anywhere, _overtaken_twice, _forgets):
         with valkey() as server:
             scene(Story(answer, server))
     return "slow readers store what nobody asks for, and what Valkey forgets brings nothing back"
@@ -402,9 +484,7 @@ def _changes(story: Story) -> None:
             )
     if story.admin.dbsize() == 0:
         raise NotYet("Valkey holds nothing: another process would have to load it again")
-    values = [
-        key for key in endless(story.admin) if "version 3" in cast(str, story.admin.get(key) or "")
-    ]
+    values = [key for key in endless(story.admin) if "version 3" in content(story.admin, key)]
     if values:
         raise NotYet(
             f"{values[0]} has no end: who dies between the commit and `changed` makes it wrong "
@@ -418,6 +498,27 @@ def _slow(story: Story) -> None:
     story.read()
     story.expect("version 2", "a slow reader stored an old value after the change")
     story.expect("version 2", "a slow reader stored an old value after the change")
+
+
+def _slow_anywhere(story: Story) -> None:
+    """The change comes before each command of the reader in turn."""
+    late: list[str] = []
+
+    def change(command: str) -> None:
+        late.append(command)
+        story.change("version 2")
+
+    for number in range(1, MOST_COMMANDS + 1):
+        story.admin.flushall()
+        story.source.value = "version 1"
+        story.read(number, change)
+        if len(late) < number:
+            return  # it does not send so many
+        story.expect(
+            "version 2",
+            f"the change came just before a slow reader's {late[-1]}, command number {number} of "
+            "those it sends when it finds nothing; then it was read again",
+        )
 
 
 def _overtaken_twice(story: Story) -> None:
@@ -488,6 +589,8 @@ class SiteHandler(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+MINUTE = 60
+
 PROXY = """
 proxy_cache_path cache keys_zone=pages:1m;
 server {
@@ -531,7 +634,13 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
 
         def get(path: str, **headers: str) -> str:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return client.get(path, headers=named).text
+            response = client.get(path, headers=named)
+            if response.status_code != 200:
+                raise NotYet(
+                    f"nginx answered {response.status_code} for {path}: it cannot do with its "
+                    "headers"
+                )
+            return response.text
 
         for name in ("Amina", "Bode"):
             if (got := get("/bookings", Authorization=name)) != f"the bookings of {name}":
@@ -557,6 +666,9 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
         get("/greeting", Accept_Language="fr")
         if site.count > before:
             raise NotYet("/greeting was asked for twice in fr, and both reached the site")
+    for path in ("/best", "/greeting"):
+        if (seconds := _proxy_keeps(said[path])) != MINUTE:
+            raise NotYet(f"a proxy would keep {path} for {seconds} seconds, and not for a minute")
     return "the proxy keeps what is for everyone, by language, and nothing that is for somebody"
 
 
@@ -578,16 +690,30 @@ def _said(answer: Callable[[str], object], path: str) -> dict[str, str]:
 def _is_header(name: str, value: str) -> bool:
     """Whether a header can be sent: one line of plain characters."""
     text = name + value
-    return bool(name) and text.isascii() and text.isprintable() and ":" not in name
+    plain = name.replace("-", "").replace("_", "").isalnum()
+    return plain and text.isascii() and text.isprintable()
 
 
 def _browser_keeps(headers: dict[str, str]) -> bool:
     """Whether a browser may use the answer again without asking (RFC 9111, 4.2.1 and 5.2.2)."""
-    control = next((v for name, v in headers.items() if name.lower() == "cache-control"), "")
-    directives = {
-        name.strip().lower(): value.strip().strip('"')
-        for name, _, value in (part.partition("=") for part in control.split(","))
-    }
+    directives = _directives(headers)
     if "no-cache" in directives or "no-store" in directives:
         return False
     return directives.get("max-age") != "0"
+
+
+def _proxy_keeps(headers: dict[str, str]) -> int:
+    """For how many seconds nginx keeps an answer that it keeps; as long as it is told, if not."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    directives = _directives(headers)
+    said = (lower.get("x-accel-expires"), directives.get("s-maxage"), directives.get("max-age"))
+    return next((int(value) for value in said if value and value.isdigit()), MINUTE)
+
+
+def _directives(headers: dict[str, str]) -> dict[str, str]:
+    """What Cache-Control says."""
+    control = next((v for name, v in headers.items() if name.lower() == "cache-control"), "")
+    return {
+        name.strip().lower(): value.strip().strip('"')
+        for name, _, value in (part.partition("=") for part in control.split(","))
+    }
