@@ -197,7 +197,84 @@ CMD ["python", "-m", "gunicorn", "app"]
 """
 
 
-@pytest.mark.parametrize("answer", [ONE_STAGE, TWO_STAGES, BOUND, SECRET_LEFT_BEHIND])
+WITH_PATH = """
+FROM python:3.13.9-slim-bookworm AS build
+ENV VIRTUAL_ENV=/opt/venv
+RUN python -m venv $VIRTUAL_ENV
+ENV PATH="$VIRTUAL_ENV/bin:$PATH"
+COPY requirements.txt .
+RUN pip install -r requirements.txt
+
+FROM python:3.13.9-slim-bookworm
+COPY --from=build /opt/venv /opt/venv
+ENV PATH="/opt/venv/bin:$PATH"
+WORKDIR /app
+COPY app.py /app
+COPY --exclude=.env --exclude=*.txt . .
+USER nobody
+CMD ["gunicorn", "app"]
+"""
+ACTIVATED = """
+FROM python:3.13.9-slim-bookworm AS build
+COPY requirements.txt .
+RUN <<EOF
+python -m venv /venv
+. /venv/bin/activate
+pip install -r requirements.txt
+EOF
+
+FROM python:3.13.9-slim-bookworm
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY *.py .
+RUN useradd app --system
+USER app
+CMD ["/venv/bin/gunicorn", "app"]
+"""
+WHEELS = """
+FROM python:3.13.9-slim-bookworm AS build
+COPY requirements.txt .
+RUN pip wheel --wheel-dir=/wheels -r requirements.txt
+
+FROM python:3.13.9-slim-bookworm
+COPY --from=build /wheels /wheels
+RUN pip install /wheels/*
+WORKDIR /app
+COPY app.py rates.py ./
+USER 10001
+CMD ["gunicorn", "app"]
+"""
+PLACES = """
+FROM python:3.13.9-slim-bookworm AS build
+COPY requirements.txt .
+RUN pip install -r requirements.txt
+
+FROM python:3.13.9-slim-bookworm
+COPY --from=build /usr/local/lib/python3.13/site-packages /usr/local/lib/python3.13/site-packages
+COPY --from=build /usr/local/bin /usr/local/bin
+WORKDIR /app
+COPY app.py rates.py ./
+USER 10001
+CMD ["gunicorn", "app"]
+"""
+PROGRAMS = "COPY --from=build /usr/local/bin /usr/local/bin\n"
+AS_A_MODULE = PLACES.replace(PROGRAMS, "").replace('["gunicorn"', '["python", "-m", "gunicorn"')
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ONE_STAGE,
+        TWO_STAGES,
+        BOUND,
+        SECRET_LEFT_BEHIND,
+        WITH_PATH,
+        ACTIVATED,
+        WHEELS,
+        PLACES,
+        AS_A_MODULE,
+    ],
+)
 def test_good_dockerfiles(answer: str) -> None:
     right, message = says(2, answer)
     assert right, message
@@ -241,6 +318,22 @@ LIST_FIRST = "COPY requirements.txt .\nRUN pip install --no-cache-dir -r require
         (but("COPY --from=build /venv /venv\n", "", TWO_STAGES), "are not in the last one"),
         (but("--from=build", "--from=other", TWO_STAGES), "there is no stage other"),
         (but("source=requirements.txt,", "", BOUND), "Could not open requirements file"),
+        (but("app.py rates.py ./", "app.py rates.py /app"), "must be a directory and end with a /"),
+        (but("USER 10001:10001", "USER 00"), "the program is root"),
+        (but("COPY requirements", "USER 1000\nCOPY requirements"), "Permission denied: '/.local'"),
+        (
+            but("source=requirements.txt,target=/tmp/list.txt", "target=/tmp", BOUND).replace(
+                "/tmp/list", "/tmp/requirements"
+            ),
+            "after a change of app.py the packages are",
+        ),
+        (
+            but('ENV PATH="/opt/venv/bin:$PATH"\nWORKDIR', "WORKDIR", WITH_PATH),
+            "not found in .PATH",
+        ),
+        (but("/venv/bin/gunicorn", "/env/bin/gunicorn", ACTIVATED), '"/env/bin/gunicorn": exec'),
+        (but(PROGRAMS, "", PLACES), '"gunicorn": exec'),
+        (but("RUN pip install /wheels/*\n", "", WHEELS), "are not in the last one"),
         ("COPY . .", "stands above FROM"),
         (but("WORKDIR", "GOTO"), "unknown instruction: GOTO"),
         ("# nothing", "there is no FROM"),
@@ -300,7 +393,10 @@ def test_scripts_that_stop(answer: str) -> None:
         ("migrate || exit 1\nexec serve", "status was 1, and not 3"),
         ("set -e\nmigrate", "serve was not started"),
         ("migrate; exit 0", "serve was not started"),
-        ("if [", "serve was not started"),
+        ("if [", "serve was not started after a migration that succeeded; it says: "),
+        ("begin", "it says: .*begin.*not found"),
+        ("set -e\r\nmigrate\r\nexec serve\r\n", r"it says: .*\\r"),
+        ("yes >&2", "serve was not started"),
         ("#!/no/such/shell\nmigrate", "cannot be started"),
         ("while :; do :; done", "serve was not started"),
         ("set -e\nmigrate\nserve | cat", "did not get the SIGTERM"),

@@ -121,6 +121,16 @@ FOLDER: Files = {
 INSTALLED = ".installed"
 """The file that stands for installed packages; its content is the list they were made from."""
 
+WHEELS = ".wheels"
+"""The same for wheels, which are packages that have yet to be installed."""
+
+PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+USERS = set(
+    "_apt backup bin daemon games irc list lp mail man news nobody proxy sync sys uucp "  # noqa: SIM905
+    "www-data".split()
+)
+"""Those whom Debian's image knows, besides root."""
+
 KNOWN = set(
     "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL "  # noqa: SIM905
     "STOPSIGNAL USER VOLUME WORKDIR".split()
@@ -137,11 +147,11 @@ class Stage:
     kept: Files = field(default_factory=dict)
     folder: str = "/"
     user: str = ""
-    users: set[str] = field(default_factory=set)
+    users: set[str] = field(default_factory=lambda: set(USERS))
     entrypoint: str = ""
     command: str = ""
     installs: list[str] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
 
     def child(self) -> "Stage":
         """A stage that begins where this one ended."""
@@ -162,6 +172,16 @@ class Stage:
     def path(self, name: str) -> str:
         """A path as the stage's folder makes it."""
         return normpath(join(self.folder, name))
+
+    def is_folder(self, path: str) -> bool:
+        """Whether there is a folder of that name."""
+        places = (self.folder, *self.files)
+        return path == "/" or any(f"{place}/".startswith(f"{path}/") for place in places)
+
+    def expand(self, text: str) -> str:
+        """A text with the values of ARG and ENV in it; the shell's own variables stay."""
+        known = self.environment
+        return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda m: known.get(m[1] or m[2], m[0]), text)
 
     def put(self, files: Files) -> None:
         """Adds a layer of files."""
@@ -211,7 +231,7 @@ def dockerfile(answer: str) -> str:
 
 def _check_user(image: Stage) -> None:
     user = image.user.partition(":")[0]
-    if user in ("", "root", "0"):
+    if user in ("", "root") or (user.isdigit() and int(user) == 0):
         raise NotYet("the program is root")
     if not user.isdigit() and user not in image.users:
         raise NotYet(f"unable to find user {user}: no matching entries in passwd file")
@@ -259,6 +279,10 @@ def _instructions(text: str) -> Iterator[str]:
     lines = [
         line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
     ]
+    text = "\n".join(lines)
+    # RUN <<EOF: what follows up to EOF are the shell's lines, each of which may fail unnoticed.
+    here = re.compile(r"^(RUN\b.*?)<<-?[\"']?(\w+)[\"']?\n(.*?)\n\s*\2$", re.M | re.S | re.I)
+    lines = here.sub(lambda m: m[1] + m[3].replace("\n", "; "), text).splitlines()
     joined = "\n".join(lines).replace("\\\n", " ")
     return (" ".join(line.split()) for line in joined.splitlines())
 
@@ -266,6 +290,12 @@ def _instructions(text: str) -> Iterator[str]:
 def _step(stage: Stage, word: str, rest: str, folder: Files, names: dict[str, Stage]) -> None:
     """Carries out one instruction."""
     seen = ""
+    if word in ("ADD", "COPY", "ENV", "USER", "WORKDIR"):
+        rest = stage.expand(rest)
+    if word in ("ARG", "ENV"):
+        with suppress(ValueError):
+            values = [part.partition("=") for part in shlex.split(rest)]
+            stage.environment |= {name: value for name, sign, value in values if sign}
     if word in ("COPY", "ADD"):
         copied, seen = _copied(stage, rest, folder, names)
         stage.put(copied)
@@ -287,6 +317,7 @@ def _step(stage: Stage, word: str, rest: str, folder: Files, names: dict[str, St
 def _copied(stage: Stage, rest: str, folder: Files, names: dict[str, Stage]) -> tuple[Files, str]:
     """The files that COPY brings, by where they land, and what a builder looks at for its cache."""
     flags = dict(re.findall(r"--(\w+)=(\S+)", rest))
+    without = re.findall(r"--exclude=(\S+)", rest)
     rest = re.sub(r"--\w+(=\S+)? ", "", rest)
     words = json.loads(rest) if rest.startswith("[") else rest.split()
     if len(words) < 2:
@@ -298,14 +329,21 @@ def _copied(stage: Stage, rest: str, folder: Files, names: dict[str, Stage]) -> 
             raise NotYet(f"there is no stage {flags['from']}")
         origin = {path.lstrip("/"): text for path, text in names[flags["from"]].files.items()}
     place = stage.path(target)
+    into = target.endswith(("/", "/.")) or target == "." or stage.is_folder(place)
+    if len(sources) > 1 and not target.endswith(("/", "/.")) and target != ".":
+        raise NotYet(
+            "When using COPY with more than one source file, the destination must be a directory "
+            f"and end with a /: COPY {rest}"
+        )
     found: Files = {}
     for source in sources:
         wanted = normpath(source).lstrip("/")
         inside = "" if wanted in (".", "") else f"{wanted}/"
-        many = len(sources) > 1 or target.endswith("/") or target in (".", "./")
-        many = many or bool(set("*?[") & set(source))
+        many = into or bool(set("*?[") & set(source))
         some = {}
         for name, content in origin.items():
+            if any(fnmatchcase(name.removeprefix(inside), each) for each in without):
+                continue
             if inside == "" or name.startswith(inside):
                 some[normpath(join(place, name.removeprefix(inside)))] = content
             elif fnmatchcase(name, wanted):
@@ -332,9 +370,14 @@ def _run(stage: Stage, rest: str, folder: Files) -> None:
         options = dict(part.partition("=")[::2] for part in mount.split(","))
         source = options.get("source", options.get("src", ""))
         target = options.get("target", options.get("dst", source))
-        if options.get("type") == "bind" and source in folder:
+        if options.get("type") != "bind":
+            continue
+        if source in folder:
             bound[stage.path(target)] = folder[source]
+        elif source in ("", "."):
+            bound |= {stage.path(join(target or ".", name)): folder[name] for name in folder}
     commands = re.split(r"&&|;|\|\|?", re.sub(r"--(mount|network|security)=\S+ ", "", rest))
+    active: list[str] = []
     for command in commands:
         try:
             words = shlex.split(command)
@@ -346,28 +389,64 @@ def _run(stage: Stage, rest: str, folder: Files) -> None:
                 for path in gone:
                     del stage.files[path]
         elif any(word in ("useradd", "adduser") for word in words):
-            stage.users.add(words[-1])
-        elif "install" in words and re.search(r"\b(pip3?|uv)\b", command):
-            _install(stage, words, command, bound)
+            stage.users.update(words)  # the name may stand anywhere among the options
+        elif words[:1] in (["."], ["source"]):
+            active = words[1:]  # the activate of a virtual environment
+        elif "venv" in words:
+            after = words[words.index("venv") + 1 :]
+            folders = [stage.path(stage.expand(word)) for word in after if word[:1] != "-"]
+            stage.put({join(folder, "pyvenv.cfg"): "" for folder in folders})
+        elif {"install", "wheel"} & set(words) and re.search(r"\b(pip3?|uv)\b", command):
+            _install(stage, [*words, *active], command, bound)
 
 
 def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None:
     """What pip leaves behind: a file that stands for the packages, with the list it was given."""
     listed = re.findall(r"(?:-r|--requirements?)[ =]?(\S+)", command)
-    if not listed:
+    at = [join(stage.path(word.partition("=")[2] or word), WHEELS) for word in words]
+    at += [join(stage.path(word), "..", WHEELS) for word in words]
+    wheels = [stage.files[path] for path in map(normpath, at) if path in stage.files]
+    if not listed and not wheels:
         return
-    path = stage.path(listed[0])
-    content = bound.get(path, stage.files.get(path))
+    path = stage.path(listed[0]) if listed else ""
+    content = wheels[0] if wheels else bound.get(path, stage.files.get(path))
     if content is None:
         raise NotYet(
             "ERROR: Could not open requirements file: [Errno 2] No such file or directory: "
             f"'{listed[0]}'"
         )
-    where = re.search(r"--(?:prefix|target|root)[ =](\S+)", command)
-    program = words[0].rpartition("/bin/")[0]
-    place = where[1] if where else program or "/usr/local"
-    stage.put({stage.path(join(place, INSTALLED)): content})
     stage.installs.append(stage.key)
+    if "wheel" in words:
+        where = re.search(r"(?:-w|--wheel-dir)[ =]?(\S+)", command)
+        stage.put({stage.path(join(stage.expand(where[1]) if where else ".", WHEELS)): content})
+        return
+    where = re.search(r"--(prefix|target|root)[ =](\S+)", command)
+    place, flat = _environment(stage, words), False
+    if where:
+        place, flat = stage.path(stage.expand(where[2])), where[1] == "target"
+    elif "--user" in words:
+        place = "/root/.local"
+    elif place == "/usr/local" and stage.user.partition(":")[0].strip("0").isdigit():
+        raise NotYet(
+            "ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: "
+            f"'/.local': pip is run by user {stage.user}"
+        )
+    library = place if flat else join(place, "lib", "python3.13", "site-packages")
+    stage.put({join(library, INSTALLED): content, join(place, "bin", "gunicorn"): ""})
+
+
+def _environment(stage: Stage, words: list[str]) -> str:
+    """The place that pip installs into: a virtual environment's, or the system's."""
+    named = [stage.path(stage.expand(word.rpartition("=")[2])) for word in words if "/bin/" in word]
+    if words[:1] == ["uv"] and "VIRTUAL_ENV" in stage.environment and not named:
+        return stage.path(stage.environment["VIRTUAL_ENV"])
+    # Without a path it is the program that PATH finds first.
+    found = named or [
+        folder + "/pip"
+        for folder in stage.environment["PATH"].split(":")
+        if f"{folder.removesuffix('/bin')}/pyvenv.cfg" in stage.files
+    ]
+    return found[0].partition("/bin/")[0] if found else "/usr/local"
 
 
 def _check_signal(image: Stage) -> None:
@@ -385,6 +464,7 @@ def _check_signal(image: Stage) -> None:
             argv += ["sh", "-c", form]
     if not argv:
         raise NotYet("it does not say what to start: there is no CMD")
+    _check_program(image, argv)
     argv[0] = basename(argv[0])
     with commands({"gunicorn": SERVE}) as here, here.start(argv) as run:
         if not here.wait("serving", run):
@@ -395,6 +475,19 @@ def _check_signal(image: Stage) -> None:
         if not here.wait("told", run):
             raise NotYet("a SIGTERM did not reach the program: a shell stands before it")
         (here.folder / "finish").touch()
+
+
+def _check_program(image: Stage, argv: list[str]) -> None:
+    """Looks whether the image has gunicorn where its command looks for it."""
+    named = re.search(r"(?<!\S)(-m )?(\S*/)?gunicorn(?!\S)", " ".join(argv))
+    if not named or named[1]:  # behind -m it is Python that finds it
+        return
+    places = [image.path(named[2])] if named[2] else image.environment["PATH"].split(":")
+    if not any(join(place, "gunicorn") in image.files for place in places):
+        raise NotYet(
+            f'exec: "{named[2] or ""}gunicorn": executable file not found in $PATH, which is '
+            f"{image.environment['PATH']}"
+        )
 
 
 # -- 3. A start script that stops. It is run for real, with programs that report.
@@ -454,7 +547,7 @@ class Here:
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,  # it is full at some time, as no disk should be
                 start_new_session=True,
             )
         except OSError as error:
@@ -466,6 +559,17 @@ class Here:
                 with suppress(psutil.Error, ProcessLookupError):
                     process.kill()
             run.wait()
+            if run.stderr:
+                run.stderr.close()
+
+    def said(self, run: "subprocess.Popen[bytes]") -> str:
+        """The first line of what the command complained about, to go behind a hint."""
+        if not run.stderr:
+            return ""
+        os.set_blocking(run.stderr.fileno(), False)
+        lines = (run.stderr.read(2000) or b"").decode(errors="replace").split("\n")
+        line = lines[0].replace("\r", "\\r").strip()[:120]
+        return f"; it says: {line}" if line else ""
 
     def wait(self, name: str, run: "subprocess.Popen[bytes]") -> bool:
         """Whether a file comes to be in time; soon, if the command has ended meanwhile."""
@@ -538,7 +642,9 @@ def script(answer: str) -> str:
         status.write_text("0")
         with here.start(argv) as run:
             if not here.wait("serving", run):
-                raise NotYet("serve was not started after a migration that succeeded")
+                raise NotYet(
+                    f"serve was not started after a migration that succeeded{here.said(run)}"
+                )
             if (here.folder / "order").read_text() == "early":
                 raise NotYet("serve was started before migrate had run")
             run.send_signal(signal.SIGTERM)
