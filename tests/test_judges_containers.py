@@ -1,7 +1,9 @@
 """Each judge of the chapter on containers: the stub, right answers of several kinds, wrong ones."""
 
 import io
+import os
 import re
+import shutil
 import sys
 import tarfile
 import time
@@ -47,7 +49,7 @@ def forwards(layers: list[bytes]) -> set[str]:
         for marker in set(names(layer)) - own:
             folder, _, last = marker.rpartition("/")
             target = folder if last == ".wh..wh..opq" else f"{folder}/{last[4:]}".lstrip("/")
-            gone |= {n for n in shown if n == target or n.startswith(f"{target}/")}
+            gone |= {n for n in shown if not target or f"{n}/".startswith(f"{target}/")}
         lost |= shown & gone
         shown = (shown - gone) | own
     return lost
@@ -123,6 +125,7 @@ def not_later_ones(layers: list[bytes]) -> set[str]:
         (by_prefix, "begins like it"),
         (without_opaque, "opaque folder"),
         (not_later_ones, "another file of the same name"),
+        (lambda layers: forwards(layers) - {"token", "etc/passwd"}, "top folder"),
         (lambda _: 3, "it should return the names"),
         (lambda _: 1 / 0, "ZeroDivisionError"),
         (lambda _: sys.exit(), "SystemExit"),
@@ -346,6 +349,18 @@ def test_bad_dockerfiles(answer: str, hint: str) -> None:
     right, message = says(2, answer)
     assert not right
     assert re.search(hint, message), message
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="it is about a sh that is bash")
+def test_the_shell_of_the_image_is_not_that_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sh").symlink_to(str(shutil.which("bash")))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for command in ("CMD gunicorn app", 'CMD ["sh", "-c", "gunicorn app"]'):
+        right, message = says(2, but('CMD ["gunicorn", "app"]', command))
+        assert (right, message.endswith("a shell stands before it")) == (False, True)
+    assert says(2, but('CMD ["gunicorn", "app"]', "CMD exec gunicorn app"))[0]
 
 
 # -- 3. A start script

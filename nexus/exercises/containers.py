@@ -66,6 +66,11 @@ LAYERS: tuple[tuple[str, tuple[Files, ...], set[str]], ...] = (
         {"app/keys/old.pem", "app/keys/more/old.pem"},
     ),
     (
+        "an opaque top folder hides all of the lower layers",
+        ({"etc/passwd": "1", "token": "2"}, {".wh..wh..opq": "", "hello": "3"}),
+        {"etc/passwd", "token"},
+    ),
+    (
         "a file is removed, and comes back in a third layer",
         ({"app/.env": "KEY=1"}, {"app/.wh..env": ""}, {"app/.env": "KEY="}),
         {"app/.env"},
@@ -465,10 +470,13 @@ def _check_signal(image: Stage) -> None:
     if not argv:
         raise NotYet("it does not say what to start: there is no CMD")
     _check_program(image, argv)
-    argv[0] = basename(argv[0])
+    argv[0], shown = basename(argv[0]), " ".join(argv)[:120]
+    if argv[0] == "sh" and argv[1:2] == ["-c"] and len(argv) > 2:
+        # Debian's sh stays in front of a bare command. Another may not, but it is not the image's.
+        argv[2] += "\nexit $?"
     with commands({"gunicorn": SERVE}) as here, here.start(argv) as run:
         if not here.wait("serving", run):
-            raise NotYet(f"its command does not start gunicorn: {' '.join(argv)[:120]}")
+            raise NotYet(f"its command does not start gunicorn: {shown}")
         if "app" not in re.split(r"[\s:]", (here.folder / "serving").read_text()):
             raise NotYet("gunicorn is not told which module to serve: app")
         run.terminate()
