@@ -497,6 +497,11 @@ def test_everybody_waits_for_what_they_need(answer: str) -> None:
             "health of database, which has no healthcheck",
         ),
         (but("[CMD, pg_isready]", "[NONE]", ANCHORED), "which has no healthcheck"),
+        (but("[CMD, pg_isready]", "[pg_isready]", ANCHORED), "first item must be NONE, CMD or CMD"),
+        (
+            but("{ condition: service_healthy } } }", "{} } }", ANCHORED),
+            "None, which is none of ser",
+        ),
         (
             but("migrate: { condition: service_completed_successfully }", "", ANCHORED),
             "too early: the migration was not ready",

@@ -764,12 +764,20 @@ def _needs(name: str, services: Mapping[str, Mapping[str, Any]]) -> dict[str, st
     for other, how in given.items():
         condition = how.get("condition") if isinstance(how, dict) else None
         if other not in services:
-            raise NotYet(f"service {name} depends on undefined service {other}")
+            raise NotYet(f"service {name} depends on undefined service {str(other)[:40]}")
         if condition not in CONDITIONS:
-            raise NotYet(f"{name} waits for {other} with the condition {condition}, which is none")
+            raise NotYet(
+                f"{name} waits for {other} with the condition {str(condition)[:40]}, which is none "
+                f"of {', '.join(CONDITIONS)}"
+            )
         check = services[other].get("healthcheck") or {}
         test = check.get("test") if isinstance(check, dict) else None
         off = not test or test == ["NONE"] or check.get("disable")
+        if isinstance(test, list) and test and test[0] not in ("NONE", "CMD", "CMD-SHELL"):
+            raise NotYet(
+                f"services.{other}.healthcheck.test is a list, so its first item must be NONE, CMD "
+                "or CMD-SHELL"
+            )
         if condition == "service_healthy" and other == "migrate":
             raise NotYet("migrate ends: nobody can wait for its health")
         if condition == "service_healthy" and off:
