@@ -430,7 +430,7 @@ def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None
     if where:
         place, flat = stage.path(stage.expand(where[2])), where[1] == "target"
     elif "--user" in words:
-        place = "/root/.local"
+        place = join("/root", ".local")  # whose HOME that is in the image
     elif place == "/usr/local" and stage.user.partition(":")[0].strip("0").isdigit():
         raise NotYet(
             "ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: "
