@@ -500,7 +500,7 @@ def test_everybody_waits_for_what_they_need(answer: str) -> None:
         (but("[CMD, pg_isready]", "[pg_isready]", ANCHORED), "first item must be NONE, CMD or CMD"),
         (
             but("{ condition: service_healthy } } }", "{} } }", ANCHORED),
-            "None, which is none of ser",
+            "None, which is none of service_started",
         ),
         (
             but("migrate: { condition: service_completed_successfully }", "", ANCHORED),
