@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import psutil
 import pytest
 
 import nexus
@@ -70,6 +72,10 @@ def key_by_file(system: str, python: str, files: Files) -> str:
 
 def by_hash(system: str, python: str, files: Files) -> str:
     return f"{system}-{python}-{hash(files['requirements.txt'])}"
+
+
+def by_hash_of_all(system: str, python: str, files: Files) -> str:
+    return f"{system}-{python}-{hash(tuple(named(files)))}"
 
 
 def only_one_file(system: str, python: str, files: Files) -> str:
@@ -194,6 +200,20 @@ def never_looks_again(router: ci.World, old: ci.Release, new: ci.Release) -> ci.
     return new
 
 
+def turns_back_too_fast(router: ci.World, old: ci.Release, new: ci.Release) -> ci.Release:
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    if not asks(new, 1):
+        router.send(old)
+        new.stop()
+        return old
+    leave(router, old)
+    return new
+
+
 def forgets_the_bad_one(router: ci.World, old: ci.Release, new: ci.Release) -> ci.Release:
     new.start()
     if not asks(new):
@@ -282,13 +302,18 @@ NOT_YET = [
     ("ci.1", f"env:\n  T: {TITLE}\nrun: |\n  eval \"echo Title: $T\"", "was run"),
     ("ci.1", f'run: echo "Title: {TITLE}"', "this is not YAML"),
     ("ci.1", "run: echo ${{ secrets.TOKEN }}", "is not known here"),
+    ("ci.1", f'env:\n  T: {TITLE}\nrun: |\n  echo "Title: ${{{{ env.T }}}}"', "was run"),
+    ("ci.1", f'shell: python\nrun: |\n  t = r"""\n  {TITLE}\n  """\n  print("Title:", t.strip())', "was run"),
+    ("ci.1", f"shell: python\nrun: |\n  t = r'''\n  {TITLE}\n  '''\n  print('Title:', t.strip())", "was run"),
+    ("ci.1", f'env:\n  T: {TITLE}\nshell: sh\nrun: |\n  echo "$T"', "was to be printed"),
     ("ci.1", "run: exit 3", "failed with status 3"),
-    ("ci.1", "run: exit", "printed was ''"),
+    ("ci.1", "run: exit", "and not ''"),
     ("ci.1", "run: ['echo']", "a mapping with a text under run"),
     ("ci.1", "just a text", "a mapping with a text under run"),
     ("ci.1", "run: ls\nshell: pwsh", "shell is one of"),
     ("ci.1", "run: ls\nenv: [1]", "env should be a mapping"),
     ("ci.2", by_hash, "hash()"),
+    ("ci.2", by_hash_of_all, "hash()"),
     ("ci.2", lambda *_: "deps", "names another Django"),
     ("ci.2", only_one_file, "requirements-test.txt"),
     ("ci.2", joined, "a line has moved"),
@@ -308,6 +333,7 @@ NOT_YET = [
     ("ci.3", asks_once, "only does not listen yet"),
     ("ci.3", asks_for_ever, "again and again"),
     ("ci.3", never_looks_again, "ready until requests go to it"),
+    ("ci.3", turns_back_too_fast, "<release new> was stopped while it had requests"),
     ("ci.3", forgets_the_bad_one, "<release new> still runs"),
     ("ci.3", returns_nothing, "it returned None"),
     ("ci.3", impatient, "ready at the 90th question"),
@@ -379,6 +405,16 @@ def test_a_step_that_prints_for_ever_fills_no_disk() -> None:
     verdict = judge_answer("ci.1", "run: yes for ever")
     assert not verdict.right
     assert "failed with status" in verdict.message
+
+
+@pytest.mark.parametrize("script", ["true", "sleep 600"])
+def test_nothing_of_a_step_is_left(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setattr("nexus.exercises.django_project.SECONDS", 1)
+    mark = f"600.{os.getpid()}"
+    judge_answer("ci.1", f"run: |\n  setsid sleep {mark} &\n  {script}")
+    left = [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
+    psutil.wait_procs(left, timeout=10)
+    assert not [process for process in left if process.is_running()]
 
 
 def test_sql_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,16 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Protocol
 
+import psutil
 import psycopg
 import yaml
 
@@ -37,6 +41,8 @@ TITLES = {
     "a title with two blanks and a *": "Mend  all * prices",
     "a title with % and \\n in it": "Mend 100%s of prices\\n",
     "a title that begins with -n": "-n",
+    'a title with """ in it': 'Mend """; open("owned", "w"); """ prices',
+    "a title with ''' in it": "Mend '''; open('owned', 'w'); ''' prices",
 }
 
 
@@ -53,11 +59,14 @@ def title(answer: str) -> str:
     for what, (_, files) in outcomes.items():
         if "owned" in files:
             raise NotYet(f"{what} was run: it made a file. The shell must not see it as script")
-    for what, (said, _) in outcomes.items():
-        if said.rstrip("\n") != f"Title: {TITLES[what]}":
-            raise NotYet(
-                f"{what} was to be printed as {TITLES[what]!r}; printed was {said[:200]!r}"
-            )
+    for what, (done, _) in outcomes.items():
+        if done.returncode:
+            status, why = done.returncode, last_line(done.stderr)
+            raise NotYet(f"{what}: the step failed with status {status}: {why}")
+        said = done.stdout
+        expected = f"Title: {TITLES[what]}"
+        if said.rstrip("\n") != expected:
+            raise NotYet(f"{what}: {expected!r} was to be printed, and not {said[:200]!r}")
     return "whatever a title says, it is printed to the letter, and nothing of it is run"
 
 
@@ -78,8 +87,8 @@ def _step(answer: str) -> Mapping[str, Any]:
     return step
 
 
-def _run(step: Mapping[str, Any], text: str) -> tuple[str, set[str]]:
-    """Runs a step for a pull request of this title: what it printed, and what it made."""
+def _run(step: Mapping[str, Any], text: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """Runs a step for a pull request of this title: how it ended, and what it made."""
     with tempfile.TemporaryDirectory() as name:
         folder, aside = Path(name) / "work", Path(name) / "aside"
         folder.mkdir()
@@ -91,21 +100,31 @@ def _run(step: Mapping[str, Any], text: str) -> tuple[str, set[str]]:
             "github.event.pull_request.number": "7",
             "github.event_path": str(event),
         }
-        script = aside / "script"
-        script.write_text(_render(step["run"], contexts))
         own = {
             str(key): _render(str(value), contexts) for key, value in step.get("env", {}).items()
         }
+        script = aside / "script"
+        # As text too: `${{ env.X }}` is no safer than what X was filled from.
+        contexts |= {f"env.{key}": value for key, value in own.items()}
+        script.write_text(_render(step["run"], contexts))
         words = [part.format(script) for part in SHELLS[step.get("shell")].split()]
         words = ["bash", "-c", LIMITED, "-", *words]
         beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         runner = {"PATH": beside, "GITHUB_EVENT_PATH": str(event)}
-        done = program(words, folder, runner | own)
-        made = {path.name for path in folder.iterdir()}
-        if done.returncode and "owned" not in made:
-            said = last_line(done.stderr.replace(name, ""))
-            raise NotYet(f"for {text!r} the step failed with status {done.returncode}: {said}")
-        return done.stdout, made
+        try:
+            done = program(words, folder, runner | own)
+        finally:
+            _end_all_with(event)
+        done.stderr = done.stderr.replace(f"{aside}/", "")
+        return done, {path.name for path in folder.iterdir()}
+
+
+def _end_all_with(event: Path) -> None:
+    """Ends what a step has left, in sessions of its own too: all have the event's name."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get("GITHUB_EVENT_PATH") == str(event):
+                process.kill()
 
 
 def _render(text: str, contexts: Mapping[str, str]) -> str:
@@ -143,8 +162,13 @@ FILES = {
 def key(answer: Key) -> str:
     """The key changes with all that the content depends on, and with nothing else."""
 
-    def of(system: str = "Linux", python: str = "3.13", files: Mapping[str, str] = FILES) -> str:
-        found = within(lambda: answer(system, python, dict(files)))
+    def of(
+        system: str = "Linux",
+        python: str = "3.13",
+        files: Mapping[str, str] = FILES,
+        function: Key = answer,
+    ) -> str:
+        found = within(lambda: function(system, python, dict(files)))
         if not isinstance(found, str) or not found:
             raise NotYet(f"a key is a text, and not {found!r}")
         if len(found) > 512 or "," in found:
@@ -152,13 +176,10 @@ def key(answer: Key) -> str:
         return found
 
     first = of()
-    texts = [FILES["requirements.txt"], FILES["requirements-test.txt"]]
-    if any(
-        str(abs(hash(text))) in first for text in [*texts, "".join(texts), *map(str.strip, texts)]
-    ):
-        raise NotYet("Python's hash() of a text differs in every process: no run would find it")
     if of() != first:
         raise NotYet("the same files gave two keys: no run would find what another has stored")
+    if of(function=_elsewhere(answer)) != first:
+        raise NotYet("Python's hash() of a text differs in every process: no run would find it")
 
     def other(what: str, changed: str) -> None:
         if changed == first:
@@ -198,6 +219,18 @@ def key(answer: Key) -> str:
     except ValueError:
         return "it changes with the system, with Python and with every lock file, and never else"
     raise NotYet(f"there is no requirements.txt, and it gave {found!r}: this key never changes")
+
+
+def _elsewhere(answer: Key) -> Key:
+    """The function as it is in another process, where hash() gives other numbers."""
+    if not isinstance(answer, FunctionType) or "hash" in answer.__globals__:
+        return answer
+    names = answer.__globals__ | {"hash": lambda value: hash((value, "elsewhere"))}
+    other = FunctionType(
+        answer.__code__, names, answer.__name__, answer.__defaults__, answer.__closure__
+    )
+    other.__kwdefaults__ = answer.__kwdefaults__
+    return other
 
 
 class Release:
@@ -247,8 +280,8 @@ class Release:
 MOST_QUESTIONS = 10_000
 """More than any deployment with an end asks."""
 
-LASTS = 4
-"""How long a guest's request takes, in ticks of the world."""
+LASTS = 20
+"""How long a guest's request takes, in ticks of the world: longer than turning back does."""
 
 
 class World:
