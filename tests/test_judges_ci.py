@@ -331,7 +331,7 @@ NOT_YET = [
     ("ci.3", switches_first, "which does not serve"),
     ("ci.3", does_not_drain, "stopped while it had requests"),
     ("ci.3", asks_once, "only does not listen yet"),
-    ("ci.3", asks_for_ever, "again and again"),
+    ("ci.3", asks_for_ever, "a release that never is ready: the release new was asked"),
     ("ci.3", never_looks_again, "ready until requests go to it"),
     ("ci.3", turns_back_too_fast, "<release new> was stopped while it had requests"),
     ("ci.3", forgets_the_bad_one, "<release new> still runs"),

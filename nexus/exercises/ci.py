@@ -402,6 +402,8 @@ def _deployed(
         raise NotYet(
             f"{what}: ConnectionError of ready() ended it; it only does not listen yet"
         ) from None
+    except NotYet as hint:
+        raise NotYet(f"{what}: {hint}") from None
     serves, other = (new, old) if good else (old, new)
     lost = [text for text in world.lost if not (sick and "<release new>, which" in text)]
     if lost:
