@@ -115,6 +115,8 @@ def a_listing(db: Database) -> dict[str, Any]:
         ({"email": "a@" + "b" * 260}, "account_email"),
         ({"name": ""}, "account_name"),
         ({"name": " Ada"}, "account_name"),
+        ({"name": "\n"}, "account_name"),
+        ({"name": "Ada\t"}, "account_name"),
         ({"name": "A" * 101}, "account_name"),
         ({"email": "ADA@example.com"}, "account_email_once"),
     ],
@@ -246,6 +248,21 @@ def test_every_change_is_noted_and_no_secret(audited: Database) -> None:
     assert together == {"count": 3}
 
 
+def test_a_table_without_secrets_is_noted_as_a_whole(audited: Database) -> None:
+    audited.execute("CREATE TABLE place (id int PRIMARY KEY, name text)")
+    audited.execute("SELECT audit.follow('place')")
+    audited.execute("INSERT INTO place VALUES (1, 'Sea house')")
+    audited.execute("DELETE FROM place")
+    house = {"id": 1, "name": "Sea house"}
+    assert entries(audited) == [(None, "INSERT", None, house), (None, "DELETE", house, None)]
+
+
+def test_a_column_to_hide_that_is_not_there_is_refused(audited: Database) -> None:
+    audited.execute("CREATE TABLE place (id int PRIMARY KEY, code text)")
+    with pytest.raises(psycopg.errors.UndefinedColumn, match="place has no column kode"):
+        audited.execute("SELECT audit.follow('place', 'id', 'kode')")
+
+
 def test_what_is_taken_back_is_not_noted(audited: Database) -> None:
     with audited.transaction(force_rollback=True):
         audited.execute("INSERT INTO person VALUES (1, 'Ada', 'secret')")
@@ -336,6 +353,24 @@ def test_two_relays_take_different_messages(server: Postgres, outbox: Database) 
         other.commit()
     assert (len(first), len(second)) == (2, 3)
     assert not set(first) & set(second)
+
+
+def test_what_is_lent_is_not_read_by_who_takes(outbox: Database) -> None:
+    """Many messages wait for a relay that has them; to look for others reads next to nothing."""
+    write(outbox, 20_000)
+    assert len(take(outbox, 20_000)) == 20_000
+    outbox.execute("VACUUM ANALYZE outbox")
+    with outbox.transaction():
+        outbox.execute("SET LOCAL enable_seqscan = off")
+        (text,) = outbox.execute(
+            "SELECT substring(prosrc FROM 'SELECT id.*SKIP LOCKED') AS query FROM pg_proc"
+            " WHERE proname = 'outbox_take'"
+        ).fetchall()
+        query = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) " + text["query"]
+        plan = outbox.execute(query.replace("most", "10").encode()).fetchall()
+    said = "\n".join(str(row) for row in plan)
+    assert "Index Cond: (due_at <= statement_timestamp())" in said
+    assert "Rows Removed by Filter" not in said
 
 
 def test_what_a_dead_relay_had_comes_again_and_what_is_done_does_not(outbox: Database) -> None:

@@ -2,7 +2,7 @@
 --
 -- PostgreSQL 14 or newer; tried on 18. Run it once, as the owner of the database, and then for each
 -- table that is to be followed, naming columns whose values must not be kept:
---   psql --single-transaction --file audit-log.sql
+--   psql --set ON_ERROR_STOP=1 --single-transaction --file audit-log.sql
 --   SELECT audit.follow('account', 'password');
 --
 -- The program says in each transaction for whom it works:
@@ -11,8 +11,11 @@
 -- Watch out:
 -- * The log is as true as its owner: who owns it, or is a superuser, can switch its triggers off.
 --   The program should connect as another role, which may not.
+-- * actor is what the program says, and who can make it run SQL can say another; role is true.
+-- * A column is hidden by its name. Who renames it names it again, in a new trigger, at once.
 -- * It holds what people have deleted. Say how long it is kept, and drop what is older: as its
---   owner, and with the trigger off in that transaction.
+--   owner, and with the trigger off in that transaction. While it lasts, all that would add an
+--   entry waits.
 -- * Each change costs a second row. Follow the tables that somebody will be asked about.
 -- * COPY is followed too. TRUNCATE is not seen row by row, and is noted as one entry.
 CREATE SCHEMA audit;
@@ -34,7 +37,7 @@ CREATE INDEX entry_of_relation ON audit.entry (relation, at);
 CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    hidden text[] := TG_ARGV;
+    hidden text[] := coalesce(TG_ARGV, '{}'); -- NULL if the trigger has no arguments
     before jsonb;
     after jsonb;
 BEGIN
@@ -55,7 +58,16 @@ DECLARE
     arguments text := (
         SELECT coalesce(string_agg(quote_literal(name), ', '), '') FROM unnest(hidden) AS name
     );
+    unknown text := (
+        SELECT string_agg(quote_ident(name), ', ') FROM unnest(hidden) AS name WHERE NOT EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = relation AND attname = name AND attnum > 0 AND NOT attisdropped
+        )
+    );
 BEGIN
+    IF unknown IS NOT NULL THEN -- else a slip of the pen would keep a secret
+        RAISE EXCEPTION '% has no column %', relation, unknown USING ERRCODE = 'undefined_column';
+    END IF;
     EXECUTE format(
         'CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON %s '
         'FOR EACH ROW EXECUTE FUNCTION audit.note(%s)', relation, arguments

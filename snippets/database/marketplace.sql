@@ -1,7 +1,8 @@
 -- How do people, listings and bookings look in a schema that refuses what must not be?
 --
 -- PostgreSQL 18; with an older one, write gen_random_uuid() for uuidv7(). Run it once, as the owner
--- of the database: psql --single-transaction --file marketplace.sql
+-- of the database:
+--   psql --set ON_ERROR_STOP=1 --single-transaction --file marketplace.sql
 --
 -- Watch out:
 -- * Money is an integer of the currency's smallest unit. Divide for people's eyes only, and not by
@@ -10,6 +11,8 @@
 --   is why one guest can arrive on the day another one leaves.
 -- * The exclusion constraint holds for the statuses it names. A new status that holds dates has to
 --   be entered there.
+-- * A CHECK sees one row. That a booking has no more guests than its listing takes, and its
+--   currency, is for the program to see to.
 -- * now() is the time at which a transaction began: rows of one transaction have the same.
 -- * A table of this size needs no ENUM: a CHECK can be changed in a transaction, and a value can be
 --   taken out of it again.
@@ -20,7 +23,7 @@ CREATE TABLE account (
     email text NOT NULL
         CONSTRAINT account_email CHECK (length(email) <= 254 AND email ~ '^[^@\s]+@[^@\s]+$'),
     name text NOT NULL
-        CONSTRAINT account_name CHECK (name = btrim(name) AND length(name) BETWEEN 1 AND 100),
+        CONSTRAINT account_name CHECK (length(name) <= 100 AND name ~ '^\S(.*\S)?$'),
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -34,7 +37,7 @@ CREATE TABLE listing (
         CONSTRAINT listing_slug_once UNIQUE
         CONSTRAINT listing_slug CHECK (length(slug) <= 80 AND slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
     title text NOT NULL
-        CONSTRAINT listing_title CHECK (title = btrim(title) AND length(title) BETWEEN 1 AND 100),
+        CONSTRAINT listing_title CHECK (length(title) <= 100 AND title ~ '^\S(.*\S)?$'),
     guests smallint NOT NULL CONSTRAINT listing_guests CHECK (guests BETWEEN 1 AND 50),
     nightly_minor bigint NOT NULL CONSTRAINT listing_price CHECK (nightly_minor > 0),
     currency text NOT NULL CONSTRAINT listing_currency CHECK (currency ~ '^[A-Z]{3}$'),

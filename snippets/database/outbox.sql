@@ -1,6 +1,7 @@
 -- How is a message sent if and only if the transaction that decided on it commits?
 --
--- PostgreSQL 14 or newer; tried on 18. Run it once: psql --single-transaction --file outbox.sql
+-- PostgreSQL 14 or newer; tried on 18. Run it once:
+--   psql --set ON_ERROR_STOP=1 --single-transaction --file outbox.sql
 -- Write the message in the transaction that it belongs to:
 --   INSERT INTO outbox (topic, payload) VALUES ('booking.confirmed', '{"booking": 7}');
 -- A relay takes some, sends them, and says which are done:
@@ -35,7 +36,8 @@ LANGUAGE sql AS $$
     UPDATE outbox SET attempts = attempts + 1, due_at = clock_timestamp() + lent_for
     WHERE id = ANY (ARRAY( -- an array is made once; a plan may run what stands in IN more often
         SELECT id FROM outbox
-        WHERE done_at IS NULL AND due_at <= clock_timestamp()
+        -- Not clock_timestamp(), with which all that is lent and not due would be read each time.
+        WHERE done_at IS NULL AND due_at <= statement_timestamp()
         ORDER BY due_at, id
         LIMIT most
         FOR UPDATE SKIP LOCKED
