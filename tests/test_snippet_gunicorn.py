@@ -162,3 +162,11 @@ def test_the_log_has_no_query(folder: Path) -> None:
         wait_for(lambda: "GET /places" in web.log, SECONDS, "the line of the request")
         assert re.search(r'127\.0\.0\.1 "GET /places" 200 \d+ bytes \d+ ms r-7', web.log)
         assert "secret" not in web.log
+
+
+def test_nobody_can_write_a_line_that_never_was(folder: Path) -> None:
+    with serve(folder) as web:
+        httpx.get(f'{web.url}/x%0A203.0.113.9 "GET /admin"', trust_env=False)
+        wait_for(lambda: "GET /x" in web.log, SECONDS, "the line of the request")
+        assert "GET /x%0A203.0.113.9%20" in web.log
+        assert "\n203.0.113.9" not in web.log

@@ -29,6 +29,7 @@ import logging
 import threading
 
 from django.conf import settings
+from django.core.signals import request_started
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.urls import path
@@ -51,13 +52,17 @@ def fail(request):
     raise RuntimeError("one line\\n{not another}")
 
 
+def connected(**_):
+    logger.info("of no request")
+
+
+request_started.connect(connected)
 urlpatterns = [path("confirm/<int:number>", confirm), path("fail", fail)]
 settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],
     SECRET_KEY="for-this-test-only",
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["logs.RequestId", "django.middleware.common.CommonMiddleware"],
-    LOGGING_CONFIG="logging.config.dictConfig",
     LOGGING=configuration(level="INFO"),
 )
 application = get_wsgi_application()
@@ -146,7 +151,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         'worker_class = "gthread"\n'
         "threads = 8\n"
     )
-    command = [sys.executable, "-m", "gunicorn", "--no-control-socket", "--bind=127.0.0.1:{port}"]
+    gunicorn = Path(sys.executable).with_name("gunicorn")  # with -m, more could be imported
+    command = [gunicorn, "--no-control-socket", "--bind=127.0.0.1:{port}"]
     with nexus.serve([*command, "site_of_test"], cwd=folder, ready="/none") as web:
         yield web
 
@@ -173,8 +179,25 @@ def test_all_lines_of_a_request_have_its_id_also_side_by_side(web: Web) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(confirm, range(4))) == [f"request-{number}" for number in range(4)]
     for number in range(4):
-        said = [(line["message"], line["booking"]) for line in of(web, f"request-{number}")]
+        own = [line for line in of(web, f"request-{number}") if line["logger"] == "site"]
+        said = [(line["message"], line["booking"]) for line in own]
         assert said == [("confirming", number), ("booking confirmed", number)]
+
+
+def test_so_have_the_lines_that_django_and_gunicorn_write_at_its_end(web: Web) -> None:
+    named = {"X-Request-ID": "request-of-nothing"}
+    for _ in range(20):  # more than there are threads
+        assert httpx.get(f"{web.url}/none", headers=named, trust_env=False).status_code == 404
+    wait_for(lambda: len(of(web, "request-of-nothing")) == 40, SECONDS, "two lines of each")
+    said = of(web, "request-of-nothing")
+    loggers = [line["logger"] for line in said]
+    assert (loggers.count("django.request"), loggers.count("gunicorn.access")) == (20, 20)
+
+
+def test_what_belongs_to_no_request_has_no_id(web: Web) -> None:
+    said = of(web, "of no request", "message")
+    assert len(said) > 20
+    assert all("request_id" not in line for line in said)
 
 
 @pytest.mark.parametrize("offered", ["", "short", "x" * 65, 'x"}{"level": 1}', "with space"])
@@ -192,7 +215,8 @@ def test_what_failed_is_one_line_with_its_traceback(web: Web) -> None:
         trust_env=False,
     )
     assert answer.status_code == 500
-    (line,) = of(web, "request-that-fails")
+    own = of(web, "request-that-fails")
+    (line,) = [line for line in own if line["logger"] != "gunicorn.access"]
     assert (line["level"], line["logger"], line["status_code"]) == ("error", "django.request", 500)
     assert "secret" not in str(line)
     assert "RuntimeError: one line\n{not another}" in line["exception"]

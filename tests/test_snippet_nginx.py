@@ -30,7 +30,8 @@ def application(environ, start_response):
     body = json.dumps({"headers": names, "size": size}).encode()
     if environ["PATH_INFO"] == "/large":
         body = b"x" * 2_000_000
-    start_response("200 OK", [("Content-Length", str(len(body)))])
+    headers = [("Content-Length", str(len(body))), ("Content-Type", "text/html")]
+    start_response("200 OK", headers)
     return [body]
 """
 
@@ -104,7 +105,8 @@ def site(folder: Path) -> Iterator[Site]:
         ):
             assert old in text
             text = text.replace(old, new)
-        types = "types { text/css css; }\n"  # which nginx.conf has from mime.types
+        # What nginx.conf has: from mime.types, and in Debian's package.
+        types = "types { text/css css; }\ngzip on;\n"
         with nexus.nginx(types + text) as nginx:
             tls = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
             yield Site(nginx, plain, tls, gunicorn)
@@ -135,6 +137,12 @@ def test_another_name_is_not_answered(site: Site) -> None:
         pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"),
     ):
         site.tls.wrap_socket(plain, server_hostname="other.example")
+    with (
+        socket.create_connection(("127.0.0.1", site.nginx.port), 10) as plain,
+        site.tls.wrap_socket(plain, server_hostname="example.com") as secure,
+    ):
+        secure.sendall(b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n")
+        assert secure.recv(1) == b""
 
 
 def test_the_application_believes_what_nginx_says_and_not_the_client(site: Site) -> None:
@@ -161,6 +169,43 @@ def test_http2_and_no_old_tls(folder: Path, site: Site) -> None:
     ):
         assert secure.selected_alpn_protocol() == "h2"
         assert secure.version() == "TLSv1.3"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_who_comes_again_needs_no_whole_handshake(
+    folder: Path, site: Site, version: ssl.TLSVersion
+) -> None:
+    context = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
+    context.maximum_version = version
+    session, reused = None, []
+    for _ in range(2):
+        with (
+            socket.create_connection(("127.0.0.1", site.nginx.port), 10) as plain,
+            context.wrap_socket(plain, server_hostname="example.com", session=session) as secure,
+        ):
+            secure.sendall(b"GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+            while secure.recv(65536):
+                pass
+            reused.append(secure.session_reused)
+            session = secure.session
+    assert reused == [False, True]
+
+
+def test_no_cipher_without_authentication_of_what_it_encrypts(folder: Path, site: Site) -> None:
+    context = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-SHA")
+    with (
+        socket.create_connection(("127.0.0.1", site.nginx.port), 10) as plain,
+        pytest.raises(ssl.SSLError, match=r"(?i)handshake.failure"),
+    ):
+        context.wrap_socket(plain, server_hostname="example.com")
+
+
+def test_what_the_application_says_is_not_compressed(site: Site) -> None:
+    answer = site.get("/large", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Type"] == "text/html"
+    assert "Content-Encoding" not in answer.headers
 
 
 @pytest.mark.parametrize(

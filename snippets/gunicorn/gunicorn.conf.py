@@ -17,7 +17,9 @@ Watch out:
 import faulthandler
 import os
 from pathlib import Path
-from typing import Any
+
+from gunicorn.glogging import Logger
+from gunicorn.http.message import Request
 
 wsgi_app = "mysite.wsgi"
 bind = os.environ.get("BIND", "127.0.0.1:8000")
@@ -41,6 +43,20 @@ accesslog = "-"  # on standard output, for whoever runs the process to collect
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s bytes %(M)s ms %({x-request-id}i)s'  # no query
 
 
-def worker_abort(worker: Any) -> None:  # noqa: ANN401, ARG001
+class OneLine(Logger):
+    """Writes a path as it was sent: decoded, a %0A in it would begin a line that never was."""
+
+    def atoms(
+        self, resp: object, req: Request, environ: dict[str, object], request_time: object
+    ) -> dict[str, object]:
+        """Return what a line can tell of a request."""
+        told: dict[str, object] = super().atoms(resp, req, environ, request_time)
+        return told | {"U": req.path}
+
+
+logger_class = OneLine
+
+
+def worker_abort(worker: object) -> None:  # noqa: ARG001
     """Say where each thread is, in a worker that is replaced because it was silent."""
     faulthandler.dump_traceback()

@@ -5,7 +5,6 @@ settings:
 
     from mysite.logs import configuration
 
-    LOGGING_CONFIG = "logging.config.dictConfig"
     LOGGING = configuration(level=env.str("LOG_LEVEL", default="INFO"))
     MIDDLEWARE = ["mysite.logs.RequestId", …]
 
@@ -27,7 +26,10 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -86,20 +88,26 @@ def configuration(*, level: str) -> dict[str, Any]:
     }
 
 
+def forget(**_: object) -> None:
+    """What this thread writes from now on belongs to no request."""
+    request_id.set(None)
+
+
 class RequestId:
     """Django middleware: gives each request an id, in its log lines and in its answer."""
 
-    def __init__(self, get_response: Callable[[Any], Any]) -> None:
-        self.get_response = get_response
+    def __init__(self, get_response: "Callable[[HttpRequest], HttpResponse]") -> None:
+        from django.core.signals import request_finished
 
-    def __call__(self, request: Any) -> Any:  # noqa: ANN401
+        self.get_response = get_response
+        # Not as soon as this has answered: Django writes "Not Found" and its like after that.
+        request_finished.connect(forget)
+
+    def __call__(self, request: "HttpRequest") -> "HttpResponse":
         """Answer, with the id that the proxy has chosen, or with a new one."""
         offered = request.headers.get("X-Request-ID", "")
         current = offered if OFFERED.fullmatch(offered) else uuid.uuid4().hex
-        token = request_id.set(current)
-        try:
-            response = self.get_response(request)
-        finally:
-            request_id.reset(token)
+        request_id.set(current)
+        response = self.get_response(request)
         response.headers["X-Request-ID"] = current
         return response
