@@ -223,6 +223,59 @@ def test_it_does_not_contract_what_is_not_filled(server: Postgres, db: Database)
     assert shape(db) == expanded
 
 
+def test_it_does_not_contract_if_nobody_knows_whether_it_is_filled(
+    server: Postgres, db: Database
+) -> None:
+    db.execute("ALTER TABLE account ADD COLUMN display_name text")
+    done = psql(server, "contract.up")
+    assert "account.display_name is not filled: run backfill.sql first" in done.stderr
+
+
+def test_a_time_out_for_locks_ends_with_its_transaction() -> None:
+    """Django runs all steps on one connection: in the others a row may be waited for longer."""
+    for step in STEPS:
+        text = (FOLDER / f"{step}.sql").read_text()
+        assert "\nSET lock_timeout" not in text
+        assert text.count("\nSET LOCAL lock_timeout") == text.count("\nBEGIN;\n")
+
+
+def test_the_way_back_can_be_stopped_and_run_again(server: Postgres, db: Database) -> None:
+    """It waits for a row in the second batch, for longer than for a lock, and is ended there."""
+    apply(server, "expand.up", "backfill")
+    expanded = shape(db)
+    apply(server, "contract.up")
+    with server.connect() as holder:
+        # A lock on the row is one on the table too, and the first step would not get past it.
+        db.execute(
+            "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF NEW.id = 1500 THEN PERFORM pg_advisory_xact_lock(7); END IF;"
+            " RETURN NEW; END $$"
+        )
+        db.execute(
+            "CREATE TRIGGER hold BEFORE UPDATE ON account FOR EACH ROW EXECUTE FUNCTION hold()"
+        )
+        holder.execute("SELECT pg_advisory_lock(7)")
+        done: list[subprocess.CompletedProcess[str]] = []
+        thread = threading.Thread(target=lambda: done.append(psql(server, "contract.down")))
+        thread.start()
+        waits = (
+            "SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
+            " AND clock_timestamp() - query_start > interval '2.5 seconds'"
+        )
+        wait_for(lambda: db.execute(waits).fetchone() is not None, SECONDS, "more than 2 seconds")
+        filled = db.execute("SELECT count(*) FROM account WHERE name IS NOT NULL").fetchone()
+        db.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+        thread.join()
+        holder.execute("SELECT pg_advisory_unlock(7)")
+    assert filled == (1_000,)
+    assert done[0].returncode != 0
+    db.execute("DROP TRIGGER hold ON account")
+    db.execute("DROP FUNCTION hold")
+    apply(server, "contract.down", "contract.down")
+    assert db.execute("SELECT FROM account WHERE name IS DISTINCT FROM display_name").rowcount == 0
+    assert shape(db) == expanded
+
+
 def test_the_backfill_can_be_stopped_and_run_again(server: Postgres, db: Database) -> None:
     """It waits for a row in the second batch; what came before is there, and visible."""
     apply(server, "expand.up")

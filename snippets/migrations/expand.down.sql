@@ -1,13 +1,13 @@
 -- How is the new column taken away again, when the old version of the program stays?
 --
 -- PostgreSQL 12 or newer; tried on 18. When no new version of the program runs any more:
--- psql --file expand.down.sql
+--   psql --set ON_ERROR_STOP=1 --file expand.down.sql
 --
 -- Watch out:
 -- * Nothing is lost: what the new version wrote is in the old column too.
 -- * A lock time-out changes nothing. Run the file again.
-SET lock_timeout = '2s';
 BEGIN;
+SET LOCAL lock_timeout = '2s';
 
 DROP TRIGGER names_in_step ON account;
 DROP FUNCTION account_names_in_step();

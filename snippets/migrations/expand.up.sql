@@ -1,8 +1,9 @@
 -- How is a column renamed while programs write to it? First step: there are both, always in step.
 --
--- PostgreSQL 12 or newer; tried on 18. As the table's owner: psql --file expand.up.sql
--- Then backfill.sql; then the new version of the program; then contract.up.sql. Here account.name
--- becomes account.display_name: replace both names, and text by the column's type.
+-- PostgreSQL 12 or newer; tried on 18. As the table's owner:
+--   psql --set ON_ERROR_STOP=1 --file expand.up.sql
+-- Then backfill.sql; then the new version of the program; then contract.up.sql. Here account.name,
+-- which is NOT NULL, becomes account.display_name: replace both names, and text by the column's type.
 --
 -- Watch out:
 -- * ALTER TABLE … RENAME COLUMN takes a moment, and the program that runs in that moment breaks.
@@ -10,8 +11,10 @@
 --   Nothing was changed. Run the file again. Without a time-out, everybody else would queue behind
 --   this statement, and it behind that transaction.
 -- * The new column has no default and no NOT NULL yet: nothing is rewritten, and no row is read.
-SET lock_timeout = '2s';
+-- * What the old column has besides, an index or a foreign key, the new one needs before the new
+--   version of the program runs: CREATE INDEX CONCURRENTLY.
 BEGIN;
+SET LOCAL lock_timeout = '2s'; -- until COMMIT: what comes after may wait for a row longer
 
 ALTER TABLE account ADD COLUMN display_name text;
 
