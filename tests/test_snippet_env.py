@@ -65,7 +65,7 @@ def test_each_value_is_what_it_says(env: environ.Env) -> None:
     assert (database["HOST"], database["PORT"], database["NAME"]) == ("127.0.0.1", 5432, "mysite")
     assert env.cache_url("CACHE_URL")["BACKEND"].endswith("RedisCache")
     assert env.email_url("EMAIL_URL")["EMAIL_BACKEND"].endswith("console.EmailBackend")
-    assert not env.bool("DEBUG")
+    assert env.bool("DEBUG")  # as in the project's own example: it is for one's own machine
     assert not env.bool("BEHIND_PROXY")
     for name in ("HSTS_SECONDS", "WEB_CONCURRENCY", "WEB_THREADS"):
         assert env.int(name) > 0
@@ -106,13 +106,23 @@ def test_the_project_starts_with_it_and_not_without_what_must_be_set(tmp_path: P
     folder = copied(tmp_path / "copy")
     done = check(folder)
     assert done.returncode == 0, done.stderr
-    assert {"SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL"} == REQUIRED
-    for name in REQUIRED:
+    required = {"SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL"}
+    assert required | {"DEBUG"} == REQUIRED
+    for name in required:
         without = re.sub(rf"^{name}=.*\n", "", TEXT, flags=re.MULTILINE)
         (folder / ".env").write_text(without)
         assert f"Set the {name} environment variable" in check(folder).stderr
 
 
-def test_it_has_all_that_the_project_and_its_container_read() -> None:
+def test_without_debug_it_is_as_safe_as_it_can_be(tmp_path: Path) -> None:
+    folder = copied(tmp_path / "copy")
+    assert "security.W018" in check(folder).stderr
+    (folder / ".env").write_text(TEXT.replace("DEBUG=true\n", ""))
+    assert "security." not in check(folder).stderr
+
+
+def test_it_has_all_that_the_project_and_its_containers_read() -> None:
     example = (PROJECT / ".env.example").read_text()
     assert {name for _, name, _ in VARIABLE.findall(example)} <= set(VALUES)
+    compose = (ROOT / "snippets" / "containers" / "compose.yaml").read_text()
+    assert set(re.findall(r"\$\{(\w+):\?", compose)) <= set(VALUES)

@@ -302,32 +302,42 @@ def test_the_key_is_for_nobody_else_and_ssh_understands_its_settings(runner: Run
     assert f"userknownhostsfile {runner.temp}/known_hosts" in said
 
 
-def test_the_new_one_is_started_and_noted(server: Runner) -> None:
-    (server.folder / "site" / "image.now").write_text(f"{OLD}\n")
+def test_the_new_one_is_started_and_noted_when_it_answers(server: Runner) -> None:
+    now = server.folder / "site" / "image.now"
+    now.write_text(f"{OLD}\n")
     done = server.run("deploy", "Start the new one")
     assert done.returncode == 0, done.stderr
     assert server.calls == [
         f"ssh -F {server.temp}/ssh_config deploy@server.example.com sh -eu -s {NEW}",
         "docker compose pull --quiet",
         f"  with {NEW}",
-        "docker compose up --detach --wait --wait-timeout 120",
+        "docker compose up --detach --no-build --wait --wait-timeout 120",
         f"  with {NEW}",
     ]
-    assert (server.folder / "site" / "image.now").read_text() == f"{NEW}\n"
-    assert (server.folder / "site" / "image.before").read_text() == f"{OLD}\n"
+    assert now.read_text() == f"{OLD}\n"
+    done = server.run("deploy", "Note that it works")
+    assert (done.returncode, now.read_text()) == (0, f"{NEW}\n"), done.stderr
 
 
-@pytest.mark.parametrize("fails", ["while it starts", "when it is asked"])
+def test_what_is_noted_comes_after_the_question() -> None:
+    names = [step["name"] for step in WORKFLOWS["deploy"]["jobs"]["deploy"]["steps"]]
+    assert names[-3:] == ["It answers", "Note that it works", "Put the old one back"]
+
+
+@pytest.mark.parametrize("fails", ["to be reached", "while it starts", "when it is asked"])
 def test_if_it_does_not_work_the_old_one_comes_back(server: Runner, fails: str) -> None:
     site = server.folder / "site"
     (site / "image.now").write_text(f"{OLD}\n")
-    (site / "image.before").write_text("an even older one\n")
     broken = server.folder / "broken"
     if fails == "while it starts":
         broken.touch()
+    ssh = (server.bin / "ssh").read_text()
+    if fails == "to be reached":
+        server.program("ssh", "exit 255")
     done = server.run("deploy", "Start the new one")
     assert (done.returncode == 0) is (fails == "when it is asked")
     broken.unlink(missing_ok=True)
+    (server.bin / "ssh").write_text(ssh)
     done = server.run("deploy", "Put the old one back")
     assert done.returncode == 0, done.stderr
     assert server.calls[-1] == f"  with {OLD}"

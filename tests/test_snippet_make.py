@@ -73,6 +73,7 @@ def test_the_verbs_of_a_project(folder: Path, server: Postgres) -> None:
         "ALLOWED_HOSTS": "localhost",
         "DATABASE_URL": server.url,
     }
+    (folder / ".env").write_text("DEBUG=true\n")  # as on a machine of one's own
     python = f"PY={sys.executable}"
     for words, said in (
         (("check",), "No changes detected"),

@@ -60,6 +60,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     leave = shutil.ignore_patterns("__pycache__", "static", ".env", ".*_cache")
     shutil.copytree(ROOT / "snippets" / "django-project", folder, ignore=leave)
     shutil.copy(FILE, folder)
+    # Other snippets that a reader puts beside: the hooks have nothing to say of them.
+    shutil.copy(ROOT / "snippets" / "gunicorn" / "gunicorn.conf.py", folder)
+    shutil.copy(ROOT / "snippets" / "logging" / "logs.py", folder / "mysite")
+    shutil.copy(ROOT / "snippets" / "env" / ".env.example", folder)
+    for name in ("Dockerfile", ".dockerignore", "compose.yaml"):
+        shutil.copy(ROOT / "snippets" / "containers" / name, folder)
+    shutil.copytree(ROOT / "snippets" / "github-actions", folder / ".github" / "workflows")
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     env = own | {
         "PATH": f"{BIN}:{os.environ['PATH']}",
