@@ -148,7 +148,7 @@ def test_the_head_says_what_it_answers_for_which_version_and_what_to_watch_out_f
     step: str,
 ) -> None:
     head = re.split(r"\n(?!--)", (FOLDER / f"{step}.sql").read_text())[0]
-    assert re.match(r"-- [A-Z].*\?.*\n--\n-- PostgreSQL \d\d or newer; tried on 18", head)
+    assert re.match(r"-- [A-Z].*\?.*\n--\n-- PostgreSQL \d\d or newer; tried on 15 and 18", head)
     assert "\n-- Watch out:\n-- * " in head
 
 

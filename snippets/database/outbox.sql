@@ -1,6 +1,6 @@
 -- How is a message sent if and only if the transaction that decided on it commits?
 --
--- PostgreSQL 14 or newer; tried on 18. Run it once:
+-- PostgreSQL 14 or newer; tried on 15 and 18. Run it once:
 --   psql --set ON_ERROR_STOP=1 --single-transaction --file outbox.sql
 -- Write the message in the transaction that it belongs to:
 --   INSERT INTO outbox (topic, payload) VALUES ('booking.confirmed', '{"booking": 7}');

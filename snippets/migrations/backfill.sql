@@ -1,6 +1,6 @@
 -- How does a new column get its values in a table that is written to?
 --
--- PostgreSQL 12 or newer; tried on 18. After expand.up.sql:
+-- PostgreSQL 12 or newer; tried on 15 and 18. After expand.up.sql:
 --   psql --set ON_ERROR_STOP=1 --file backfill.sql
 -- It can be stopped and run again at any time.
 --

@@ -1,6 +1,6 @@
 -- How is the new column taken away again, when the old version of the program stays?
 --
--- PostgreSQL 12 or newer; tried on 18. When no new version of the program runs any more:
+-- PostgreSQL 12 or newer; tried on 15 and 18. When no new version of the program runs any more:
 --   psql --set ON_ERROR_STOP=1 --file expand.down.sql
 --
 -- Watch out:

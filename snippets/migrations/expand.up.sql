@@ -1,6 +1,6 @@
 -- How is a column renamed while programs write to it? First step: there are both, always in step.
 --
--- PostgreSQL 12 or newer; tried on 18. As the table's owner:
+-- PostgreSQL 12 or newer; tried on 15 and 18. As the table's owner:
 --   psql --set ON_ERROR_STOP=1 --file expand.up.sql
 -- Then backfill.sql; then the new version of the program; then contract.up.sql. Here account.name,
 -- which is NOT NULL, becomes account.display_name: replace both names, and text by the column's type.
