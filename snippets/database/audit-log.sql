@@ -1,7 +1,7 @@
 -- Who changed which row, when, and from what to what?
 --
--- PostgreSQL 14 or newer; tried on 15 and 18. Run it once, as the owner of the database, and then for each
--- table that is to be followed, naming columns whose values must not be kept:
+-- PostgreSQL 14 or newer; tried on 15 and 18. Run it once, as the owner of the database, and then
+-- for each table that is to be followed, naming columns whose values must not be kept:
 --   psql --set ON_ERROR_STOP=1 --single-transaction --file audit-log.sql
 --   SELECT audit.follow('account', 'password');
 --

@@ -1,7 +1,7 @@
 -- How does the old column come back, when the old version of the program has to?
 --
--- PostgreSQL 12 or newer; tried on 15 and 18. It ends where backfill.sql had ended: both columns are there
--- and in step. Run it before the old version starts:
+-- PostgreSQL 12 or newer; tried on 15 and 18. It ends where backfill.sql had ended: both columns
+-- are there and in step. Run it before the old version starts:
 --   psql --set ON_ERROR_STOP=1 --file contract.down.sql
 -- It can be stopped and run again at any time.
 --

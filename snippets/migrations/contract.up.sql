@@ -1,7 +1,7 @@
 -- How is a column renamed while programs write to it? Last step: the old one goes.
 --
--- PostgreSQL 12 or newer; tried on 15 and 18. After backfill.sql, and when no old version of the program
--- runs any more:
+-- PostgreSQL 12 or newer; tried on 15 and 18. After backfill.sql, and when no old version of the
+-- program runs any more:
 --   psql --set ON_ERROR_STOP=1 --file contract.up.sql
 --
 -- Watch out:

@@ -3,7 +3,8 @@
 -- PostgreSQL 12 or newer; tried on 15 and 18. As the table's owner:
 --   psql --set ON_ERROR_STOP=1 --file expand.up.sql
 -- Then backfill.sql; then the new version of the program; then contract.up.sql. Here account.name,
--- which is NOT NULL, becomes account.display_name: replace both names, and text by the column's type.
+-- which is NOT NULL, becomes account.display_name: replace both names, and text by the column's
+-- type.
 --
 -- Watch out:
 -- * ALTER TABLE … RENAME COLUMN takes a moment, and the program that runs in that moment breaks.
