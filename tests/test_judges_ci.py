@@ -395,7 +395,7 @@ def test_a_function_that_does_not_come_back(
 
 @pytest.mark.parametrize("script", ["sleep 600", "sleep 600 & wait", "cat; sleep 600"])
 def test_a_step_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    monkeypatch.setattr("nexus.exercises.django_project.SECONDS", 0.5)
+    monkeypatch.setattr("nexus.exercises.programs.SECONDS", 0.5)
     verdict = judge_answer("ci.1", f"run: {script}")
     assert not verdict.right
     assert "had not come to an end" in verdict.message
@@ -409,7 +409,7 @@ def test_a_step_that_prints_for_ever_fills_no_disk() -> None:
 
 @pytest.mark.parametrize("script", ["true", "sleep 600"])
 def test_nothing_of_a_step_is_left(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    monkeypatch.setattr("nexus.exercises.django_project.SECONDS", 1)
+    monkeypatch.setattr("nexus.exercises.programs.SECONDS", 1)
     mark = f"600.{os.getpid()}"
     judge_answer("ci.1", f"run: |\n  setsid sleep {mark} &\n  {script}")
     left = [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import nexus
-from nexus.exercises import django_project, judge_answer, limits
+from nexus.exercises import judge_answer, limits, programs
 
 EXERCISES = [f"django_project.{number}" for number in range(1, 5)]
 Environment = Mapping[str, str]
@@ -458,7 +458,7 @@ def test_an_answer_that_raises_or_leaves_is_told_so(
 def test_a_program_that_does_not_end_is_ended(
     monkeypatch: pytest.MonkeyPatch, exercise: str, answer: object
 ) -> None:
-    monkeypatch.setattr(django_project, "SECONDS", 1.5)
+    monkeypatch.setattr(programs, "SECONDS", 1.5)
     verdict = judge_answer(exercise, answer)
     assert "not come to an end" in verdict.message
     assert left_behind() == []

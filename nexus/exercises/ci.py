@@ -16,9 +16,9 @@ import psutil
 import psycopg
 import yaml
 
-from nexus.exercises.django_project import last_line, program
 from nexus.exercises.judging import NotYet, first_line, judge
 from nexus.exercises.limits import Enough, within
+from nexus.exercises.programs import last_line, program
 from nexus.exercises.sandbox import Connection, Sandbox, database, watched
 
 SHELLS = {

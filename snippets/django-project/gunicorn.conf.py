@@ -12,6 +12,7 @@ worker_class = "gthread"
 threads = int(os.environ.get("WEB_THREADS", "4"))
 timeout = 30  # seconds until a worker whose main loop is silent is killed; not one stuck request
 graceful_timeout = 25  # seconds that running requests have when it is to end
+keepalive = 75  # longer than a proxy in front keeps a connection (nginx: 60 s)
 max_requests = 10_000  # then a worker is replaced, so that no leak lasts
 max_requests_jitter = 1_000  # not all at the same time
 
