@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -120,11 +121,26 @@ def _run(step: Mapping[str, Any], text: str) -> tuple[subprocess.CompletedProces
 
 
 def _end_all_with(event: Path) -> None:
-    """Ends what a step has left, in sessions of its own too: all have the event's name."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.environ().get("GITHUB_EVENT_PATH") == str(event):
+    """Ends what a step has left, in sessions of its own too: all have the event's name.
+
+    It looks until it has found nobody twice: a process that is just becoming another program has
+    no environment to be read for a moment.
+    """
+    clean = 0
+    while clean < 2:
+        found = [process for process in psutil.process_iter() if _knows(process, event)]
+        for process in found:
+            with suppress(psutil.Error):
                 process.kill()
+        psutil.wait_procs(found, timeout=1)
+        clean = 0 if found else clean + 1
+        time.sleep(0.02)
+
+
+def _knows(process: psutil.Process, event: Path) -> bool:
+    with suppress(psutil.Error, OSError):
+        return bool(process.environ().get("GITHUB_EVENT_PATH") == str(event))
+    return False
 
 
 def _render(text: str, contexts: Mapping[str, str]) -> str:
