@@ -15,7 +15,7 @@ from celery.exceptions import Retry
 
 from nexus.exercises import limits
 from nexus.exercises.judging import NotYet, first_line, judge
-from nexus.exercises.limits import as_exception, end, within
+from nexus.exercises.limits import as_exception, within
 from nexus.exercises.sandbox import Connection, Sandbox, another, database
 from nexus.services import Postgres, current
 from nexus.services.process import wait_for
@@ -154,13 +154,7 @@ def at_once(answer: Charge, box: Sandbox, booking: int) -> None:
         with suppress(TimeoutError):
             wait_for(at_rest, PATIENCE, "both to wait")
         holder.commit()
-    for thread in threads:
-        thread.join(limits.SECONDS)
-    late = [thread for thread in threads if thread.is_alive()]
-    for thread in late:
-        end(thread)
-    if late:
-        raise limits.late("of two runs at the same moment, one")
+    limits.join(threads, "of two runs at the same moment, one")
     if errors:
         raise as_exception(errors[0])
 

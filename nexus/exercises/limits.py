@@ -2,7 +2,7 @@
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -53,6 +53,25 @@ def late(what: str) -> NotYet:
         what: the subject of the sentence.
     """
     return NotYet(f"{what} had not come to an end after {SECONDS:g} seconds")
+
+
+def join(threads: Sequence[threading.Thread], what: str) -> None:
+    """Waits for threads of an answer, and ends those that do not come back.
+
+    Args:
+        threads: they have been started.
+        what: the subject of the sentence, should one be late.
+
+    Raises:
+        NotYet: if one is late.
+    """
+    for thread in threads:
+        thread.join(SECONDS)
+    behind = [thread for thread in threads if thread.is_alive()]
+    for thread in behind:
+        end(thread)
+    if behind:
+        raise late(what)
 
 
 def as_exception(error: BaseException) -> Exception:

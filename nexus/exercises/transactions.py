@@ -10,7 +10,7 @@ import psycopg
 
 from nexus.exercises import limits
 from nexus.exercises.judging import NotYet, judge
-from nexus.exercises.limits import Enough, as_exception, end, within
+from nexus.exercises.limits import Enough, as_exception, within
 from nexus.exercises.sandbox import Connection, Sandbox, another, database, watched
 from nexus.services import Postgres, current
 from nexus.services.process import wait_for
@@ -332,13 +332,7 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
         _settle(at_rest)
         between = _seen_in_all(box)
         holds_bode.commit()
-    for thread in threads:
-        thread.join(limits.SECONDS)
-    late = [thread for thread in threads if thread.is_alive()]
-    for thread in late:
-        end(thread)
-    if late:
-        raise limits.late("two opposite transfers")
+    limits.join(threads, "two opposite transfers")
     if errors and isinstance(errors[0], psycopg.errors.DeadlockDetected):
         raise NotYet("two opposite transfers met, and one ended with: deadlock detected")
     if errors:
