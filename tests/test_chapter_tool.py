@@ -35,8 +35,8 @@ MAP = {
         }
         for name, title, files in (
             ("foundations", "Foundations", ["concurrency"]),
-            ("data", "Data", ["data-modelling", "indexes-and-plans", "migrations", "partitioning"]),
-            ("async", "Work outside the request", ["caching", "caching-twice", "progress"]),
+            ("data", "Data", ["data-modelling", "indexes-and-plans", "migrations", "wrapping"]),
+            ("async", "Work outside the request", ["parcels", "parcels-twice", "progress"]),
         )
     ]
 }
@@ -81,14 +81,14 @@ def test_a_new_chapter_passes_at_once(root: Path, monkeypatch: pytest.MonkeyPatc
     environment = chapters.environment
     own = {"PYTHONPATH": str(root)}  # before the installed bench, which has no such judges
     monkeypatch.setattr(chapters, "environment", lambda scratch: environment(scratch) | own)
-    notebook, judges, tests = chapter.start("caching", "async", root)
+    notebook, judges, tests = chapter.start("parcels", "async", root)
     read = nbformat.read(notebook, as_version=4)
     assert {rule.__name__: rule(read, notebook) for rule in honesty.RULES} == {
         rule.__name__: [] for rule in honesty.RULES
     }
-    assert read.cells[0].source.startswith("# Promise caching\n\n*You will")
+    assert read.cells[0].source.startswith("# Promise parcels\n\n*You will")
     assert "template.1" not in notebook.read_text() + judges.read_text() + tests.read_text()
-    assert judges == root / "nexus" / "exercises" / "caching.py"
+    assert judges == root / "nexus" / "exercises" / "parcels.py"
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
         cwd=root,
@@ -111,7 +111,7 @@ def test_a_new_chapter_passes_at_once(root: Path, monkeypatch: pytest.MonkeyPatc
         ("data-modelling", 0),
         ("migrations", 1),
         ("concurrency", 0),
-        ("caching", 1),
+        ("parcels", 1),
     ],
 )
 def test_it_stands_where_the_map_has_it(root: Path, name: str, place: int) -> None:
@@ -125,14 +125,14 @@ def test_it_stands_where_the_map_has_it(root: Path, name: str, place: int) -> No
 
 @pytest.mark.usefixtures("unrun")
 def test_one_after_the_other(root: Path) -> None:
-    for name in ("partitioning", "caching-twice", "data-modelling", "caching", "progress"):
+    for name in ("wrapping", "parcels-twice", "data-modelling", "parcels", "progress"):
         chapter.start(name, "", root)
     assert [Path(name).stem for name in in_toc(root)] == [
         "data-modelling",
         "indexes-and-plans",
-        "partitioning",
-        "caching",
-        "caching-twice",
+        "wrapping",
+        "parcels",
+        "parcels-twice",
         "progress",
         "template",
     ]
@@ -141,7 +141,7 @@ def test_one_after_the_other(root: Path) -> None:
     ]
     assert captions == ["Data", "Work outside the request", "About this book"]
     made = {path.stem for path in (root / "nexus" / "exercises").iterdir()}
-    assert {"partitioning", "caching", "caching_chapter", "data", "progress_chapter"} < made
+    assert {"wrapping", "parcels", "parcels_chapter", "data", "progress_chapter"} < made
 
 
 @pytest.mark.parametrize(
