@@ -72,7 +72,7 @@ def test_each_value_is_what_it_says(env: environ.Env) -> None:
 
 
 def test_a_shell_reads_the_same(everything: Path) -> None:
-    script = f'set -a; . {everything}; exec {sys.executable} -c "$1"'
+    script = f'set -a; . "{everything}"; exec "{sys.executable}" -c "$1"'
     tell = "import json, os; print(json.dumps(dict(os.environ)))"
     done = subprocess.run(
         ["sh", "-eu", "-c", script, "sh", tell], capture_output=True, text=True, timeout=60

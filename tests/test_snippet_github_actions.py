@@ -171,7 +171,7 @@ def project(tmp_path: Path) -> Iterator[Runner]:
         runner = Runner(tmp_path, DATABASE_URL=server.url, PIP_DRY_RUN="1")
         shutil.copytree(ROOT / "snippets" / "django-project", runner.folder, dirs_exist_ok=True)
         python = runner.bin / "python"
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
         yield runner
 

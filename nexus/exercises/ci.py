@@ -26,7 +26,7 @@ SHELLS = {
     None: "bash -e {0}",
     "bash": "bash --noprofile --norc -eo pipefail {0}",
     "sh": "sh -e {0}",
-    "python": f"{sys.executable} {{0}}",
+    "python": "python {0}",
 }
 """How GitHub's runner calls a shell."""
 
