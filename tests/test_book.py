@@ -258,6 +258,7 @@ def test_search_finds_a_chapter(visits: dict[str, Visit]) -> None:
     excerpt = hit.locator("p.context")
     expect(excerpt).to_contain_text("slow query")
     expect(excerpt).not_to_contain_text("Binder")  # a button, and not what was asked for
+    visit.page.wait_for_load_state("networkidle")  # each hit's page is fetched for its excerpt
     hit.locator("a").first.click()
 
     visit.page.wait_for_url(re.compile(re.escape(CHAPTER)))
