@@ -242,6 +242,29 @@ def has_exercises(notebook: NotebookNode, path: Path) -> list[str]:
     return found
 
 
+def section(notebook: NotebookNode, title: str) -> list[str]:
+    """Return the lines of a section, without its heading; none if there is no such section."""
+    lines = "\n\n".join(prose(notebook)).splitlines()
+    if f"## {title}" not in lines:
+        return []
+    after = lines[lines.index(f"## {title}") + 1 :]
+    headings = (number for number, line in enumerate(after) if line.startswith("## "))
+    return after[: next(headings, len(after))]
+
+
+def is_brief(notebook: NotebookNode, path: Path) -> list[str]:
+    """It warns of two to five things, and has five to keep at most: the rest stands in notes/."""
+    del path
+    found = []
+    rows = [line for line in section(notebook, "When it bites") if line.startswith("|")]
+    if rows and not 2 <= len(rows) - 2 <= 5:  # without the head and the rule below it
+        found.append(f"{len(rows) - 2} rows under When it bites: two to five, the rest in notes/")
+    kept = [line for line in section(notebook, "What to keep") if line.startswith("- ")]
+    if len(kept) > 5:
+        found.append(f"{len(kept)} lines under What to keep: five at most")
+    return found
+
+
 def says_what_it_ran_with(notebook: NotebookNode, path: Path) -> list[str]:
     """It ends with the versions it last ran with, printed by a cell."""
     del path
@@ -311,6 +334,7 @@ RULES: tuple[Rule, ...] = (
     raises_what_it_says,
     is_clean,
     has_exercises,
+    is_brief,
     says_what_it_ran_with,
     has_no_dead_link,
 )

@@ -110,6 +110,11 @@ def tagged(*tags: str, **metadata: object) -> Callable[[NotebookNode], None]:
     return lambda notebook: first_code(notebook).metadata.update(tags=list(tags), **metadata)
 
 
+def table(rows: int) -> str:
+    head = "## When it bites\n\n| Symptom | Cause | Cure |\n|---|---|---|\n"
+    return head + "| it hurts | a trap | care |\n" * rows
+
+
 def error() -> NotebookNode:
     return new_output("error", ename="KeyError", evalue="'x'", traceback=[])
 
@@ -164,6 +169,9 @@ CAUGHT: list[tuple[honesty.Rule, str, Callable[[NotebookNode], None]]] = [
     (honesty.has_exercises, "in one place", tagged("hide-cell")),
     (honesty.has_exercises, "in one place", tagged(jupyter={"source_hidden": True})),
     (honesty.has_exercises, "more than one", runs('nexus.check("other.1", ...)')),
+    (honesty.is_brief, "6 rows", says(table(6))),
+    (honesty.is_brief, "1 rows", says(table(1))),
+    (honesty.is_brief, "6 lines", says("## What to keep\n\n" + "- A line.\n" * 6)),
     (honesty.says_what_it_ran_with, "must end", lambda n: n.cells.pop()),
     (honesty.says_what_it_ran_with, "must end", lambda n: n.cells[-1].update(outputs=[])),
     (honesty.says_what_it_ran_with, "must end", lambda n: n.cells[-2].update(source="## End")),
@@ -187,6 +195,8 @@ ALLOWED: list[Callable[[NotebookNode], None]] = [
     runs("x = 1 != 2  # !important"),
     runs("%%bash\nif ! false; then echo '!'; fi"),
     shows(picture("text/html", "<img alt='A plan' src='x.png'>")),
+    says(table(5) + "\n\n## Where it lives\n\n| other | table |\n|---|---|\n" + "| a | b |\n" * 9),
+    says("## What to keep\n\n" + "- A line.\n" * 5 + "\n## Sources\n\n" + "- A page.\n" * 9),
     lambda n: (shows(error())(n), tagged("raises-exception")(n)),
     lambda n: (
         shows(picture())(n),

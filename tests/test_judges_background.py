@@ -337,6 +337,7 @@ WRONG = [
     ("background.2", options(retry_backoff=60, retry_backoff_max=60), "no longer than the first"),
     ("background.2", options(autoretry_for="ConnectionError"), "raised TypeError"),
     ("background.2", options(retry_backoff="soon"), "Celery does not take"),
+    ("background.2", options(max_retries="8"), "max_retries is '8', and should be a number"),
     ("background.2", {1: 2}, "a word in quotes"),
     ("background.3", stub_3, "was never sent"),
     ("background.3", marks_first, "was never sent"),

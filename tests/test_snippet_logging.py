@@ -134,9 +134,19 @@ def test_an_exception_is_in_the_line_of_its_error(written: io.StringIO) -> None:
 
 
 def test_an_extra_does_not_replace_what_a_line_says_of_itself(written: io.StringIO) -> None:
-    logging.getLogger("snippet").info("true", extra={"level": "false", "request_id": "false"})
+    logging.getLogger("snippet").info("true", extra={"level": "false", "exception": "none"})
     (line,) = lines(written.getvalue())
-    assert line["level"] == "info"
+    assert (line["level"], line["extra_level"]) == ("info", "false")
+
+
+def test_what_json_cannot_hold_is_told_all_the_same(written: io.StringIO) -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    odd = {"ratio": float("nan"), "circle": circle, "keys": {(1, 2): 3}, "most": [float("inf")]}
+    logging.getLogger("snippet").info("odd", extra=odd)
+    line = json.loads(written.getvalue(), parse_constant=pytest.fail)
+    told = {key: line[key] for key in odd}
+    assert told == {"ratio": "nan", "circle": "[[...]]", "keys": "{(1, 2): 3}", "most": "[inf]"}
 
 
 @pytest.fixture(scope="module")

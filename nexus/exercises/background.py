@@ -241,6 +241,8 @@ def pauses_of(
 
         def retry(self, *_: object, exc: Exception | None = None, **given: Any) -> object:  # noqa: ANN401
             limit = given.get("max_retries", self.max_retries)
+            if not isinstance(limit, int | float | None):
+                raise NotYet(f"max_retries is {limit!r}, and should be a number")
             if limit is not None and len(pauses) >= limit:
                 raise exc or AssertionError
             pause = given.get("countdown")

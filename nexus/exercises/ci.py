@@ -6,14 +6,11 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Protocol
 
-import psutil
 import psycopg
 import yaml
 
@@ -112,35 +109,9 @@ def _run(step: Mapping[str, Any], text: str) -> tuple[subprocess.CompletedProces
         words = ["bash", "-c", LIMITED, "-", *words]
         beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         runner = {"PATH": beside, "GITHUB_EVENT_PATH": str(event)}
-        try:
-            done = program(words, folder, runner | own)
-        finally:
-            _end_all_with(event)
+        done = program(words, folder, runner | own)
         done.stderr = done.stderr.replace(f"{aside}/", "")
         return done, {path.name for path in folder.iterdir()}
-
-
-def _end_all_with(event: Path) -> None:
-    """Ends what a step has left, in sessions of its own too: all have the event's name.
-
-    It looks until it has found nobody twice: a process that is just becoming another program has
-    no environment to be read for a moment.
-    """
-    clean = 0
-    while clean < 2:
-        found = [process for process in psutil.process_iter() if _knows(process, event)]
-        for process in found:
-            with suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(found, timeout=1)
-        clean = 0 if found else clean + 1
-        time.sleep(0.02)
-
-
-def _knows(process: psutil.Process, event: Path) -> bool:
-    with suppress(psutil.Error, OSError):
-        return bool(process.environ().get("GITHUB_EVENT_PATH") == str(event))
-    return False
 
 
 def _render(text: str, contexts: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ Watch out:
 * An id from outside is believed only if it looks like one. A proxy in front should set its own.
 * A thread that you start has no request's id unless you hand it on: contextvars.copy_context().run.
 * A line break within a value is escaped: nobody can write a line that never was.
+* What JSON cannot hold (a NaN, a circle, a key that is no text) is written as Python shows it.
 """
 
 import json
@@ -40,6 +41,15 @@ LEFT_OUT = {"request"}
 """Django adds the request to its own records. Its text has the query, and that may have a token."""
 
 
+def jsonable(value: object) -> object:
+    """Return a value that is JSON for certain: itself, or as Python shows it."""
+    try:
+        json.dumps(value, default=str, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)
+    return value
+
+
 class JsonFormatter(logging.Formatter):
     """Writes a record as one line of JSON."""
 
@@ -53,12 +63,14 @@ class JsonFormatter(logging.Formatter):
         }
         if (current := request_id.get()) is not None:
             line["request_id"] = current
-        known = OWN | LEFT_OUT | set(line)
-        line |= {key: value for key, value in vars(record).items() if key not in known}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = record.stack_info
+        for key, value in vars(record).items():
+            if key not in OWN | LEFT_OUT:
+                # What a line says of itself is not replaced: such an extra gets a longer name.
+                line[f"extra_{key}" if key in line else key] = jsonable(value)
         return json.dumps(line, default=str)
 
 
