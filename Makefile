@@ -51,8 +51,8 @@ format: setup ## format code and notebooks
 	@$(PY) -m ruff check --fix --exit-zero --quiet .
 	@$(PY) -m ruff format .
 
-bench: setup ## measure servers, chapters and the book; store the figures in data/
-	@$(PY) -m tools.bench
+bench: setup ## measure servers, chapters and the book; store the figures in data/ (CHAPTER=… for one)
+	@$(PY) -m tools.bench $(CHAPTER)
 
 lock: setup ## make requirements.txt anew from pyproject.toml, with the newest versions
 	@$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \

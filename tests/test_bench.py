@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nexus.services.process import wait_for
-from tools import bench
+from tools import bench, chapters
 
 
 def test_watch_counts_children_and_names_servers() -> None:
@@ -41,6 +41,35 @@ def test_page_weight_counts_scripts_and_styles_once(tmp_path: Path) -> None:
     counted = ("page.html", "a.css", "b.js")
     expected = sum(len(gzip.compress((tmp_path / name).read_bytes())) for name in counted)
     assert bench.page_weight(tmp_path / "page.html") == expected
+
+
+def test_every_chapter_was_measured_and_holds_its_budget() -> None:
+    rows = bench.stored()
+    names = [path.stem for path in chapters.in_book()]
+    assert [row["chapter"] for row in rows] == names, (
+        "make bench CHAPTER=… measures what is missing"
+    )
+    assert [complaint for row in rows for complaint in bench.over_budget(row)] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "memory", "complaints"),
+    [
+        ("60", "512", []),
+        ("61", "512", ["x: 61 seconds are too many; the budget is 60"]),
+        ("9", "513", ["x: 513 memory_mb are too many; the budget is 512"]),
+    ],
+)
+def test_over_budget(seconds: str, memory: str, complaints: list[str]) -> None:
+    row = {"chapter": "x", "seconds": seconds, "memory_mb": memory}
+    assert bench.over_budget(row) == complaints
+
+
+def test_one_chapter_measured_anew_leaves_the_others() -> None:
+    old = [{"chapter": name, "seconds": 1} for name in ("gone", "b", "a")]
+    new = [{"chapter": "b", "seconds": 2}, {"chapter": "new", "seconds": 3}]
+    rows = bench.merged(old, new, ["a", "b", "new", "never measured"])
+    assert [(row["chapter"], row["seconds"]) for row in rows] == [("a", 1), ("b", 2), ("new", 3)]
 
 
 def test_write_is_whole_or_not_at_all(tmp_path: Path) -> None:

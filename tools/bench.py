@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nbformat
@@ -30,6 +30,7 @@ from tools import chapters, refresh
 STATUS = chapters.ROOT / "data" / "status.csv"
 FIGURES = chapters.ROOT / "data" / "bench.csv"
 STARTS = 7
+BUDGET = {"seconds": 60, "memory_mb": 512}  # of a chapter, on one core
 SAMPLE_SECONDS = 0.05
 
 FIRST_ANSWER = {
@@ -63,10 +64,16 @@ def seconds_to_first_answer(server: str) -> float:
 
 
 class Watch(threading.Thread):
-    """Samples the memory of a process and all its descendants, and which servers run among them."""
+    """Samples the memory of a process and all its descendants, and which servers run among them.
 
-    def __init__(self, pid: int) -> None:
+    Args:
+        pid: the process.
+        cores: where to sample, so that it takes no time from what is measured; None for anywhere.
+    """
+
+    def __init__(self, pid: int, cores: set[int] | None = None) -> None:
         super().__init__(daemon=True)
+        self.cores = cores
         self.root = psutil.Process(pid)
         self.over = threading.Event()
         self.peak = 0
@@ -74,6 +81,8 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Samples until told to stop."""
+        if self.cores:
+            os.sched_setaffinity(0, self.cores)  # of this thread alone
         while not self.over.wait(SAMPLE_SECONDS):
             with contextlib.suppress(psutil.NoSuchProcess):
                 family = [self.root, *self.root.children(recursive=True)]
@@ -92,15 +101,19 @@ class Watch(threading.Thread):
 
 
 @contextlib.contextmanager
-def one_core() -> Iterator[None]:
-    """Let this process, and what it starts, use one core, where the system can do that."""
+def one_core() -> Iterator[set[int]]:
+    """Let this process, and what it starts, use one core, where the system can do that.
+
+    Yields:
+        The other cores; none where there are none, or the system cannot do it.
+    """
     if not hasattr(os, "sched_setaffinity"):
-        yield
+        yield set()
         return
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        yield
+        yield before - {min(before)}
     finally:
         os.sched_setaffinity(0, before)
 
@@ -111,11 +124,11 @@ def measure_chapter(path: Path) -> dict[str, object]:
 
     def started(pid: int) -> None:
         nonlocal watch
-        watch = Watch(pid)
+        watch = Watch(pid, others)
         watch.start()
 
     begun = time.monotonic()
-    with one_core():
+    with one_core() as others:
         notebook = refresh.run(path, started)
     seconds = time.monotonic() - begun
     assert watch is not None
@@ -184,9 +197,55 @@ def write(path: Path, rows: list[dict[str, object]]) -> None:
         new.unlink(missing_ok=True)
 
 
+def over_budget(row: Mapping[str, object]) -> list[str]:
+    """Return what a row of the status table has too much of, one line each."""
+    return [
+        f"{row['chapter']}: {row[column]} {column} are too many; the budget is {most}"
+        for column, most in BUDGET.items()
+        if float(str(row[column])) > most
+    ]
+
+
+def stored() -> list[dict[str, object]]:
+    """Return the rows of the status table as it is."""
+    with STATUS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def measure(paths: list[Path]) -> list[dict[str, object]]:
+    """Measure chapters, print their rows and what is over its budget, and return the rows."""
+    rows = []
+    for path in paths:
+        rows.append(row := measure_chapter(path))
+        print(", ".join(f"{column}: {value}" for column, value in row.items()), flush=True)
+        for complaint in over_budget(row):
+            print(f"  {complaint}", flush=True)
+    return rows
+
+
+def merged(
+    old: list[dict[str, object]], new: list[dict[str, object]], order: list[str]
+) -> list[dict[str, object]]:
+    """Return the status table with new rows in place of old ones, for the chapters in order."""
+    known = {str(row["chapter"]): row for row in [*old, *new]}
+    return [known[name] for name in order if name in known]
+
+
 def main() -> int:
     """Run the command; see the module's own text."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("chapter", nargs="*", help="name or path; else everything is measured")
+    asked = parser.parse_args().chapter
+    try:
+        some = [chapters.find(name) for name in asked]
+    except chapters.UnknownChapterError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    order = [path.stem for path in chapters.in_book()]
+    if some:
+        write(STATUS, merged(stored(), measure(some), order))
+        print(f"stored in {STATUS.relative_to(chapters.ROOT)}")
+        return 0
     if shutil.which("git") is None:
         print("bench: git is not on this machine: apt-get install git", file=sys.stderr)
         return 2
@@ -205,10 +264,7 @@ def main() -> int:
             "s",
             goal,
         )
-    rows = []
-    for path in chapters.in_book():
-        rows.append(measure_chapter(path))
-        print(rows[-1], flush=True)
+    rows = measure(chapters.in_book())
     for figure in book_figures():
         note(*figure)
     write(STATUS, rows)
