@@ -5,6 +5,7 @@ TEST_DATABASE_URL: a superuser's, with pg_stat_statements loaded.
 """
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -16,6 +17,12 @@ from index_report.report import FINDINGS, STATEMENTS, Row, Section, look
 from psycopg.conninfo import make_conninfo
 
 Query = Callable[[str], Sequence[Row]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A shell lets what it starts in the background ignore SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
