@@ -1,6 +1,8 @@
 """Each judge of transactions-and-locks: the stub, right answers of several kinds, wrong ones."""
 
+import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -660,6 +662,31 @@ def test_an_answer_that_never_ends_is_ended(
     assert not verdict.right
     assert "after 1 seconds" in verdict.message
     wait_for(lambda: threading.active_count() <= before, 10, "its thread to be gone")
+
+
+def test_a_deadlock_is_found_on_a_machine_where_a_client_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who may go on still looks as if it waited, until the processor has time for it."""
+    meets: list[int] = []
+    commit = psycopg.Connection.commit
+
+    def giver_first_seen(connection: Connection, giver: str, taker: str, cents: int) -> None:
+        if (giver, cents) == ("Amina", 10):
+            meets.append(connection.info.backend_pid)
+        giver_first(connection, giver, taker, cents)
+
+    def lets_go(holder: psycopg.Connection) -> None:
+        if meets:
+            pid = meets.pop()
+            os.kill(pid, signal.SIGSTOP)
+            threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+        commit(holder)
+
+    monkeypatch.setattr(psycopg.Connection, "commit", lets_go)
+    verdict = judge_answer("transactions.3", giver_first_seen)
+    assert not verdict.right
+    assert "deadlock detected" in verdict.message
 
 
 @pytest.mark.usefixtures("server")

@@ -305,7 +305,7 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
             errors.append(error)
 
     waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY (%s) AND wait_event_type = 'Lock'"
+        "SELECT count(*) FROM unnest(%s::int[]) AS pid WHERE cardinality(pg_blocking_pids(pid)) > 0"
     )
     pids = [first.info.backend_pid, second.info.backend_pid]
     threads = [
