@@ -344,7 +344,8 @@ class Server:
         except psutil.NoSuchProcess:
             return []
         running = []
-        for process in sorted(rest, key=lambda process: process.pid):
+        # Not by number, which begins again from below; who starts another one comes before it.
+        for process in sorted(rest, key=lambda process: process.create_time()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.status() != psutil.STATUS_ZOMBIE:
                     running.append(process)
