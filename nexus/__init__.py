@@ -2,7 +2,8 @@
 
 import sys
 
-from nexus.exercises import check, progress
+from nexus.judging import check
+from nexus.judging.progress import progress
 from nexus.plans import explain
 from nexus.projects import project
 from nexus.services import nginx, postgres, rabbitmq, serve, valkey

@@ -177,7 +177,7 @@ def book_figures() -> Iterator[tuple[str, float, str, str]]:
 def page_weight(page: Path) -> int:
     """Return the bytes of a page with its scripts and styles, each compressed with gzip.
 
-    What a browser really fetches, fonts too, is counted by tests/test_book.py.
+    What a browser really fetches, fonts too, is counted by tests/book/test_pages.py.
     """
     links = re.findall(r'(?:src|href)="([^":?]+\.(?:js|css))[?"]', page.read_text())
     files = {page} | {(page.parent / link).resolve() for link in links}

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from tools import chapters
 
 ROOT = chapters.ROOT
-BROWSER_TESTS = "tests/test_book.py"  # they look at the pages that the build before them made
+BROWSER_TESTS = "tests/book/test_pages.py"  # they look at the pages that the build before them made
 
 
 @dataclass

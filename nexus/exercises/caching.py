@@ -13,9 +13,8 @@ from typing import Any, cast
 import httpx
 import redis
 
-from nexus.exercises import limits
-from nexus.exercises.judging import NotYet, judge
-from nexus.exercises.limits import as_exception, end, within
+from nexus.judging import NotYet, judge, limits
+from nexus.judging.limits import as_exception, end, within
 from nexus.services import Nginx, Valkey, nginx, valkey
 from nexus.services.process import wait_for
 

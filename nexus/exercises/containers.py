@@ -24,8 +24,8 @@ from typing import Any
 
 import psutil
 
-from nexus.exercises.judging import NotYet, judge
-from nexus.exercises.limits import within
+from nexus.judging import NotYet, judge
+from nexus.judging.limits import within
 
 Files = dict[str, str]
 

@@ -9,17 +9,17 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from nexus.exercises.judging import NotYet, first_line, judge
-from nexus.exercises.limits import within
-from nexus.exercises.programs import last_line, program
-from nexus.exercises.sandbox import Connection, Sandbox, database
+from nexus.judging import NotYet, first_line, judge
+from nexus.judging.limits import within
+from nexus.judging.programs import last_line, program
+from nexus.judging.sandbox import Connection, Sandbox, database
 
 Settings = Callable[[Mapping[str, str]], Mapping[str, Any]]
 KEY = "k" * 25 + "0123456789" * 3
 
 
 @judge(
-    "django_project.1",
+    "django-project.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of an environment, a dictionary of texts: it returns SECRET_KEY, DEBUG "
@@ -116,7 +116,7 @@ json.dump({"said": said, "edges": sorted(edges)}, sys.__stdout__)
 
 
 @judge(
-    "django_project.2",
+    "django-project.2",
     takes=dict,
     called="a dictionary of file names and their texts",
     hint="give a dictionary with listings.py, bookings.py and their texts",
@@ -171,7 +171,7 @@ Middleware = Callable[[Any], Any]
 
 
 @judge(
-    "django_project.3",
+    "django-project.3",
     takes=Callable,  # type: ignore[arg-type]
     called="a middleware: a function or a class that takes get_response",
     hint="give a function (or a class) that takes get_response and returns a function of a request",
@@ -327,7 +327,7 @@ def nothing(_: Connection) -> None:
 
 
 @judge(
-    "django_project.4",
+    "django-project.4",
     takes=str,
     called="the text of a migration",
     hint="give the text of 0003_copy.py: a class Migration that follows 0002_minor and fills "

@@ -26,8 +26,8 @@ from graphql import (
 )
 from strawberry.types import ExecutionResult
 
-from nexus.exercises.judging import NotYet, first_line, judge
-from nexus.exercises.limits import within
+from nexus.judging import NotYet, first_line, judge
+from nexus.judging.limits import within
 
 DEPTH = 6
 """How deep the judge looks for a leak."""

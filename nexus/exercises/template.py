@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import psycopg
 
-from nexus.exercises.judging import NotYet, judge
-from nexus.exercises.sandbox import Connection, Sandbox, database
+from nexus.judging import NotYet, judge
+from nexus.judging.sandbox import Connection, Sandbox, database
 
 NEVER_REVIEWED = ["Barn", "Lighthouse"]
 

@@ -1,0 +1,434 @@
+"""Judges of "Move work out of the request": a task run twice, retries, an outbox."""
+
+import logging
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from statistics import fmean
+from typing import Any, cast
+
+import psycopg
+from celery import Celery
+from celery.exceptions import Retry
+
+from nexus.judging import NotYet, first_line, judge, limits
+from nexus.judging.limits import as_exception, within
+from nexus.judging.sandbox import Connection, Sandbox, another, database
+from nexus.services import Postgres, current
+from nexus.services.process import wait_for
+
+PATIENCE = 2.0
+"""How long to wait for answers to wait for a lock, before they are let go on anyway."""
+
+RUNS = 5
+"""How often a task that fails is run again."""
+
+
+# -- 1. A task that may be run again
+
+
+def bookings(connection: Connection) -> None:
+    """Makes a booking that waits for its payment; no constraint keeps a second one away."""
+    connection.execute("""
+        CREATE TABLE booking (id int PRIMARY KEY, status text NOT NULL DEFAULT 'waiting');
+        CREATE TABLE payment (booking int NOT NULL REFERENCES booking, cents int NOT NULL);
+        INSERT INTO booking (id) VALUES (1), (2), (3), (4);
+    """)
+
+
+Charge = Callable[[Connection, int, int], object]
+
+
+@judge(
+    "background-jobs.1",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a connection, a booking's id and an amount: it adds the payment and "
+    "sets the booking to 'paid', once, however often it is run",
+)
+def idempotent(answer: Charge) -> str:
+    """One payment after two runs, after a run that died half-way, and after two at once."""
+    with database("background_bookings", bookings) as box:
+        run(answer, box, 1)
+        expect(box, 1, "after one run")
+        run(answer, box, 1)
+        expect(box, 1, "the task was run a second time, and then")
+        for booking, table in ((2, "payment"), (3, "booking")):
+            fails_once(box, table)
+            try:
+                run(answer, box, booking, times=1)
+            except psycopg.Error:
+                run(answer, box, booking)
+                when = f"the first run died when it wrote into {table}; after the second"
+            else:
+                when = f"a write into {table} failed, the worker was told that all is well, and"
+            expect(box, booking, when)
+        at_once(answer, box, 4)
+        expect(box, 4, "two runs came at the same moment, and then")
+    return (
+        "one payment for each booking, whether a run is repeated, dies half-way, or meets another"
+    )
+
+
+def run(answer: Charge, box: Sandbox, booking: int, *, times: int = RUNS) -> None:
+    """Runs the task as a worker would: on a connection of its own, and again if it fails.
+
+    Raises:
+        psycopg.Error: what the last run ended with.
+    """
+    for left in reversed(range(times)):
+        with another(box) as client:
+            try:
+                within(lambda client=client: answer(client, booking, 9_000))
+            except psycopg.Error:
+                if not left:
+                    raise
+            else:
+                still_idle(client)
+                return
+
+
+def still_idle(client: Connection) -> None:
+    """Raises NotYet if an answer has left a transaction open."""
+    if not client.closed and client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise NotYet("when your function has returned, its transaction is still open")
+
+
+def expect(box: Sandbox, booking: int, when: str) -> None:
+    """Raises NotYet unless a booking is paid, once."""
+    query = "SELECT count(*), coalesce(sum(cents), 0) FROM payment WHERE booking = %s"
+    payments, cents = box.admin.execute(query, [booking]).fetchone() or (0, 0)
+    status = box.admin.execute("SELECT status FROM booking WHERE id = %s", [booking]).fetchone()
+    if payments != 1:
+        raise NotYet(f"{when} there are {payments or 'no'} payments for the booking")
+    if cents != 9_000:
+        raise NotYet(f"{when} the payment is of {cents} cents, and 9000 were asked for")
+    if status != ("paid",):
+        raise NotYet(f"{when} the booking is {status[0] if status else 'gone'}, and not paid")
+
+
+def fails_once(box: Sandbox, table: str) -> None:
+    """Lets the next write to a table fail, and no later one."""
+    # A sequence does not roll back: it remembers that there was a first time.
+    box.admin.execute(f"""
+        CREATE SEQUENCE writes_to_{table};
+        GRANT USAGE ON SEQUENCE writes_to_{table} TO PUBLIC;
+        CREATE FUNCTION fail_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('writes_to_{table}') = 1 THEN RAISE EXCEPTION 'the worker dies'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON {table}
+            FOR EACH ROW EXECUTE FUNCTION fail_{table}();
+    """)  # type: ignore[arg-type]
+
+
+def at_once(answer: Charge, box: Sandbox, booking: int) -> None:
+    """Lets two runs come to their first write before either of them may write."""
+    server = cast(Postgres, current("postgres"))
+    errors: list[BaseException] = []
+
+    def one() -> None:
+        try:
+            run(answer, box, booking)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=one, daemon=True) for _ in range(2)]
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND wait_event_type = 'Lock'"
+    )
+
+    def at_rest() -> bool:
+        row = box.admin.execute(waiting).fetchone()
+        return row == (sum(thread.is_alive() for thread in threads),)
+
+    with server.connect(dbname=box.admin.info.dbname) as holder:
+        holder.execute("LOCK TABLE payment IN SHARE MODE")  # it can be read
+        holder.execute("SELECT 1 FROM booking WHERE id = %s FOR UPDATE", [booking])
+        for thread in threads:
+            thread.start()
+        with suppress(TimeoutError):
+            wait_for(at_rest, PATIENCE, "both to wait")
+        holder.commit()
+    limits.join(threads, "of two runs at the same moment, one")
+    if errors:
+        raise as_exception(errors[0])
+
+
+# -- 2. The options of a task that tries again
+
+TASKS = 200
+LONGEST = 300
+"""Seconds; the longest pause that the exercise allows."""
+OUTAGE = 60
+"""Seconds that the provider may be down for."""
+MOST = 20
+"""Retries after which it has to give up."""
+
+
+@judge(
+    "background-jobs.2",
+    takes=dict,
+    called="a dictionary of the task's options",
+    hint="give the options of the task, such as {'max_retries': 3}",
+)
+def patient(answer: Mapping[str, Any]) -> str:
+    """It tries again what passes, and nothing else, with pauses that grow and differ, to an end."""
+    if not all(isinstance(name, str) for name in answer):
+        raise NotYet("an option's name is a word in quotes")
+    state = random.getstate()
+    random.seed(1)
+    try:
+        pauses = pauses_of(answer, ConnectionError, TASKS)
+        if not pauses[0]:
+            raise NotYet("the provider was down for a moment, and the task gave up at once")
+        if not pauses_of(answer, TimeoutError)[0]:
+            raise NotYet("the provider took too long to answer, and the task gave up at once")
+        if pauses_of(answer, ValueError)[0]:
+            raise NotYet("a wrong card number was tried again: it will be wrong the next time, too")
+    finally:
+        random.setstate(state)
+    weigh(pauses)
+    return "it waits longer each time, never for too long, not in step with others, and gives up"
+
+
+def weigh(pauses: list[list[float]]) -> None:
+    """Raises NotYet if the pauses of many tasks do not do.
+
+    Args:
+        pauses: for each task that failed at the same moment, its pauses in seconds.
+    """
+    if len(pauses[0]) > MOST:
+        raise NotYet(f"it has not given up after {MOST} retries")
+    longest = max(map(max, pauses))
+    if longest > LONGEST:
+        raise NotYet(f"one pause is {longest:,.0f} seconds; {LONGEST} are the most")
+    lasted = fmean(map(sum, pauses))
+    if lasted < OUTAGE:
+        raise NotYet(
+            f"after {lasted:.0f} seconds, on average, it has given up; the provider may be down "
+            f"for {OUTAGE}"
+        )
+    times = Counter(sum(task[:3]) for task in pauses)
+    together = max(times.values())
+    if together > TASKS / 4:
+        raise NotYet(
+            f"{TASKS} tasks failed at the same moment, and {together} of them come back at the "
+            "same second for the third time"
+        )
+    first, fourth = (fmean(task[min(n, len(task) - 1)] for task in pauses) for n in (0, 3))
+    if fourth < 2 * first:
+        raise NotYet("the fourth pause is no longer than the first: a provider that is down stays")
+
+
+def pauses_of(
+    options: Mapping[str, Any], failure: type[Exception], tasks: int = 1
+) -> list[list[float]]:
+    """The pauses of tasks that fail each time, until they give up; nothing is sent or waited for.
+
+    Raises:
+        NotYet: if Celery does not take the options.
+    """
+    app = Celery("exercise", broker="memory://", set_as_current=False)
+    pauses: list[float] = []
+
+    class Noting(app.Task):  # type: ignore[name-defined,misc]
+        """Notes a retry instead of sending it."""
+
+        def retry(self, *_: object, exc: Exception | None = None, **given: Any) -> object:  # noqa: ANN401
+            limit = given.get("max_retries", self.max_retries)
+            if not isinstance(limit, int | float | None):
+                raise NotYet(f"max_retries is {limit!r}, and should be a number")
+            if limit is not None and len(pauses) >= limit:
+                raise exc or AssertionError
+            pause = given.get("countdown")
+            pauses.append(float(self.default_retry_delay if pause is None else pause))
+            raise Retry
+
+    def ask_provider() -> None:
+        raise failure("no")
+
+    ours = {"bind", "base", "name", "shared", "lazy"}
+    given = {name: value for name, value in options.items() if name not in ours}
+    try:
+        app.task(ask_provider, base=Noting, name="ask", shared=False, **given)
+        task = app.tasks["ask"]
+    except Exception as error:
+        problem = f"{type(error).__name__}: {first_line(error)}"
+        raise NotYet(f"Celery does not take these options ({problem})") from None
+    found = []
+    for _ in range(tasks):
+        pauses.clear()
+        while len(pauses) <= MOST:
+            task.push_request(retries=len(pauses), called_directly=False)
+            try:
+                task.run()
+            except Retry:
+                continue
+            except failure:
+                break
+            finally:
+                task.pop_request()
+        found.append(list(pauses))
+    return found
+
+
+# -- 3. A relay that empties an outbox
+
+
+def outbox(connection: Connection) -> None:
+    """Makes an outbox with four messages, one of them sent."""
+    connection.execute("""
+        CREATE TABLE outbox (id int PRIMARY KEY, task text NOT NULL, sent boolean NOT NULL);
+        INSERT INTO outbox VALUES (3, 'third', false), (1, 'first', true), (4, 'fourth', false),
+            (2, 'second', false);
+    """)
+
+
+Publish = Callable[[str], object]
+Relay = Callable[[Connection, Publish], object]
+
+
+@judge(
+    "background-jobs.3",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a connection and a function publish: it calls publish(task) for what "
+    "is not sent, oldest first, and marks it",
+)
+def relay(answer: Relay) -> str:
+    """It loses nothing when publishing fails or it dies; two at once send nothing twice."""
+    with database("background_outbox", outbox) as box:
+        plainly(answer, box)
+    with database("background_outbox", outbox) as box:
+        broker_down(answer, box)
+    with database("background_outbox", outbox) as box:
+        dies(answer, box)
+    with database("background_outbox", outbox) as box:
+        two_relays(answer, box)
+    return "everything is sent, whoever fails or dies, and two relays do not send the same"
+
+
+def sent_by(answer: Relay, box: Sandbox, publish: Publish | None = None) -> list[str]:
+    """What a relay publishes, on a connection of its own."""
+    published: list[str] = []
+
+    def note(task: str) -> None:
+        published.append(task)
+        if publish:
+            publish(task)
+
+    with another(box) as client:
+        within(lambda: answer(client, note))
+        still_idle(client)
+    return published
+
+
+def plainly(answer: Relay, box: Sandbox) -> None:
+    """Nothing goes wrong."""
+    first = sent_by(answer, box)
+    if first != ["second", "third", "fourth"]:
+        raise NotYet(f"second, third, fourth wait in the outbox; it published {first or 'nothing'}")
+    again = sent_by(answer, box)
+    if again:
+        raise NotYet(f"run again, it published {again} once more: is what is sent marked?")
+
+
+def broker_down(answer: Relay, box: Sandbox) -> None:
+    """The broker refuses one message, and then works again."""
+    arrived: list[str] = []
+
+    def refuse(task: str) -> None:
+        if task == "third" and task not in refused:
+            refused.append(task)
+            raise ConnectionError("the broker is down")
+        arrived.append(task)
+
+    refused: list[str] = []
+    with suppress(ConnectionError):  # to tell the caller is fine, to go on later as well
+        sent_by(answer, box, refuse)
+    sent_by(answer, box, refuse)
+    missing = {"second", "third", "fourth"} - set(arrived)
+    if missing:
+        raise NotYet(
+            f"the broker refused one message and then worked again; {', '.join(sorted(missing))} "
+            "was never sent"
+        )
+
+
+def dies(answer: Relay, box: Sandbox) -> None:
+    """The relay's process is gone when it is about to publish."""
+
+    def die(_: str) -> None:
+        box.admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> %s",
+            [box.learner.info.backend_pid],
+        )
+        raise ConnectionError("the relay dies")
+
+    psycopg_says = logging.getLogger("psycopg")
+    level = psycopg_says.level
+    psycopg_says.setLevel(logging.CRITICAL)  # it would say that there is nothing to roll back
+    try:
+        with suppress(ConnectionError, psycopg.Error):
+            sent_by(answer, box, die)
+    finally:
+        psycopg_says.setLevel(level)
+    missing = {"second", "third", "fourth"} - set(sent_by(answer, box))
+    if missing:
+        raise NotYet(
+            "the relay died when it was about to publish, and the next one did not send "
+            f"{', '.join(sorted(missing))}"
+        )
+
+
+def two_relays(answer: Relay, box: Sandbox) -> None:
+    """A second relay comes while the first one is publishing."""
+    published: list[str] = []
+    busy, go_on = threading.Event(), threading.Event()
+    errors: list[BaseException] = []
+
+    def publish(task: str) -> None:
+        published.append(task)
+        busy.set()
+        go_on.wait(limits.SECONDS)
+
+    def one(publish: Publish) -> None:
+        try:
+            sent_by(answer, box, publish)
+        except BaseException as error:
+            errors.append(error)
+
+    def started(publish: Publish) -> threading.Thread:
+        thread = threading.Thread(target=one, args=(publish,), daemon=True)
+        thread.start()
+        return thread
+
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+        "AND wait_event_type = 'Lock'"
+    )
+    first = started(publish)
+    busy.wait(limits.SECONDS)
+    second = started(published.append)
+    with suppress(TimeoutError):
+        wait_for(
+            lambda: not second.is_alive() or box.admin.execute(waiting).fetchone(),
+            PATIENCE,
+            "the second relay to end, or to wait for the first",
+        )
+    go_on.set()
+    for thread in (first, second):
+        thread.join(2 * limits.SECONDS)
+    if errors:
+        raise as_exception(errors[0])
+    twice = sorted(task for task, times in Counter(published).items() if times > 1)
+    if twice:
+        raise NotYet(f"two relays ran at the same time, and both published {', '.join(twice)}")
+    missing = {"second", "third", "fourth"} - set(published)
+    if missing:
+        raise NotYet(f"two relays ran at the same time, and {', '.join(sorted(missing))} is lost")

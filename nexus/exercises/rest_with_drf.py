@@ -1,0 +1,413 @@
+"""Judges of "Build a REST endpoint that survives its clients": a client, a page, and once."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+import psycopg
+
+from nexus.judging import NotYet, judge, limits
+from nexus.judging.limits import within
+from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
+from nexus.services.process import wait_for
+
+MANY = 30
+"""Requests after which a client does not look as if it would give up."""
+
+Send = Callable[..., httpx.Response]
+Answer = httpx.Response | type[httpx.TransportError]
+
+
+class Server:
+    """A server that answers by a script; its last line is repeated for ever.
+
+    Attributes:
+        requests: what came, each with the time when it came.
+    """
+
+    def __init__(self, *script: Answer) -> None:
+        self.script = script
+        self.requests: list[tuple[float, httpx.Request]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answers a request, or loses the answer."""
+        self.requests.append((time.monotonic(), request))
+        if len(self.requests) > MANY:
+            while True:  # who goes on for ever waits, and burns nothing, until `within` ends it
+                time.sleep(0.05)
+        answer = self.script[min(len(self.requests), len(self.script)) - 1]
+        if isinstance(answer, httpx.Response):
+            return httpx.Response(answer.status_code, headers=answer.headers)
+        raise answer("Server disconnected without sending a response.", request=request)
+
+    def ask(self, send: Send, method: str, **options: object) -> httpx.Response | Exception:
+        """What the caller of an answer gets, response or error.
+
+        Raises:
+            NotYet: if it does not come to an end, or gets something else.
+        """
+
+        def call() -> object:
+            with httpx.Client(
+                transport=httpx.MockTransport(self), base_url="http://api.example"
+            ) as client:
+                return send(client, method, "/orders", **options)
+
+        try:
+            got = within(call)
+        except NotYet:
+            if len(self.requests) <= MANY:
+                raise
+            raise NotYet(
+                f"after {len(self.requests) - 1} requests, none of which did any good, it had not "
+                "given up"
+            ) from None
+        except (httpx.TransportError, httpx.HTTPStatusError) as error:
+            return error
+        if not isinstance(got, httpx.Response):
+            raise NotYet(f"it should return the response, and returned {got!r}")
+        return got
+
+
+LOST = httpx.RemoteProtocolError
+REFUSED = httpx.Response(503, headers={"Retry-After": "1"})
+
+
+@judge(
+    "rest-with-drf.1",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a client, a method, an address and options: it calls client.request, "
+    "and again if no answer came and the request may be repeated",
+)
+def patient_client(send: Send) -> str:
+    """It repeats what may be repeated, waits as it is told, and gives up."""
+    for method in ("GET", "PUT", "DELETE"):
+        server = Server(LOST, httpx.ReadTimeout, httpx.Response(200))
+        got = server.ask(send, method)
+        if not isinstance(got, httpx.Response) or got.status_code != 200:
+            raise NotYet(
+                f"two answers to a {method} were lost; it was sent {_times(server)}, and the "
+                f"caller got {_named(got)}: what is idempotent may be sent again"
+            )
+    for method in ("POST", "PATCH"):
+        server = Server(LOST, httpx.Response(201))
+        got = server.ask(send, method, json={"nights": 3})
+        if len(server.requests) > 1:
+            raise NotYet(f"the answer to a {method} was lost, and it was sent {_times(server)}")
+        if not isinstance(got, httpx.TransportError):
+            raise NotYet(
+                f"the answer to a {method} was lost; the caller should be told, and got "
+                f"{_named(got)}"
+            )
+    _with_a_key(send)
+    for status in (200, 404, 409, 422):
+        server = Server(httpx.Response(status), httpx.Response(200))
+        got = server.ask(send, "GET")
+        if len(server.requests) > 1 or _named(got) != str(status):
+            raise NotYet(
+                f"{status} is an answer; it came, the request was sent {_times(server)}, and the "
+                f"caller got {_named(got)}"
+            )
+    _waits(send)
+    for script in (LOST, httpx.Response(503, headers={"Retry-After": "0"})):
+        Server(script).ask(send, "GET")
+    return "what may be repeated is, what may not is not, it waits as told, and it gives up"
+
+
+def _with_a_key(send: Send) -> None:
+    """A POST with a key may be repeated, as it is."""
+    server = Server(LOST, httpx.Response(201))
+    key = {"Idempotency-Key": "a-key"}
+    got = server.ask(send, "POST", json={"nights": 3}, headers=key)
+    if not isinstance(got, httpx.Response):
+        raise NotYet("a POST with an Idempotency-Key may be sent again, and it was not")
+    sent = {(r.headers.get("Idempotency-Key"), r.content) for _, r in server.requests}
+    if len(server.requests) != 2 or len(sent) != 1 or ("a-key", b'{"nights":3}') not in sent:
+        raise NotYet("sent again, the POST has to have the same key and the same body")
+
+
+def _waits(send: Send) -> None:
+    """It waits as long as Retry-After says."""
+    server = Server(REFUSED, httpx.Response(200))
+    got = server.ask(send, "GET")
+    if _named(got) != "200":
+        raise NotYet(
+            f"after 503 with Retry-After: 1 it may try again; the caller got {_named(got)}"
+        )
+    waited = server.requests[1][0] - server.requests[0][0]
+    if waited < 0.95:  # a clock may be a little off
+        raise NotYet("Retry-After: 1 asks for a second, and the next request came sooner")
+    server = Server(httpx.Response(429, headers={"Retry-After": "1"}), httpx.Response(201))
+    if _named(server.ask(send, "GET")) != "201":
+        raise NotYet("429 with Retry-After is a request that was not done: it may be sent again")
+
+
+def _named(got: httpx.Response | Exception) -> str:
+    """What the caller got, in a word."""
+    return str(got.status_code) if isinstance(got, httpx.Response) else type(got).__name__
+
+
+def _times(server: Server) -> str:
+    """How often a request came."""
+    count = len(server.requests)
+    return "once" if count == 1 else f"{count} times"
+
+
+PAGE = 10
+Row = tuple[int, int]
+
+
+def places(connection: Connection) -> None:
+    """Makes places in no order, many of which have the same rating, and an index by rating."""
+    connection.execute("""
+        CREATE TABLE place (
+            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            rating int NOT NULL,
+            title text NOT NULL
+        );
+        INSERT INTO place (rating, title)
+        SELECT n * 7919 % 40, 'place ' || n FROM generate_series(1, 4000) AS n;
+        CREATE INDEX place_rating ON place (rating, id);
+    """)
+    connection.execute("VACUUM ANALYZE place")
+
+
+@judge(
+    "rest-with-drf.2",
+    takes=str,
+    called="one statement in quotes",
+    hint="one SELECT for ten places that come after %(rating)s and %(id)s",
+)
+def next_page(statement: str) -> str:
+    """It leads through all places, once each, while places come and go, at the same cost."""
+    with database("rest_places", places) as box:
+        order = "SELECT id, rating FROM place ORDER BY rating DESC, id DESC"
+        rows = box.admin.execute(order).fetchall()
+        for index in (0, 95, 1_234, 3_000):
+            if (got := _page(box, statement, rows[index])) != rows[index + 1 : index + 1 + PAGE]:
+                raise NotYet(_difference(got, rows[index + 1 : index + 1 + PAGE], rows[index]))
+        if _page(box, statement, rows[-1]):
+            raise NotYet("after the last place there are still some")
+        early, late = (_cost(box, statement, rows[index]) for index in (30, 3_900))
+        if late > 3 * early + 30:
+            raise NotYet(
+                f"the rows are right; page 4 reads {early} pages of the table and its index, and "
+                f"page 391 reads {late}: does the index know where to begin?"
+            )
+        box.admin.execute(
+            "INSERT INTO place (rating, title) SELECT rating, 'new' FROM place WHERE id % 10 = 0"
+        )
+        box.admin.execute("DELETE FROM place WHERE id % 10 = 1")
+        now = box.admin.execute(order).fetchall()
+        last = rows[2_000]
+        after = [row for row in now if (row[1], row[0]) < (last[1], last[0])][:PAGE]
+        if (got := _page(box, statement, last)) != after:
+            raise NotYet("places came and went, and then: " + _difference(got, after, last))
+    return "no place is shown twice or passed over, and every page costs the same"
+
+
+def _page(box: Sandbox, statement: str, last: tuple[int, int]) -> list[tuple[int, int]]:
+    """The ids and ratings that an answer gives after a place."""
+    with box.watched():
+        cursor = box.learner.execute(statement, {"id": last[0], "rating": last[1]})  # type: ignore[arg-type]
+    if cursor.description is None:
+        raise NotYet("it returns nothing: a page is what a SELECT gives")
+    names = [column.name for column in cursor.description]
+    if not {"id", "rating"} <= set(names):
+        raise NotYet(f"a page needs id and rating, for the next one; it has {', '.join(names)}")
+    found = cursor.fetchmany(PAGE * 3)
+    return [(row[names.index("id")], row[names.index("rating")]) for row in found]
+
+
+def _difference(got: list[Row], right: list[Row], last: Row) -> str:
+    """What is wrong about the page after a place."""
+    if len(got) > PAGE:
+        return f"a page has {PAGE} places, and this one has more"
+    if last in got:
+        return "the place that was shown last is shown again"
+    if got and got == right[: len(got)]:
+        return f"a page has {PAGE} places, and this one has {len(got)}"
+    if sorted(got) == sorted(right):
+        return "the ten are right, and their order is not: best first, then the greater id"
+    first = next((row for row in right if row not in got), None)
+    if first is None:
+        return "it gives places that do not belong to this page"
+    return (
+        f"after the place that was shown last comes the one with id {first[0]} and rating "
+        f"{first[1]}, and it is not there"
+    )
+
+
+def _cost(box: Sandbox, statement: str, last: tuple[int, int]) -> int:
+    """The pages that an answer reads."""
+    query = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT JSON) "
+    with box.watched():
+        parameters = {"id": last[0], "rating": last[1]}
+        row = box.learner.execute(query + statement, parameters).fetchone()  # type: ignore[arg-type]
+    plan = row[0][0]["Plan"] if row else {}
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+Work = Callable[[Connection], str]
+Once = Callable[[Connection, str, str, Work], object]
+
+
+def answers(connection: Connection) -> None:
+    """Makes the table of answers, and the one that work writes to."""
+    connection.execute("""
+        CREATE TABLE answer (key text PRIMARY KEY, body text NOT NULL, result text NOT NULL);
+        CREATE TABLE message (id int GENERATED ALWAYS AS IDENTITY, text text NOT NULL);
+    """)
+
+
+def write(connection: Connection) -> str:
+    """The work: it writes a message."""
+    connection.execute("INSERT INTO message (text) VALUES ('I arrive at eight.')")
+    return f"written {random.random()}"  # noqa: S311 (only another text each time)
+
+
+def messages(box: Sandbox) -> int:
+    """How many messages there are."""
+    row = box.admin.execute("SELECT count(*) FROM message").fetchone()
+    return int(row[0]) if row else 0
+
+
+@judge(
+    "rest-with-drf.3",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a connection, a key, a body and a function work: it calls "
+    "work(connection) for a new key, and else returns what was kept",
+)
+def once(answer: Once) -> str:
+    """The work is done once for a key, together with keeping its result, also in a race."""
+    with database("rest_answers", answers) as box, another(box) as first:
+        result = _ask(answer, first, "k1", "eight", _in_a_transaction)
+        again = _ask(answer, first, "k1", "eight", write)
+        if messages(box) != 1:
+            raise NotYet(f"one request, sent twice, and there are {messages(box)} messages")
+        if not isinstance(result, str) or again != result:
+            raise NotYet(f"the first call returned {result!r}, and the second one {again!r}")
+        with another(box) as later:  # as in another process
+            try:
+                known = _ask(answer, later, "k1", "eight", write)
+            except NotYet as waits:
+                raise NotYet(
+                    f"sent again to another process, {waits}: is something locked?"
+                ) from None
+            if known != result:
+                raise NotYet("another process does not know what was answered")
+        _another_body(answer, box, first)
+        _failing(answer, box, first)
+        if first.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            raise NotYet("when it returns, its transaction is still open")
+        _race(answer, box)
+    return "one message for each key: sent again, after a failure, and at the same moment"
+
+
+def _ask(answer: Once, connection: Connection, key: str, body: str, work: Work) -> object:
+    """What a call returns; a statement of it that waits too long is cancelled.
+
+    Raises:
+        NotYet: if it takes too long.
+    """
+    with watched(connection):
+        return within(lambda: answer(connection, key, body, work))
+
+
+def _in_a_transaction(connection: Connection) -> str:
+    """Work that looks whether it is alone."""
+    result = write(connection)
+    if connection.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
+        raise NotYet(
+            "the work is committed before its result is kept: a process that dies in between has "
+            "done it, and does not know"
+        )
+    return result
+
+
+def _another_body(answer: Once, box: Sandbox, connection: Connection) -> None:
+    """A key with another body is a mistake."""
+    try:
+        _ask(answer, connection, "k1", "nine", write)
+    except ValueError:
+        pass
+    else:
+        raise NotYet("the same key came with another body, and nobody was told (ValueError)")
+    if messages(box) != 1:
+        raise NotYet("the same key came with another body, and the work was done")
+
+
+def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
+    """Work that fails leaves nothing, and its key may be used again."""
+
+    def fail(connection: Connection) -> str:
+        write(connection)
+        raise RuntimeError("the work failed")
+
+    try:
+        _ask(answer, connection, "k2", "eight", fail)
+    except RuntimeError:
+        pass
+    else:
+        raise NotYet("the work failed, and the caller was not told")
+    if messages(box) != 1:
+        raise NotYet("the work failed half-way, and its first half is there")
+    try:
+        _ask(answer, connection, "k2", "eight", write)
+    except Exception as error:
+        raise NotYet(f"the work failed, and its key is spoilt: {type(error).__name__}") from None
+    if messages(box) != 2:
+        raise NotYet("the work failed, and the same request could not be done later")
+
+
+def _race(answer: Once, box: Sandbox) -> None:
+    """Two calls with one key at the same moment: the second begins while the first one works."""
+    begun = threading.Event()
+    outcomes: dict[str, object] = {}
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    with another(box) as first, another(box) as second, another(box) as watch:
+
+        def slow(connection: Connection) -> str:
+            result = write(connection)
+            begun.set()
+            pid = second.info.backend_pid
+            wait_for(
+                lambda: "second" in outcomes or watch.execute(waiting, [pid]).fetchone(),
+                limits.SECONDS / 2,
+                "the other call to end, or to wait",
+            )
+            return result
+
+        def call(name: str, connection: Connection, work: Work) -> None:
+            try:
+                with watched(connection):
+                    outcomes[name] = answer(connection, "k3", "eight", work)
+            except BaseException as error:
+                outcomes[name] = error
+
+        threads = [
+            threading.Thread(target=call, args=("first", first, slow), daemon=True),
+            threading.Thread(target=call, args=("second", second, write), daemon=True),
+        ]
+        threads[0].start()
+        if not begun.wait(limits.SECONDS):
+            limits.end(threads[0])
+            raise NotYet("a call with a new key had not begun its work")
+        threads[1].start()
+        for thread in threads:
+            thread.join(limits.SECONDS)
+            limits.end(thread)
+    for outcome in outcomes.values():
+        if isinstance(outcome, NotYet):
+            raise NotYet(f"two calls with one key met, and {outcome}")
+    if len(outcomes) < 2:
+        raise limits.late("two calls with one key")
+    if messages(box) != 3:
+        raise NotYet(f"two calls with one key met, and the work was done {messages(box) - 2} times")
+    results = {value for value in outcomes.values() if isinstance(value, str)}
+    if len(results) != 1:
+        raise NotYet("two calls with one key met, and they got different answers, or none")

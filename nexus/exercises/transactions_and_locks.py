@@ -1,0 +1,448 @@
+"""Judges of "Break isolation on purpose": a retry loop, a queue, a transfer, a rule for ranges."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import cast
+
+import psycopg
+
+from nexus.judging import NotYet, judge, limits
+from nexus.judging.limits import Enough, as_exception, within
+from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
+from nexus.services import Postgres, current
+from nexus.services.process import wait_for
+
+PATIENCE = 2.0
+"""How long to wait for a transfer to wait for a lock, before the locks are let go of anyway."""
+
+ATTEMPTS = 2_000
+"""More than any loop with an end needs for work that is hopeless."""
+
+
+def still_usable(client: Connection, when: str) -> None:
+    """Raises NotYet if an answer has closed its connection, or left a transaction open."""
+    if client.closed:
+        raise NotYet(
+            f"{when}, the connection is closed, and it is the caller's. (`with connection:` "
+            "closes it; `with connection.transaction():` does not.)"
+        )
+    if client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise NotYet(f"{when}, its transaction is still open")
+
+
+def accounts(connection: Connection) -> None:
+    """Makes two accounts with 100 each; no balance may be negative."""
+    connection.execute("""
+        CREATE TABLE account (owner text PRIMARY KEY, cents int NOT NULL CHECK (cents >= 0));
+        INSERT INTO account VALUES ('Amina', 100), ('Bode', 100);
+    """)
+
+
+def balances(box: Sandbox) -> dict[str, int]:
+    """Both balances, by owner."""
+    return dict(box.admin.execute("SELECT owner, cents FROM account").fetchall())
+
+
+Work = Callable[[Connection], object]
+
+
+@judge(
+    "transactions-and-locks.1",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a connection and a function work: it calls work(connection) in a "
+    "SERIALIZABLE transaction, and again if that one was refused",
+)
+def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
+    """It tries again what may succeed, at once gives up what cannot, and ends."""
+    with database("transactions_accounts", accounts) as box, another(box) as client:
+        attempts: list[str] = []
+
+        def unlucky(connection: Connection) -> str:
+            """Meets another transaction, twice, and then nobody."""
+            level = connection.execute("SHOW transaction_isolation").fetchone()
+            if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+                raise NotYet("an attempt ran in no transaction: the connection is in autocommit")
+            attempts.append(str(level[0] if level else ""))
+            query = "SELECT cents FROM account WHERE owner = 'Amina'"
+            before = connection.execute(query).fetchone()
+            if len(attempts) <= 2:
+                box.admin.execute("UPDATE account SET cents = cents + 1 WHERE owner = 'Amina'")
+            cents = before[0] + 10 if before else 0
+            connection.execute("UPDATE account SET cents = %s WHERE owner = 'Amina'", [cents])
+            return "the result of work"
+
+        try:
+            result = within(lambda: answer(client, unlucky))
+        except psycopg.errors.SerializationFailure:
+            raise NotYet(f"it gave up after {len(attempts)} of three attempts") from None
+        except psycopg.errors.InFailedSqlTransaction:
+            raise NotYet("after a refusal it went on in the same transaction") from None
+        if set(attempts) - {"serializable"}:
+            raise NotYet(f"an attempt ran at {(set(attempts) - {'serializable'}).pop()}")
+        still_usable(client, "when your function has returned")
+        if balances(box)["Amina"] != 112:
+            raise NotYet(
+                "two others added 1 each, work added 10 to 100, and the balance is "
+                f"{balances(box)['Amina']}: was the work done, once, and committed?"
+            )
+        if result != "the result of work":
+            raise NotYet(f"work returned a value, and your function returned {result!r}")
+        _commit_refused(answer, box)
+        _gives_up_at_once(answer, box)
+        _ends(answer, box)
+    return (
+        "it tries again after each conflict, also one at the commit, not at all after another "
+        "error, and comes to an end when it is hopeless"
+    )
+
+
+def _commit_refused(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
+    """A refusal can come as late as the commit."""
+    attempts = []
+    query = "SELECT sum(cents) FROM account"
+    update = "UPDATE account SET cents = cents + 1 WHERE owner = %s"
+
+    def skewed(connection: Connection) -> None:
+        """Reads what another one changes, and changes what it reads, the first time."""
+        attempts.append(1)
+        connection.execute(query)
+        if len(attempts) > 1:
+            connection.execute(update, ["Bode"])
+            return
+        box.admin.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        box.admin.execute(query)
+        connection.execute(update, ["Bode"])
+        box.admin.execute(update, ["Amina"])
+        box.admin.execute("COMMIT")
+
+    before = balances(box)["Bode"]
+    with another(box) as client:
+        try:
+            within(lambda: answer(client, skewed))
+        except psycopg.errors.SerializationFailure:
+            raise NotYet(
+                "the refusal came with the COMMIT, after work had returned, and it was not tried "
+                "again: the commit belongs to what is tried"
+            ) from None
+    if balances(box)["Bode"] != before + 1:
+        raise NotYet("the commit was refused, and your function returned as if it had worked")
+
+
+def _gives_up_at_once(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
+    """What another error has ended is not tried again: it would end in the same way."""
+    for what, statements in {
+        "work that breaks a CHECK": ["UPDATE account SET cents = -1 WHERE owner = 'Bode'"],
+        "work that runs into statement_timeout": [
+            "SET LOCAL statement_timeout = '10ms'",
+            "SELECT pg_sleep(60)",
+        ],
+    }.items():
+        _once(answer, box, what, statements)
+
+
+def _once(
+    answer: Callable[[Connection, Work], object], box: Sandbox, what: str, statements: list[str]
+) -> None:
+    attempts = []
+
+    def wrong(connection: Connection) -> None:
+        attempts.append(1)
+        if len(attempts) > 20:
+            raise Enough(f"it tries {what} again and again")
+        for statement in statements:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    with another(box) as client:
+        try:
+            within(lambda: answer(client, wrong))
+        except (psycopg.errors.CheckViolation, psycopg.errors.QueryCanceled):
+            pass
+        else:
+            raise NotYet(f"it was given {what}, and the caller was not told")
+        if len(attempts) != 1:
+            raise NotYet(f"it tried {what} {len(attempts)} times; once is enough")
+        still_usable(client, "after an error")
+
+
+def _ends(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
+    """Work that is refused every time comes back with that error."""
+    attempts = []
+
+    def hopeless(_: Connection) -> None:
+        attempts.append(1)
+        if len(attempts) > ATTEMPTS:
+            raise Enough("work is refused in every attempt, and it never gives up")
+        raise psycopg.errors.SerializationFailure("another one is always faster")
+
+    with another(box) as client:
+        try:
+            within(lambda: answer(client, hopeless))
+        except psycopg.errors.SerializationFailure:
+            return
+    raise NotYet("work was refused in every attempt, and the caller was not told")
+
+
+def jobs(connection: Connection) -> None:
+    """Makes a queue: some jobs are done, five wait, and the rows lie about in no order."""
+    connection.execute("""
+        CREATE TABLE job (id int PRIMARY KEY, status text NOT NULL);
+        INSERT INTO job SELECT id, CASE WHEN id < 4 THEN 'done' ELSE 'waiting' END
+        FROM unnest(ARRAY[6, 1, 8, 3, 5, 2, 7, 4]) AS id;
+    """)
+
+
+@judge(
+    "transactions-and-locks.2",
+    takes=str,
+    called="one statement in quotes",
+    hint="one statement that sets the first waiting job to 'running' and returns its id",
+)
+def queue(answer: str) -> str:
+    """Two clients get two jobs, nobody waits, and a job that is given back is there again."""
+    with database("transactions_jobs", jobs) as box, another(box) as second:
+        box.learner.execute("BEGIN")
+        got = _take(box.learner, answer)
+        if got != [4]:
+            raise NotYet(f"the first client got {got or 'nothing'}; job 4 waits longest")
+        second.execute("SET lock_timeout = '1s'")
+        try:
+            other = _take(second, answer)
+        except psycopg.errors.LockNotAvailable as error:
+            what = "waits" if "lock timeout" in str(error) else "is refused, and gets no other job"
+            raise NotYet(f"while one client has a job in its hands, the next one {what}") from None
+        if other != [5]:
+            raise NotYet(f"job 4 is taken; the second client got {other or 'nothing'} and not 5")
+        state = box.admin.execute("SELECT status FROM job WHERE id = 5").fetchone()
+        if state != ("running",):
+            raise NotYet("it returns a job that it has not set to 'running'")
+        box.learner.execute("ROLLBACK")
+        again = _take(second, answer)
+        if again != [4]:
+            raise NotYet(
+                f"the first client died; its job should be taken next, and {again or 'none'} was"
+            )
+        rest = [_take(second, answer) for _ in range(4)]
+        if rest != [[6], [7], [8], []]:
+            raise NotYet(f"what was left came as {rest}, and not as 6, 7, 8, nothing")
+        done = box.admin.execute("SELECT count(*) FROM job WHERE status = 'done'").fetchone()
+        if done != (3,):
+            raise NotYet("jobs that were done are not done any more")
+    return "two clients got two jobs without waiting, and the one that was given back came next"
+
+
+def _take(connection: Connection, statement: str) -> list[int]:
+    """The ids that a statement returns; it is cancelled when it takes too long."""
+    with watched(connection):
+        cursor = connection.execute(statement)  # type: ignore[arg-type]
+    if cursor.description is None:
+        raise NotYet("it returns nothing: how does the worker learn which job it has?")
+    columns = [column.name for column in cursor.description]
+    if "id" not in columns:
+        raise NotYet(f"it returns {', '.join(columns)}, and no column that is called id")
+    return [row[columns.index("id")] for row in cursor.fetchall()]
+
+
+Transfer = Callable[[Connection, str, str, int], object]
+
+
+@judge(
+    "transactions-and-locks.3",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a connection, two owners and an amount: it moves the money in one "
+    "transaction",
+)
+def transfer(answer: Transfer) -> str:
+    """It moves money, all or nothing, and two in opposite directions never end as a deadlock."""
+    with (
+        database("transactions_accounts", accounts) as box,
+        another(box) as first,
+        another(box) as second,
+    ):
+        within(lambda: answer(first, "Amina", "Bode", 30))
+        still_usable(first, "after a transfer")
+        if balances(box) != {"Amina": 70, "Bode": 130}:
+            raise NotYet(f"30 of 100 went from Amina to Bode, and then they had {balances(box)}")
+        for giver, taker, had in (("Amina", "Bode", 70), ("Bode", "Amina", 130)):
+            with _any_error():
+                within(partial(answer, first, giver, taker, 500))
+            if balances(box) != {"Amina": 70, "Bode": 130}:
+                raise NotYet(f"{giver} had {had} and gave 500; now they have {balances(box)}")
+            still_usable(first, "after it failed")
+        _meet(answer, box, first, second)
+        if balances(box) != {"Amina": 80, "Bode": 120}:
+            raise NotYet(f"10 went there and 20 back; from 70 and 130 it became {balances(box)}")
+    return "money goes there and back at the same moment, and nobody loses"
+
+
+@contextmanager
+def _any_error() -> Iterator[None]:
+    """An answer may refuse as it likes."""
+    try:
+        yield
+    except NotYet:
+        raise
+    except Exception:
+        return
+
+
+def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection) -> None:
+    """Lets two opposite transfers meet in the one way that is a deadlock if they can have one.
+
+    Both rows are held until both wait. Then one row is let go of, and the other when everybody has
+    come to rest again.
+    """
+    errors: list[BaseException] = []
+
+    def run(client: Connection, giver: str, taker: str, cents: int) -> None:
+        try:
+            answer(client, giver, taker, cents)
+        except BaseException as error:
+            errors.append(error)
+
+    waiting = (
+        "SELECT count(*) FROM unnest(%s::int[]) AS pid WHERE cardinality(pg_blocking_pids(pid)) > 0"
+    )
+    pids = [first.info.backend_pid, second.info.backend_pid]
+    threads = [
+        threading.Thread(target=run, args=(first, "Amina", "Bode", 10), daemon=True),
+        threading.Thread(target=run, args=(second, "Bode", "Amina", 20), daemon=True),
+    ]
+
+    def at_rest() -> bool:
+        row = box.admin.execute(waiting, [pids]).fetchone()
+        return row == (sum(thread.is_alive() for thread in threads),)
+
+    server = cast(Postgres, current("postgres"))
+    lock = "SELECT 1 FROM account WHERE owner = %s FOR UPDATE"
+    with (
+        server.connect(dbname=box.admin.info.dbname) as holds_amina,
+        server.connect(dbname=box.admin.info.dbname) as holds_bode,
+    ):
+        holds_amina.execute(lock, ["Amina"])
+        holds_bode.execute(lock, ["Bode"])
+        for thread in threads:
+            thread.start()
+            _settle(at_rest)
+        holds_amina.commit()
+        _settle(at_rest)
+        between = _seen_in_all(box)
+        holds_bode.commit()
+    limits.join(threads, "two opposite transfers")
+    if errors and isinstance(errors[0], psycopg.errors.DeadlockDetected):
+        raise NotYet("two opposite transfers met, and one ended with: deadlock detected")
+    if errors:
+        raise as_exception(errors[0])
+    if between not in (None, 200):
+        raise NotYet(
+            f"in the middle of a transfer, others saw {between} in all, and not 200: it is not one "
+            "transaction"
+        )
+
+
+def _seen_in_all(box: Sandbox) -> int | None:
+    """What both have together, as others see it; None while the whole table is locked."""
+    box.admin.execute("SET lock_timeout = '1s'")
+    with suppress(psycopg.errors.LockNotAvailable):
+        return sum(balances(box).values())
+    return None
+
+
+def _settle(at_rest: Callable[[], bool]) -> None:
+    """Waits until whoever is not done waits for a lock; who asks again and again never does."""
+    with suppress(TimeoutError):
+        wait_for(at_rest, PATIENCE, "both transfers to wait or to end")
+
+
+def shifts(connection: Connection) -> None:
+    """Makes the table of who looks after which house, and when."""
+    connection.execute("""
+        CREATE TABLE shift (
+            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            cleaner text NOT NULL,
+            during tsrange NOT NULL,
+            cancelled boolean NOT NULL DEFAULT false
+        );
+        CREATE EXTENSION btree_gist;
+        INSERT INTO shift (cleaner, during) VALUES ('Chidi', '[2026-12-01 08:00,2026-12-01 12:00)');
+    """)
+
+
+ADD = "INSERT INTO shift (cleaner, during, cancelled) VALUES (%s, %s, %s)"
+MORNING = "[2026-12-01 11:00,2026-12-01 13:00)"
+AFTERNOON = "[2026-12-01 12:00,2026-12-01 16:00)"
+NOON = "[2026-12-01 11:30,2026-12-01 12:30)"
+BRING_BACK = ("UPDATE shift SET cancelled = false WHERE cancelled", ())
+MOVE = ("UPDATE shift SET during = %s WHERE during = %s", (NOON, AFTERNOON))
+
+
+@judge(
+    "transactions-and-locks.4",
+    takes=str,
+    called="SQL in quotes, one statement or more",
+    hint="make it impossible that a cleaner has two shifts at the same time",
+)
+def overlap(answer: str) -> str:
+    """Overlaps of one cleaner are refused, also in a race; all else is not."""
+    with database("transactions_shifts", shifts) as box:
+        box.run(answer)
+        box.admin.execute("SET statement_timeout = '10s'")  # for triggers of the answer
+        for what, row in {
+            "a shift that begins when the one before ends": ("Chidi", AFTERNOON, False),
+            "another cleaner at the same time": ("Dalila", MORNING, False),
+            "a cancelled shift": ("Chidi", MORNING, True),
+        }.items():
+            try:
+                box.admin.execute(ADD, row)
+            except psycopg.Error as error:
+                raise NotYet(f"{what} should be possible: {error.diag.message_primary}") from None
+        if _stored(box, ("Chidi", NOON, False)):
+            raise NotYet("Chidi can be in two houses at noon")
+        for what, change in {
+            "a cancelled shift can come back": BRING_BACK,
+            "a shift can be moved": MOVE,
+        }.items():
+            if _possible(box, *change):
+                raise NotYet(f"{what} to a time at which Chidi has another one")
+        with another(box) as first:
+            first.execute("BEGIN")
+            first.execute(ADD, ("Esi", AFTERNOON, False))
+            added: list[bool] = []
+            thread = threading.Thread(
+                target=lambda: added.append(_stored(box, ("Esi", NOON, False))), daemon=True
+            )
+            thread.start()
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+            watch = cast(Postgres, current("postgres")).connect(autocommit=True)
+            with watch:
+                wait_for(
+                    lambda: (
+                        added or watch.execute(waiting, [box.admin.info.backend_pid]).fetchone()
+                    ),
+                    limits.SECONDS,
+                    "the second shift to be refused, or to wait",
+                )
+            first.execute("COMMIT")
+            thread.join(limits.SECONDS)
+        if added != [False]:
+            raise NotYet(
+                "two that are added at the same moment do not see each other, and both stay"
+            )
+    return "no cleaner is in two houses, not even in a race, and all else is possible"
+
+
+def _stored(box: Sandbox, row: tuple[str, str, bool]) -> bool:
+    """Whether a row can be added."""
+    return _possible(box, ADD, row)
+
+
+def _possible(box: Sandbox, statement: str, values: tuple[object, ...]) -> bool:
+    """Whether PostgreSQL accepts a statement."""
+    try:
+        box.admin.execute(statement, values)  # type: ignore[arg-type]
+    except psycopg.Error:
+        return False
+    return True

@@ -1,0 +1,7 @@
+"""The kit of judges: verdicts, limits, sandboxes, programs, and what a reader has solved."""
+
+from nexus.judging.check import check
+from nexus.judging.registry import judge
+from nexus.judging.verdict import NotYet, Verdict, first_line, judge_answer
+
+__all__ = ["NotYet", "Verdict", "check", "first_line", "judge", "judge_answer"]

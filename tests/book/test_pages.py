@@ -1,0 +1,462 @@
+"""The built book, opened in a headless Chromium as a reader opens it; and its links, followed."""
+
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import nbformat
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    Response,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
+
+from tools import chapters
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HTML = ROOT / "_build" / "html"
+BUDGET = 500_000  # bytes of a page and all it asks for, gzipped, without pictures
+DESKTOP = ViewportSize(width=1280, height=900)
+PHONE = ViewportSize(width=390, height=844)
+CHROMIUMS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+# Without fetching the style sheets again, and without a list of what is right.
+AXE = {"preload": False, "resultTypes": ["violations"]}
+# Headless, and asking nobody for anything but our pages.
+SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+BUILT = sorted(
+    path.relative_to(HTML).as_posix()
+    for path in HTML.rglob("*.html")
+    if "_static" not in path.parts
+) or ["intro.html"]  # not built: the first fixture says so
+OPENED = [name for name in BUILT if name != "index.html"]  # which only leads to the first page
+WRITTEN = [name for name in OPENED if name != "search.html"]
+CHAPTER = "notebooks/data/indexes-and-plans.html"
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+REPOSITORY = CONFIG["repository"]["url"]
+BRANCH = CONFIG["repository"]["branch"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built() -> None:
+    """Refuse to judge a book that is not there, or whose build failed."""
+    if not (ROOT / "_build" / "book-complete").exists():
+        pytest.fail("the book is not built: run `make book`", pytrace=False)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(built: None) -> Iterator[str]:  # noqa: ARG001
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=HTML))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    named = [os.environ["NEXUS_CHROMIUM"]] if "NEXUS_CHROMIUM" in os.environ else CHROMIUMS
+    found = next(filter(None, map(shutil.which, named)), None)
+    if found is None:
+        message = (
+            f"no Chromium (looked for {', '.join(named)}): apt-get install chromium, "
+            "or name one by NEXUS_CHROMIUM"
+        )
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=SWITCHES)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Visit:
+    """An open page, and what the browser noted meanwhile."""
+
+    page: Page
+    site: str
+    requested: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+        self.page.on("requestfailed", lambda request: self._complain("failed", request.url))
+        self.page.on("pageerror", lambda error: self._complain("script error", str(error)))
+        self.page.on(
+            "console",
+            lambda message: (
+                message.type in {"error", "warning"}
+                and self._complain(f"console {message.type}", message.text)
+            ),
+        )
+
+    def open(self, name: str) -> None:
+        self.page.goto(self.site + name)
+        self.page.evaluate("document.fonts.ready.then(() => null)")
+
+    def _complain(self, what: str, detail: str) -> None:
+        self.complaints.append(f"{what}: {detail}")
+
+    def _request(self, request: Request) -> None:
+        if request.url.startswith(self.site):
+            self.requested.add(unquote(urlsplit(request.url).path).lstrip("/"))
+        elif not request.url.startswith("data:"):
+            self._complain("third-party request", request.url)
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400:
+            self._complain(str(response.status), response.url)
+
+
+@pytest.fixture(scope="session")
+def readers(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
+    """Two readers: one at a desk in the light, one with a phone in the dark."""
+    contexts = {
+        "desk": browser.new_context(viewport=DESKTOP, color_scheme="light"),
+        "phone": browser.new_context(viewport=PHONE, color_scheme="dark"),
+    }
+    yield contexts
+    for context in contexts.values():
+        context.close()
+
+
+@pytest.fixture
+def visits(readers: dict[str, BrowserContext], site: str) -> Iterator[dict[str, Visit]]:
+    opened = {name: Visit(context.new_page(), site) for name, context in readers.items()}
+    yield opened
+    for visit in opened.values():
+        visit.page.close()
+
+
+@pytest.fixture
+def visit(visits: dict[str, Visit]) -> Visit:
+    return visits["desk"]
+
+
+@cache
+def soup(name: str) -> BeautifulSoup:
+    return BeautifulSoup((HTML / name).read_bytes(), "html.parser")
+
+
+@cache
+def anchors(name: str) -> set[str]:
+    return {tag["id"] for tag in soup(name).find_all(id=True)}
+
+
+# In the browser
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_page_opens_as_it_should(visits: dict[str, Visit], name: str) -> None:
+    for reader, visit in visits.items():
+        visit.open(name)
+        page = visit.page
+        theme = page.evaluate("document.documentElement.dataset.theme")
+        assert theme == {"desk": "light", "phone": "dark"}[reader]
+        heading = page.evaluate("document.querySelector('main h1').firstChild.textContent")
+        assert page.title() in {f"{heading} {dash} {CONFIG['title']}" for dash in "—-"}
+        wider = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wider <= 0, f"the page is {wider} px wider than the {reader}"
+        assert visit.complaints == []
+        assert weight(visit) <= BUDGET
+        assert icons_missing(visit) == []
+        assert grave_violations(page) == []
+
+
+def weight(visit: Visit) -> int:
+    """Add up what the page asked for, gzipped, without pictures."""
+    pictures = (".svg", ".png", ".jpg", ".jpeg", ".gif")
+    files = [HTML / path for path in visit.requested if not path.endswith(pictures)]
+    return sum(len(gzip.compress(file.read_bytes())) for file in files)
+
+
+def icons_missing(visit: Visit) -> list[str]:
+    """Name icons that do not show, and large fonts that came for one the small fonts lack."""
+    blank = visit.page.evaluate(
+        """[...document.querySelectorAll('i[class*="fa-"], span[class*="fa-"]')]
+           .filter(icon => getComputedStyle(icon, '::before').content === 'none')
+           .map(icon => icon.className)"""
+    )
+    return blank + [path for path in visit.requested if path.endswith((".woff2", ".ttf"))]
+
+
+def grave_violations(page: Page) -> list[str]:
+    """Ask axe what keeps people from reading this page."""
+    # A chapter has thousands of coloured words of code, in a dozen colours: one of each will do.
+    page.evaluate(
+        """const seen = new Set();
+           for (const word of document.querySelectorAll('.highlight span[class]')) {
+             const block = word.closest('.cell_input, .cell_output');
+             const look = [block?.className, word.className].join();
+             if (seen.has(look)) word.dataset.again = '';
+             seen.add(look);
+           }"""
+    )
+    report = Axe().run(page, context={"exclude": [["[data-again]"]]}, options=AXE).response
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in report["violations"]
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]
+
+
+def test_index_leads_to_the_first_page(visit: Visit) -> None:
+    visit.page.goto(f"{visit.site}index.html")
+
+    visit.page.wait_for_url("**/intro.html")
+    assert visit.complaints == []
+
+
+def test_search_finds_a_chapter(visits: dict[str, Visit]) -> None:
+    visit = visits["phone"]
+    visit.open("search.html?q=slow")
+
+    hit = visit.page.locator("#search-results li", has_text="Find the slow query").first
+    excerpt = hit.locator("p.context")
+    expect(excerpt).to_contain_text("slow query")
+    expect(excerpt).not_to_contain_text("Binder")  # a button, and not what was asked for
+    visit.page.wait_for_load_state("networkidle")  # each hit's page is fetched for its excerpt
+    hit.locator("a").first.click()
+
+    visit.page.wait_for_url(re.compile(re.escape(CHAPTER)))
+    assert visit.complaints == []
+
+
+def test_search_field_leads_to_results(visit: Visit) -> None:
+    visit.open("intro.html")
+
+    visit.page.keyboard.press("Control+k")
+    visit.page.keyboard.type("pg_stat_statements")
+    visit.page.keyboard.press("Enter")
+
+    visit.page.wait_for_url("**/search.html?q=pg_stat_statements*")
+    visit.page.locator("#search-results a").first.wait_for()
+
+
+def test_menu_opens_on_a_phone(visits: dict[str, Visit]) -> None:
+    visit = visits["phone"]
+    visit.open("intro.html")
+    status = visit.page.locator("#pst-primary-sidebar-modal a", has_text="Status")
+    expect(status).not_to_be_visible()
+
+    visit.page.locator(".primary-toggle:visible").first.click()
+    status.click()
+
+    visit.page.wait_for_url("**/docs/status.html")
+
+
+def test_reader_chooses_the_theme(browser: Browser, site: str) -> None:
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light")
+    visit = Visit(context.new_page(), site)
+    visit.open("intro.html")
+    theme = "document.documentElement.dataset.theme"
+    assert visit.page.evaluate(theme) == "light"
+
+    # It goes through auto (here: light), light and dark.
+    for _ in range(3):
+        if visit.page.evaluate(theme) == "dark":
+            break
+        visit.page.locator(".theme-switch-button:visible").first.click()
+    assert visit.page.evaluate(theme) == "dark"
+
+    visit.open("docs/status.html")
+    assert visit.page.evaluate(theme) == "dark", "the choice is forgotten on the next page"
+    context.close()
+
+
+def test_folded_solution_opens(visit: Visit) -> None:
+    visit.open(CHAPTER)
+    solution = visit.page.locator("details.hide").first
+    code = solution.locator("pre").first
+    assert not code.is_visible()
+
+    solution.locator("summary").click()
+
+    assert code.is_visible()
+
+
+def test_wide_output_scrolls_and_does_not_wrap(visits: dict[str, Visit]) -> None:
+    visit = visits["phone"]
+    visit.open(CHAPTER)
+
+    kept = visit.page.evaluate(
+        """[...document.querySelectorAll('.cell_output pre')].every(pre => {
+             const style = getComputedStyle(pre);
+             return style.whiteSpace === 'pre' && style.overflowX === 'auto'; })"""
+    )
+
+    assert kept
+
+
+# In the files
+
+
+def test_sql_is_coloured_as_sql() -> None:
+    cells = [cell for cell in soup(CHAPTER).select(".cell_input") if "%%psql" in cell.text]
+
+    keywords = {word.text for cell in cells for word in cell.select("span.k")}
+
+    assert {"SELECT", "FROM", "CREATE"} <= keywords
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_page_loads_nothing_from_elsewhere(name: str) -> None:
+    loads = {"src": True, "srcset": True, "data": True, "poster": True, "action": True}
+    remote = re.compile(r"^(https?:)?//")
+    page = soup(name)
+
+    found = [str(tag) for key in loads for tag in page.find_all(attrs={key: remote})]
+    found += [str(tag) for tag in page.find_all("link", href=remote)]
+    found += re.findall(r"url\(['\"]?(?:https?:)?//[^)]*", str(page))
+
+    assert found == []
+
+
+def test_style_sheets_load_nothing_from_elsewhere() -> None:
+    sheets = list(HTML.rglob("*.css"))
+
+    found = [
+        f"{sheet.relative_to(HTML)}: {hit}"
+        for sheet in sheets
+        for hit in re.findall(r"(?:url\(|@import )['\"]?(?:https?:)?//[^)]*", sheet.read_text())
+    ]
+
+    assert sheets
+    assert found == []
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_pictures_have_alt_text(name: str) -> None:
+    # Without one, Sphinx writes the path of the picture.
+    images = soup(name).select("main img")
+
+    silent = [
+        str(image) for image in images if image.get("alt", "").strip() in {"", image.get("src")}
+    ]
+
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_links_within_the_book_lead_somewhere(name: str) -> None:
+    dead = []
+    for link in soup(name).find_all("a", href=True):
+        address, fragment = urldefrag(link["href"])
+        if urlsplit(address).scheme:
+            continue
+        path = unquote(urlsplit(address).path)
+        target = os.path.normpath(Path(name).parent / path) if path else name
+        fragment = unquote(fragment) if target.endswith(".html") else ""
+        if not (HTML / target).is_file() or (fragment and fragment not in anchors(target)):
+            dead.append(link["href"])
+
+    assert dead == []
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_links_into_the_repository_name_real_files(name: str) -> None:
+    links = {link["href"] for link in soup(name).find_all("a", href=True)}
+    inside = re.compile(rf"{re.escape(REPOSITORY)}/(?:blob|edit|tree)/{re.escape(BRANCH)}/([^#?]+)")
+    named = [unquote(match[1]) for link in links if (match := inside.match(link))]
+
+    source = [ROOT / f"{name.removesuffix('.html')}{suffix}" for suffix in (".md", ".ipynb")]
+    edit = [f"{REPOSITORY}/edit/{BRANCH}/{path.relative_to(ROOT)}" for path in source]
+    assert REPOSITORY in links
+    assert links & set(edit), "no button to edit the page"
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "notebook", chapters.in_book(ROOT), ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+def test_chapter_opens_on_binder(notebook: Path) -> None:
+    path = notebook.relative_to(ROOT)
+    slug = urlsplit(REPOSITORY).path.strip("/")
+
+    links = {link["href"] for link in soup(str(path.with_suffix(".html"))).select("a[href]")}
+
+    assert f"https://mybinder.org/v2/gh/{slug}/{BRANCH}?urlpath=lab/tree/{path}" in links
+
+
+def test_every_note_and_decision_is_a_page() -> None:
+    written = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "notes").rglob("*.md")]
+    expected = {path.relative_to(ROOT).with_suffix(".html").as_posix() for path in written}
+
+    assert expected
+    assert expected - set(BUILT) == set(), "not in the book: see the patterns in _toc.yml"
+
+
+def test_first_page_quotes_what_a_chapter_printed() -> None:
+    first = (ROOT / "intro.md").read_text()
+    quotes = re.findall(r"^```text\n(.*?)^```", first, re.DOTALL | re.MULTILINE)
+    printed = "".join(
+        output.get("text", "")
+        for path in chapters.in_book(ROOT)
+        for cell in nbformat.read(path, as_version=4).cells
+        for output in cell.get("outputs", ())
+    )
+
+    assert quotes
+    assert [quote for quote in quotes if quote not in printed] == []
+
+
+def test_owner_stands_in_one_place() -> None:
+    slug = urlsplit(REPOSITORY).path.strip("/")
+    owner = slug.partition("/")[0]
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a Git checkout, so what is committed is not known")
+
+    search = subprocess.run(
+        ["git", "grep", "-nIE", f"{slug}|github\\.com[/:]{owner}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    lines = search.stdout.splitlines()
+    assert len(lines) == 1, "\n".join(lines)
+    assert lines[0].startswith("_config.yml:")

@@ -1,0 +1,403 @@
+"""Each judge of background-jobs: the stub, right answers of several kinds, wrong ones."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+import pytest
+
+import nexus
+from nexus.judging import judge_answer, limits
+from nexus.judging.sandbox import Connection
+
+EXERCISES = [f"background-jobs.{number}" for number in range(1, 4)]
+ONE, TWO, THREE = EXERCISES
+Publish = Callable[[str], object]
+
+TAKE = "UPDATE booking SET status = 'paid' WHERE id = %s AND status <> 'paid' RETURNING id"
+PAY = "INSERT INTO payment VALUES (%s, %s)"
+PAID = "UPDATE booking SET status = 'paid' WHERE id = %s"
+THERE = "SELECT 1 FROM payment WHERE booking = %s"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with nexus.postgres():
+        yield
+
+
+# -- 1. A task that may be run again
+
+
+def by_status(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        if db.execute(TAKE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+
+
+def by_row_lock(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute("SELECT 1 FROM booking WHERE id = %s FOR UPDATE", [booking])
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+
+
+def by_advisory_lock(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute("SELECT pg_advisory_xact_lock(%s)", [booking])
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+        db.execute(PAID, [booking])
+
+
+def serializable(db: Connection, booking: int, cents: int) -> None:
+    """Refused when it meets another; then the worker runs it again."""
+    db.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+    with db.transaction():
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+
+
+def one_statement(db: Connection, booking: int, cents: int) -> None:
+    db.execute(
+        f"WITH taken AS ({TAKE}) INSERT INTO payment SELECT id, %s FROM taken",
+        [booking, cents],
+    )
+
+
+def with_unique_index(db: Connection, booking: int, cents: int) -> None:
+    db.execute("CREATE UNIQUE INDEX IF NOT EXISTS once ON payment (booking)")
+    with db.transaction():
+        db.execute(PAY + " ON CONFLICT DO NOTHING", [booking, cents])
+        db.execute(PAID, [booking])
+
+
+def stub_1(db: Connection, booking: int, cents: int) -> None:
+    db.execute(PAY, [booking, cents])
+    db.execute(PAID, [booking])
+
+
+def check_then_insert(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+
+
+def two_transactions(db: Connection, booking: int, cents: int) -> None:
+    if db.execute(TAKE, [booking]).fetchone():
+        db.execute(PAY, [booking, cents])
+
+
+def not_where_exists(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute(
+            "INSERT INTO payment SELECT %s, %s WHERE NOT EXISTS "
+            "(SELECT 1 FROM payment WHERE booking = %s)",
+            [booking, cents, booking],
+        )
+        db.execute(PAID, [booking])
+
+
+def swallows(db: Connection, booking: int, cents: int) -> None:
+    try:
+        by_status(db, booking, cents)
+    except psycopg.Error:
+        return
+
+
+def forgets_the_status(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute("SELECT 1 FROM booking WHERE id = %s FOR UPDATE", [booking])
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+
+
+def wrong_amount(db: Connection, booking: int, cents: int) -> None:
+    by_status(db, booking, cents // 100)
+
+
+def left_open(db: Connection, booking: int, cents: int) -> None:
+    db.autocommit = False
+    if db.execute(TAKE, [booking]).fetchone():
+        db.execute(PAY, [booking, cents])
+
+
+# -- 2. Options
+
+PASSING = (ConnectionError, TimeoutError)
+
+
+def options(**more: Any) -> dict[str, Any]:  # noqa: ANN401
+    given = {"autoretry_for": PASSING, "max_retries": 8, "retry_backoff": 5}
+    return {**given, "retry_backoff_max": 300, **more}
+
+
+# -- 3. A relay
+
+WAITING = "SELECT id, task FROM outbox WHERE NOT sent ORDER BY id"
+MARK = "UPDATE outbox SET sent = true WHERE id = %s"
+
+
+def one_by_one(db: Connection, publish: Publish) -> None:
+    while True:
+        with db.transaction():
+            row = db.execute(f"{WAITING} LIMIT 1 FOR UPDATE SKIP LOCKED").fetchone()
+            if row is None:
+                return
+            publish(row[1])
+            db.execute(MARK, [row[0]])
+
+
+def all_together(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        for number, task in db.execute(f"{WAITING} FOR UPDATE").fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+
+
+def one_relay_only(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        if db.execute("SELECT pg_try_advisory_xact_lock(7)").fetchone() == (True,):
+            for number, task in db.execute(WAITING).fetchall():
+                publish(task)
+                db.execute(MARK, [number])
+
+
+def by_delete(db: Connection, publish: Publish) -> None:
+    """The mark and the message stand in one transaction; what is sent need not stay."""
+    while True:
+        with db.transaction():
+            row = db.execute(
+                "DELETE FROM outbox WHERE id = (SELECT id FROM outbox WHERE NOT sent ORDER BY id "
+                "LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING task"
+            ).fetchone()
+            if row is None:
+                return
+            publish(row[0])
+
+
+def keeps_what_was_sent(db: Connection, publish: Publish) -> None:
+    failure = None
+    with db.transaction():
+        for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            try:
+                publish(task)
+            except ConnectionError as error:
+                failure = error
+                break
+            db.execute(MARK, [number])
+    if failure:
+        raise failure
+
+
+def by_hand(db: Connection, publish: Publish) -> None:
+    db.execute("BEGIN")
+    try:
+        for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def stub_3(db: Connection, publish: Publish) -> None:
+    for number, task in db.execute(WAITING).fetchall():
+        db.execute(MARK, [number])
+        publish(task)
+
+
+def without_a_lock(db: Connection, publish: Publish) -> None:
+    for number, task in db.execute(WAITING).fetchall():
+        publish(task)
+        db.execute(MARK, [number])
+
+
+def marks_first(db: Connection, publish: Publish) -> None:
+    rows = db.execute("UPDATE outbox SET sent = true WHERE NOT sent RETURNING id, task").fetchall()
+    for _, task in sorted(rows):
+        publish(task)
+
+
+def never_marks(db: Connection, publish: Publish) -> None:
+    for _, task in db.execute(WAITING).fetchall():
+        publish(task)
+
+
+def marks_what_failed(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            with suppress(ConnectionError):
+                publish(task)
+            db.execute(MARK, [number])
+
+
+def any_order(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        query = "SELECT id, task FROM outbox WHERE NOT sent ORDER BY id DESC FOR UPDATE"
+        for number, task in db.execute(query).fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+
+
+def everything(db: Connection, publish: Publish) -> None:
+    for (task,) in db.execute("SELECT task FROM outbox ORDER BY id").fetchall():
+        publish(task)
+
+
+def never_commits(db: Connection, publish: Publish) -> None:
+    db.execute("BEGIN")
+    for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+        publish(task)
+        db.execute(MARK, [number])
+
+
+# -- Whatever else an answer may do
+
+
+def never_ends(*_: object) -> None:
+    while True:
+        pass
+
+
+def leaves(*_: object) -> None:
+    raise SystemExit(3)
+
+
+def interrupts(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def breaks(*_: object) -> None:
+    raise ValueError("no")
+
+
+def takes_nothing() -> None: ...
+
+
+RIGHT = [
+    *[
+        (ONE, answer)
+        for answer in (
+            by_status,
+            by_row_lock,
+            by_advisory_lock,
+            serializable,
+            one_statement,
+            with_unique_index,
+        )
+    ],
+    (TWO, options()),
+    (TWO, options(autoretry_for=(OSError,), retry_backoff=True)),
+    (TWO, options(autoretry_for=(Exception,), dont_autoretry_for=(ValueError,))),
+    (
+        TWO,
+        {
+            "autoretry_for": list(PASSING),
+            "retry_kwargs": {"max_retries": 10},
+            "retry_backoff": 10,
+            "retry_backoff_max": 120,
+            "acks_late": True,
+        },
+    ),
+    *[
+        (THREE, answer)
+        for answer in (
+            one_by_one,
+            all_together,
+            one_relay_only,
+            by_delete,
+            keeps_what_was_sent,
+            by_hand,
+        )
+    ],
+]
+WRONG = [
+    (ONE, stub_1, "a second time"),
+    (ONE, check_then_insert, "same moment"),
+    (ONE, not_where_exists, "same moment"),
+    (ONE, two_transactions, "no payments"),
+    (ONE, swallows, "was told that all is well"),
+    (ONE, forgets_the_status, "not paid"),
+    (ONE, wrong_amount, "90 cents"),
+    (ONE, left_open, "still open"),
+    (TWO, {}, "gave up at once"),
+    (TWO, {"autoretry_for": (Exception,), "max_retries": 3}, "wrong card number"),
+    (TWO, options(autoretry_for=(ConnectionError,)), "took too long"),
+    (TWO, options(retry_jitter=False), "at the same second"),
+    (TWO, options(max_retries=3), "after 18 seconds, on average"),
+    (TWO, options(max_retries=None), "not given up"),
+    (TWO, options(max_retries=12, retry_backoff_max=3600), "300 are the most"),
+    (
+        TWO,
+        options(retry_backoff=False, default_retry_delay=30),
+        "at the same second",
+    ),
+    (
+        TWO,
+        options(retry_backoff=60, retry_backoff_max=60),
+        "no longer than the first",
+    ),
+    (TWO, options(autoretry_for="ConnectionError"), "raised TypeError"),
+    (TWO, options(retry_backoff="soon"), "Celery does not take"),
+    (TWO, options(max_retries="8"), "max_retries is '8', and should be a number"),
+    (TWO, {1: 2}, "a word in quotes"),
+    (THREE, stub_3, "was never sent"),
+    (THREE, marks_first, "was never sent"),
+    (THREE, marks_what_failed, "was never sent"),
+    (THREE, without_a_lock, "both published"),
+    (THREE, never_marks, "run again"),
+    (THREE, any_order, "it published ['fourth', 'third', 'second']"),
+    (THREE, everything, "it published"),
+    (THREE, never_commits, "still open"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"), RIGHT, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_right(name: str, answer: object) -> None:
+    verdict = judge_answer(name, answer)
+    assert verdict.right, verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "says"), WRONG, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_wrong(name: str, answer: object, says: str) -> None:
+    verdict = judge_answer(name, answer)
+    assert not verdict.right, verdict
+    assert says in verdict.message
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("answer", [None, 7, "SELECT 1", ...])
+def test_no_answer(name: str, answer: object) -> None:
+    assert not judge_answer(name, answer).right
+
+
+@pytest.mark.parametrize("name", [ONE, THREE])
+@pytest.mark.parametrize("answer", [leaves, interrupts, breaks, takes_nothing])
+def test_an_answer_that_breaks(name: str, answer: object) -> None:
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert verdict.message
+
+
+@pytest.mark.parametrize("name", [ONE, THREE])
+def test_an_answer_that_does_not_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SECONDS", 0.5)
+    assert "had not come to an end" in judge_answer(name, never_ends).message
+
+
+def test_chance_is_as_it_was() -> None:
+    random.seed(5)
+    expected = random.Random(5).random()
+    judge_answer(TWO, options())
+    assert random.random() == expected

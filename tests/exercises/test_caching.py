@@ -1,0 +1,639 @@
+"""Each judge of caching: the stub, right answers of several kinds, wrong ones."""
+
+import contextlib
+import gc
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from nexus.judging import judge_answer
+
+EXERCISES = [f"caching.{number}" for number in range(1, 5)]
+ONE, TWO, THREE, FOUR = EXERCISES
+Client = redis.Redis
+Load = Callable[[], Any]
+
+
+# -- 1: remember
+
+
+def remember_stub(client: Client, key: str, _: int, load: Load) -> object:
+    value = client.get(key)
+    if not value:
+        value = load()
+        client.set(key, value)
+    return value
+
+
+def remember_json(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        stored = client.get(key)
+    except redis.RedisError:
+        return load()
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    with contextlib.suppress(redis.RedisError):
+        client.set(key, json.dumps(value), ex=seconds)
+    return value
+
+
+def remember_hash(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: a hash that is there, with a field that may not be."""
+    stored: dict[str, str] = {}
+    with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+        stored = client.hgetall(key)
+    if "known" in stored:
+        return stored.get("value")
+    value = load()
+    fields = {"known": "1"} if value is None else {"known": "1", "value": value}
+    with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+        pipe = client.pipeline()
+        pipe.delete(key)
+        pipe.hset(key, mapping=fields)
+        pipe.expire(key, seconds)
+        pipe.execute()
+    return value
+
+
+def remember_marked(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: the first letter says which."""
+    try:
+        stored = client.get(key)
+    except Exception:
+        stored = None
+    if stored:
+        return None if stored[0] == "n" else stored[1:]
+    value = load()
+    with contextlib.suppress(Exception):
+        client.set(key, "n" if value is None else f"v{value}", ex=seconds)
+    return value
+
+
+def remember_without_none(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        value = client.get(key)
+        if value is None:
+            value = load()
+            if value is not None:
+                client.set(key, value, ex=seconds)
+    except redis.RedisError:
+        return load()
+    return value
+
+
+def remember_as_text(client: Client, key: str, seconds: int, load: Load) -> object:
+    value = client.get(key)
+    if value is None:
+        value = load()
+        client.set(key, str(value), ex=seconds)
+    return None if value == "None" else value
+
+
+def remember_if_true(client: Client, key: str, seconds: int, load: Load) -> object:
+    stored = client.get(key)
+    if stored and json.loads(stored):
+        return json.loads(stored)
+    value = load()
+    client.set(key, json.dumps(value), ex=seconds)
+    return value
+
+
+def remember_for_ever(client: Client, key: str, _: int, load: Load) -> object:
+    stored = client.get(key)
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    client.set(key, json.dumps(value))
+    return value
+
+
+def remember_needs_valkey(client: Client, key: str, seconds: int, load: Load) -> object:
+    stored = client.get(key)
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    client.set(key, json.dumps(value), ex=seconds)
+    return value
+
+
+def remember_catches_all(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        return remember_needs_valkey(client, key, seconds, load)
+    except Exception:
+        return load()
+
+
+def remember_swallows(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        return remember_json(client, key, seconds, load)
+    except LookupError:
+        return None
+
+
+def remember_loads_twice(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        return remember_needs_valkey(client, key, seconds, load)
+    except redis.RedisError:
+        load()
+        return load()
+
+
+def remember_longer(client: Client, key: str, seconds: int, load: Load) -> object:
+    return remember_json(client, key, 2 * seconds, load)
+
+
+def remember_for_a_blink(client: Client, key: str, seconds: int, load: Load) -> object:
+    stored = client.get(key)
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    client.set(key, json.dumps(value), px=seconds)
+    return value
+
+
+def remember_a_minute(client: Client, key: str, _: int, load: Load) -> object:
+    return remember_json(client, key, 60, load)
+
+
+def remember_by_field(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: one hash, of which each field has an end."""
+    try:
+        stored = client.hget("pages", key)
+    except redis.RedisError:
+        return load()
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    with contextlib.suppress(redis.RedisError):
+        client.hset("pages", key, json.dumps(value))
+        client.hexpire("pages", seconds, key)
+    return value
+
+
+def remember_in_a_hash_for_ever(client: Client, key: str, _: int, load: Load) -> object:
+    stored = client.hget("pages", key)
+    if stored is not None:
+        return json.loads(stored)
+    value = load()
+    client.hset("pages", key, json.dumps(value))
+    return value
+
+
+here: dict[str, object] = {}
+
+
+def remember_here(_: Client, key: str, __: int, load: Load) -> object:
+    if key not in here:
+        here[key] = load()
+    return here[key]
+
+
+# -- 2: one for all
+
+
+def one_stub(client: Client, key: str, seconds: int, load: Load) -> object:
+    value = client.get(key)
+    if value is None and client.setnx(f"lock:{key}", 1):
+        value = load()
+        client.set(key, value, ex=seconds)
+        client.delete(f"lock:{key}")
+    return value
+
+
+def one_by_token(client: Client, key: str, seconds: int, load: Load) -> object:
+    ours = secrets.token_hex(8)
+    while (value := client.get(key)) is None:
+        if not client.set(f"lock:{key}", ours, nx=True, px=10_000):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+            return value
+        finally:
+            client.execute_command("DELIFEQ", f"lock:{key}", ours)
+    return value
+
+
+def one_by_library(client: Client, key: str, seconds: int, load: Load) -> object:
+    value = client.get(key)
+    if value is not None:
+        return value
+    with client.lock(f"lock:{key}", timeout=10):
+        value = client.get(key)
+        if value is None:
+            value = load()
+            client.set(key, value, ex=seconds)
+    return value
+
+
+def one_by_lock_first(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: everybody takes the lock before looking."""
+    ours = secrets.token_hex(8)
+    while not client.set(f"lock:{key}", ours, nx=True, px=5_000):
+        time.sleep(0.01)
+    try:
+        value = client.get(key)
+        if value is None:
+            value = load()
+            client.set(key, value, ex=seconds)
+        return value
+    finally:
+        script = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+        client.eval(script, 1, f"lock:{key}", ours)
+
+
+def one_naive(client: Client, key: str, seconds: int, load: Load) -> object:
+    value = client.get(key)
+    if value is None:
+        value = load()
+        client.set(key, value, ex=seconds)
+    return value
+
+
+def one_without_second_look(client: Client, key: str, seconds: int, load: Load) -> object:
+    ours = secrets.token_hex(8)
+    value = client.get(key)
+    while value is None:
+        if client.set(f"lock:{key}", ours, nx=True, px=10_000):
+            value = load()
+            client.set(key, value, ex=seconds)
+            client.execute_command("DELIFEQ", f"lock:{key}", ours)
+            return value
+        time.sleep(0.01)
+        value = client.get(key)
+    return value
+
+
+def one_without_end(client: Client, key: str, seconds: int, load: Load) -> object:
+    while (value := client.get(key)) is None:
+        if not client.setnx(f"lock:{key}", 1):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            client.delete(f"lock:{key}")
+    return value
+
+
+def one_deletes_any_lock(client: Client, key: str, seconds: int, load: Load) -> object:
+    while (value := client.get(key)) is None:
+        if not client.set(f"lock:{key}", 1, nx=True, px=10_000):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            client.delete(f"lock:{key}")
+    return value
+
+
+def one_keeps_lock_after_error(client: Client, key: str, seconds: int, load: Load) -> object:
+    ours = secrets.token_hex(8)
+    while (value := client.get(key)) is None:
+        if not client.set(f"lock:{key}", ours, nx=True, px=60_000):
+            time.sleep(0.01)
+            continue
+        if (value := client.get(key)) is None:
+            value = load()
+            client.set(key, value, ex=seconds)
+        client.execute_command("DELIFEQ", f"lock:{key}", ours)
+    return value
+
+
+def one_by_hash(client: Client, key: str, seconds: int, load: Load) -> object:
+    """The lock is a field, and has no end."""
+    while (value := client.get(key)) is None:
+        if not client.hsetnx("locks", key, 1):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            client.hdel("locks", key)
+    return value
+
+
+in_this_process = threading.Lock()
+
+
+def one_in_this_process(client: Client, key: str, seconds: int, load: Load) -> object:
+    with in_this_process:
+        return one_naive(client, key, seconds, load)
+
+
+# -- 3: never for ever
+
+
+def read_stub(client: Client, key: str, load: Load) -> object:
+    value = client.get(key)
+    if value is None:
+        value = load()
+        client.set(key, value, ex=60)
+    return value
+
+
+def deleted(client: Client, key: str) -> None:
+    client.delete(key)
+
+
+def read_by_token(client: Client, key: str, load: Load) -> object:
+    client.set(f"{key}:version", secrets.token_hex(8), nx=True, ex=3600)
+    version = client.get(f"{key}:version")
+    value = client.get(f"{key}:{version}")
+    if value is None:
+        value = load()
+        client.set(f"{key}:{version}", value, ex=60)
+    return value
+
+
+def new_token(client: Client, key: str) -> None:
+    client.set(f"{key}:version", secrets.token_hex(8), ex=3600)
+
+
+LEASE = """
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'EX', 60) end
+"""
+
+
+def read_by_lease(client: Client, key: str, load: Load) -> object:
+    """Another form, Facebook's: who misses gets a lease, and a change takes it away."""
+    value = client.get(key)
+    if value is None:
+        lease = secrets.token_hex(8)
+        client.set(f"lease:{key}", lease, ex=60)
+        value = load()
+        client.eval(LEASE, 2, key, f"lease:{key}", lease, value)
+    return value
+
+
+def end_lease(client: Client, key: str) -> None:
+    client.delete(f"lease:{key}", key)
+
+
+def read_by_watch(client: Client, key: str, load: Load) -> object:
+    """Another form: the transaction is refused if the mark was changed since."""
+    with client.pipeline() as pipe:
+        pipe.watch(key, f"{key}:changed")
+        value = pipe.get(key)
+        if value is None:
+            value = load()
+            pipe.multi()
+            pipe.set(key, value, ex=60)
+            with contextlib.suppress(redis.WatchError):
+                pipe.execute()
+    return value
+
+
+def mark(client: Client, key: str) -> None:
+    client.set(f"{key}:changed", secrets.token_hex(8), ex=60)
+    client.delete(key)
+
+
+def read_by_counter(client: Client, key: str, load: Load) -> object:
+    version = client.get(f"{key}:version")
+    return read_stub(client, f"{key}:{version}", load)
+
+
+def count_up(client: Client, key: str) -> None:
+    client.incr(f"{key}:version")
+
+
+def read_never(_: Client, __: str, load: Load) -> object:
+    return load()
+
+
+def read_version_late(client: Client, key: str, load: Load) -> object:
+    client.set(f"{key}:version", secrets.token_hex(8), nx=True, ex=3600)
+    value = client.get(f"{key}:{client.get(f'{key}:version')}")
+    if value is None:
+        value = load()
+        client.set(f"{key}:{client.get(f'{key}:version')}", value, ex=60)
+    return value
+
+
+def read_without_end(client: Client, key: str, load: Load) -> object:
+    client.set(f"{key}:version", secrets.token_hex(8), nx=True)
+    version = client.get(f"{key}:version")
+    value = client.get(f"{key}:{version}")
+    if value is None:
+        value = load()
+        client.set(f"{key}:{version}", value)
+    return value
+
+
+def nothing(client: Client, key: str) -> None:
+    pass
+
+
+def read_and_check(client: Client, key: str, load: Load) -> object:
+    """Looks once more, but another moment passes before it stores."""
+    value = client.get(key)
+    if value is None:
+        before = client.get(f"{key}:changed")
+        value = load()
+        if client.get(f"{key}:changed") == before:
+            client.set(key, value, ex=60)
+    return value
+
+
+def read_under_lock(client: Client, key: str, load: Load) -> object:
+    with client.lock(f"lock:{key}", timeout=10):
+        return read_stub(client, key, load)
+
+
+def delete_under_lock(client: Client, key: str) -> None:
+    with client.lock(f"lock:{key}", timeout=10):
+        client.delete(key)
+
+
+def read_hash_without_end(client: Client, key: str, load: Load) -> object:
+    client.set(f"{key}:version", secrets.token_hex(8), nx=True)
+    version = client.get(f"{key}:version")
+    value = client.hget(key, version)
+    if value is None:
+        value = load()
+        client.hset(key, version, value)
+    return value
+
+
+# -- 4: headers
+
+
+def headers_stub(_: str) -> dict[str, str]:
+    return {"Cache-Control": "max-age=60"}
+
+
+def headers_plain(path: str) -> dict[str, str]:
+    return {
+        "/best": {"Cache-Control": "max-age=0, s-maxage=60"},
+        "/greeting": {"Cache-Control": "max-age=60", "Vary": "Accept-Language"},
+        "/bookings": {"Cache-Control": "private, no-cache"},
+    }[path]
+
+
+def headers_otherwise(path: str) -> dict[str, str]:
+    """Another form: nginx's own header for nginx, and no-store."""
+    if path == "/best":
+        return {"X-Accel-Expires": "60", "Cache-Control": "no-cache"}
+    if path == "/greeting":
+        return {"cache-control": "public, s-maxage=60", "vary": "Accept-Language, Cookie"}
+    return {"Cache-Control": "no-store"}
+
+
+def but(path: str, **headers: str) -> Callable[[str], dict[str, str]]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda asked: named if asked == path else headers_plain(asked)
+
+
+RIGHT = [
+    (ONE, remember_json),
+    (ONE, remember_hash),
+    (ONE, remember_marked),
+    (ONE, remember_by_field),
+    (TWO, one_by_token),
+    (TWO, one_by_library),
+    (TWO, one_by_lock_first),
+    (THREE, (read_by_token, new_token)),
+    (THREE, (read_by_lease, end_lease)),
+    (THREE, (read_by_watch, mark)),
+    (FOUR, headers_plain),
+    (FOUR, headers_otherwise),
+]
+
+NOT_YET = [
+    (ONE, remember_stub, "load returned None, and redis-py cannot send that"),
+    (ONE, remember_without_none, "returned None, and was called again"),
+    (ONE, remember_as_text, "load returned 'None', and the first call None"),
+    (ONE, remember_if_true, "was called again"),
+    (ONE, remember_for_ever, "has no end"),
+    (ONE, remember_needs_valkey, "Valkey is down, and the caller got ConnectionError"),
+    (ONE, remember_catches_all, "load failed, and was called 2 times"),
+    (ONE, remember_swallows, "load failed with LookupError, and the caller got None"),
+    (ONE, remember_loads_twice, "Valkey is down, and load was called 2 times"),
+    (ONE, remember_longer, "lives longer"),
+    (ONE, remember_for_a_blink, "is gone long before"),
+    (ONE, remember_a_minute, "seconds was 3600, and what was stored is gone long before"),
+    (ONE, remember_in_a_hash_for_ever, "pages has no end"),
+    (ONE, remember_here, "Valkey holds nothing"),
+    (ONE, lambda *_: None, "load returned 'a page', and the first call None"),
+    (TWO, one_stub, "11 of them got None"),
+    (TWO, one_naive, "12 asked at once, and load was called 12 times"),
+    (TWO, one_without_second_look, "look once more when you have the lock"),
+    (TWO, one_without_end, "while one computes, lock:page has no end"),
+    (TWO, one_deletes_any_lock, "release a lock only if it is still yours"),
+    (TWO, one_keeps_lock_after_error, "the next one waits for nobody"),
+    (TWO, one_by_hash, "while one computes, locks has no end"),
+    (TWO, one_in_this_process, "Valkey knows nothing of it"),
+    (THREE, (read_stub, deleted), "a slow reader stored an old value"),
+    (THREE, (read_stub, nothing), "it was read, changed and read again"),
+    (THREE, (read_never, nothing), "load was called 3 times"),
+    (THREE, (read_by_counter, count_up), "Valkey had no room for page:version"),
+    (THREE, (read_version_late, new_token), "a slow reader stored an old value"),
+    (THREE, (read_without_end, new_token), "has no end"),
+    (THREE, (read_hash_without_end, new_token), "page has no end"),
+    (THREE, (read_and_check, mark), "the change came just before a slow reader's SET"),
+    (THREE, (read_by_watch, deleted), "a slow reader stored an old value"),
+    (THREE, (read_stub, 7), "give two functions"),
+    (THREE, (read_stub,), "give two functions"),
+    (FOUR, headers_stub, "Bode asked for /bookings, and saw the bookings of Amina"),
+    (FOUR, lambda _: {}, "Bode asked for /bookings, and saw the bookings of Amina"),
+    (FOUR, but("/bookings", Cache_Control="max-age=60", Vary="Authorization"), "disk"),
+    (FOUR, but("/best", Cache_Control="max-age=60"), "without asking"),
+    (FOUR, but("/best", Cache_Control="no-cache"), "both reached the site"),
+    (FOUR, but("/greeting", Cache_Control="max-age=60"), "in en, and said bonjour"),
+    (FOUR, but("/greeting", Cache_Control="max-age=60", Vary="*"), "both reached"),
+    (FOUR, but("/best", Cache_Control="max-age=0, s-maxage=3600"), "for 3600 seconds"),
+    (FOUR, but("/greeting", Content_Length="2", Vary="Accept-Language"), "answered 502"),
+    (FOUR, lambda _: {"Cache Control": "private"}, "which is no header"),
+    (FOUR, lambda _: "private", "not a dictionary"),
+    (FOUR, lambda _: {"Cache-Control": 60}, "which is no header"),
+    (FOUR, lambda _: {"Cache-Control": "a\r\nSet-Cookie: b"}, "which is no header"),
+]
+
+
+def test_a_writer_that_waits_for_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus.judging.limits.SECONDS", 2.0)
+    verdict = judge_answer(THREE, (read_under_lock, delete_under_lock))
+    assert not verdict.right
+    assert "`changed` waits until a slow reader is done" in verdict.message, verdict
+
+
+def name_of(answer: object) -> str:
+    return getattr(answer, "__name__", None) or type(answer).__name__
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT, ids=map(name_of, (a for _, a in RIGHT)))
+def test_right(name: str, answer: object) -> None:
+    verdict = judge_answer(name, answer)
+    assert verdict.right, verdict
+
+
+@pytest.mark.parametrize(("name", "answer", "hint"), NOT_YET)
+def test_not_yet(name: str, answer: object, hint: str) -> None:
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert hint in verdict.message, verdict
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("answer", [None, 7, "an answer"])
+def test_other_types(name: str, answer: object) -> None:
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert "give " in verdict.message or "this is of type" in verdict.message
+
+
+def leaves(*_: object) -> None:
+    raise SystemExit(0)
+
+
+def loops(*_: object) -> None:
+    while True:
+        pass
+
+
+def waits(client: Client, key: str, *_: object) -> None:
+    client.blpop(f"never:{key}", timeout=0)
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_answers_that_leave(name: str) -> None:
+    answer = (leaves, leaves) if name == THREE else leaves
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert "SystemExit" in verdict.message
+
+
+# An answer that is ended while it waits for Valkey may leave its socket to the garbage collection.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("answer", [loops, waits])
+def test_answers_that_never_end(
+    name: str, answer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus.judging.limits.SECONDS", 0.5)
+    before = threading.active_count()
+    given: object = (answer, answer) if name == THREE else answer
+    verdict = judge_answer(name, given)
+    assert not verdict.right
+    deadline = time.monotonic() + 20
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
+    gc.collect()

@@ -1,0 +1,434 @@
+"""The judges of ci: the stub, right answers of several kinds, wrong ones."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import psutil
+import pytest
+
+import nexus
+from nexus.exercises import ci_cd
+from nexus.judging import judge_answer
+
+EXERCISES = [f"ci-cd.{number}" for number in range(1, 5)]
+ONE, TWO, THREE, FOUR = EXERCISES
+
+Files = Mapping[str, str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with nexus.postgres():
+        yield
+
+
+BY_VARIABLE = """
+env: {TITLE: "${{ github.event.pull_request.title }}"}
+run: |
+  printf 'Title: %s\\n' "$TITLE"
+"""
+BY_FILE = """
+- name: from the event
+  shell: bash
+  run: |
+    python3 - <<'END'
+    import json, os
+    event = json.load(open(os.environ["GITHUB_EVENT_PATH"]))
+    print("Title:", event["pull_request"]["title"])
+    END
+"""
+BY_PYTHON = """
+shell: python
+env:
+  EVENT: ${{ github.event_path }}
+run: |
+  import json, os
+  print("Title: " + json.load(open(os.environ["EVENT"]))["pull_request"]["title"])
+"""
+
+
+def named(files: Files) -> list[tuple[str, str]]:
+    return sorted(
+        item
+        for item in files.items()
+        if item[0].startswith("requirements") and item[0].endswith(".txt")
+    )
+
+
+def key(system: str, python: str, files: Files) -> str:
+    if not named(files):
+        raise ValueError("none")
+    digest = hashlib.sha256(json.dumps(named(files)).encode()).hexdigest()
+    return f"{system}-{python}-{digest}"
+
+
+def key_by_file(system: str, python: str, files: Files) -> str:
+    """One hash for each file, as hashFiles does it, and the names with them."""
+    digests = [f"{n}={hashlib.md5(t.encode()).hexdigest()}" for n, t in named(files)]
+    if not digests:
+        raise ValueError("none")
+    return "/".join(["env", system, python, *digests])
+
+
+def by_hash(system: str, python: str, files: Files) -> str:
+    return f"{system}-{python}-{hash(files['requirements.txt'])}"
+
+
+def by_hash_of_all(system: str, python: str, files: Files) -> str:
+    return f"{system}-{python}-{hash(tuple(named(files)))}"
+
+
+def only_one_file(system: str, python: str, files: Files) -> str:
+    return f"{system}-{python}-{hashlib.sha256(files['requirements.txt'].encode()).hexdigest()}"
+
+
+def joined(system: str, python: str, files: Files) -> str:
+    text = "".join(text for _, text in named(files))
+    return f"{system}-{python}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def all_files(system: str, python: str, files: Files) -> str:
+    text = json.dumps(sorted(files.items()))
+    return f"{system}-{python}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def unsorted(system: str, python: str, files: Files) -> str:
+    mine = [item for item in files.items() if item in named(files)]
+    return f"{system}-{python}-{hashlib.sha256(json.dumps(mine).encode()).hexdigest()}"
+
+
+def never_missing(system: str, python: str, files: Files) -> str:
+    return f"{system}-{python}-{hashlib.sha256(json.dumps(named(files)).encode()).hexdigest()}"
+
+
+def minor_only(system: str, python: str, files: Files) -> str:
+    return key(system, python[:3], files)
+
+
+def asks(new: ci_cd.Release, times: int = 100) -> bool:
+    for _ in range(times):
+        try:
+            if new.ready():
+                return True
+        except ConnectionError:
+            continue
+    return False
+
+
+def leave(router: ci_cd.World, release: ci_cd.Release) -> None:
+    while not router.drained(release):
+        pass
+    release.stop()
+
+
+def deploy(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    loser, winner = (old, new) if asks(new, 1) else (new, old)
+    if winner is old:
+        router.send(old)
+    leave(router, loser)
+    return winner
+
+
+def deploy_patiently(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    """Another way: questions are counted in a loop, and it looks twenty times after the switch."""
+    new.start()
+    questions = 0
+    while not asks(new, 1):
+        questions += 1
+        if questions == 150:
+            new.stop()
+            return old
+        time.sleep(0.001)
+    router.send(new)
+    if all(asks(new, 1) for _ in range(20)):
+        leave(router, old)
+        return new
+    router.send(old)
+    leave(router, new)
+    return old
+
+
+def switches_first(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    router.send(new)
+    asks(new)
+    leave(router, old)
+    return new
+
+
+def does_not_drain(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    old.stop()
+    return new
+
+
+def asks_once(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    if not new.ready():
+        new.stop()
+        return old
+    router.send(new)
+    leave(router, old)
+    return new
+
+
+def asks_for_ever(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    while not asks(new, 1):
+        pass
+    router.send(new)
+    leave(router, old)
+    return new
+
+
+def never_looks_again(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    leave(router, old)
+    return new
+
+
+def turns_back_too_fast(
+    router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release
+) -> ci_cd.Release:
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    if not asks(new, 1):
+        router.send(old)
+        new.stop()
+        return old
+    leave(router, old)
+    return new
+
+
+def forgets_the_bad_one(
+    router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release
+) -> ci_cd.Release:
+    new.start()
+    if not asks(new):
+        return old
+    router.send(new)
+    leave(router, old)
+    return new
+
+
+def returns_nothing(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> None:
+    deploy(router, old, new)
+
+
+def impatient(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    if not asks(new, 10):
+        new.stop()
+        return old
+    router.send(new)
+    leave(router, old)
+    return new
+
+
+def waits_for_the_busy(
+    router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release
+) -> ci_cd.Release:
+    leave(router, old)
+    return deploy(router, old, new)
+
+
+TRIGGER = """
+    ALTER TABLE place ADD COLUMN name text;
+    CREATE FUNCTION one_value() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'INSERT' THEN
+            NEW.name := coalesce(NEW.name, NEW.title);
+            NEW.title := NEW.name;
+        ELSIF NEW.name IS DISTINCT FROM OLD.name THEN
+            NEW.title := NEW.name;
+        ELSE
+            NEW.name := NEW.title;
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER one_value BEFORE INSERT OR UPDATE ON place
+        FOR EACH ROW EXECUTE FUNCTION one_value();
+"""
+FILL = "UPDATE place SET title = title;"
+UNTRIGGER = "DROP TRIGGER one_value ON place; DROP FUNCTION one_value();"
+DROP = "ALTER TABLE place DROP COLUMN title, ALTER COLUMN name SET NOT NULL"
+
+BY_TRIGGER = {"expand": TRIGGER + FILL, "contract": UNTRIGGER + DROP}
+BY_VIEW = {
+    "expand": """
+        BEGIN;
+        ALTER TABLE place RENAME TO place_table;
+        ALTER TABLE place_table RENAME COLUMN title TO name;
+        CREATE VIEW place AS SELECT id, name, name AS title FROM place_table;
+        COMMIT;
+    """,
+    "contract": "BEGIN; DROP VIEW place; ALTER TABLE place_table RENAME TO place; COMMIT;",
+}
+ONE_WAY = TRIGGER.replace("NEW.title := NEW.name;\n        ELSE", "NULL;\n        ELSE")
+
+RIGHT = [
+    (ONE, BY_VARIABLE),
+    (ONE, BY_FILE),
+    (ONE, BY_PYTHON),
+    (TWO, key),
+    (TWO, key_by_file),
+    (THREE, deploy),
+    (THREE, deploy_patiently),
+    (FOUR, BY_TRIGGER),
+    (FOUR, BY_VIEW),
+]
+
+TITLE = "${{ github.event.pull_request.title }}"
+
+NOT_YET = [
+    (ONE, None, "give a step as YAML"),
+    (ONE, {"run": "echo"}, "this is of type dict"),
+    (ONE, f'run: |\n  echo "Title: {TITLE}"', "was run"),
+    (ONE, f"run: |\n  echo 'Title: {TITLE}'", "was run"),
+    (ONE, f"run: |\n  echo Title\\: {TITLE}", "was run"),
+    (ONE, "run: |\n  echo Title: ${{ toJSON(github.event.pull_request.title) }}", "was run"),
+    (ONE, f"env:\n  T: {TITLE}\nrun: |\n  echo Title\\: $T", "two blanks"),
+    (ONE, f"env:\n  T: {TITLE}\nrun: |\n  printf \"Title: $T\\n\"", "%"),
+    (ONE, f"env:\n  T: {TITLE}\nrun: |\n  eval \"echo Title: $T\"", "was run"),
+    (ONE, f'run: echo "Title: {TITLE}"', "this is not YAML"),
+    (ONE, "run: echo ${{ secrets.TOKEN }}", "is not known here"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  echo "Title: ${{{{ env.T }}}}"', "was run"),
+    (ONE, f'shell: python\nrun: |\n  t = r"""\n  {TITLE}\n  """\n  print(t)', "was run"),
+    (ONE, f"shell: python\nrun: |\n  t = r'''\n  {TITLE}\n  '''\n  print(t)", "was run"),
+    (ONE, f'env:\n  T: {TITLE}\nshell: sh\nrun: |\n  echo "$T"', "was to be printed"),
+    (ONE, "run: exit 3", "failed with status 3"),
+    (ONE, "run: exit", "and not ''"),
+    (ONE, "run: ['echo']", "a mapping with a text under run"),
+    (ONE, "just a text", "a mapping with a text under run"),
+    (ONE, "run: ls\nshell: pwsh", "shell is one of"),
+    (ONE, "run: ls\nenv: [1]", "env should be a mapping"),
+    (TWO, by_hash, "hash()"),
+    (TWO, by_hash_of_all, "hash()"),
+    (TWO, lambda *_: "deps", "names another Django"),
+    (TWO, only_one_file, "requirements-test.txt"),
+    (TWO, joined, "a line has moved"),
+    (TWO, all_files, "a view was changed"),
+    (TWO, unsorted, "another order"),
+    (TWO, never_missing, "never changes"),
+    (TWO, minor_only, "version of Python"),
+    (TWO, lambda _, *rest: key("Linux", *rest), "the system is another"),
+    (TWO, lambda *_: str(time.perf_counter_ns()), "gave two keys"),
+    (TWO, lambda *given: json.dumps(given), "without commas"),
+    (TWO, lambda *_: None, "a key is a text"),
+    (TWO, lambda: "", "TypeError"),
+    (TWO, "a key", "this is of type str"),
+    (THREE, lambda *_: None, "requests go to <release old>"),
+    (THREE, switches_first, "which does not serve"),
+    (THREE, does_not_drain, "stopped while it had requests"),
+    (THREE, asks_once, "only does not listen yet"),
+    (THREE, asks_for_ever, "a release that never is ready: the release new was asked"),
+    (THREE, never_looks_again, "ready until requests go to it"),
+    (THREE, turns_back_too_fast, "<release new> was stopped while it had requests"),
+    (THREE, forgets_the_bad_one, "<release new> still runs"),
+    (THREE, returns_nothing, "it returned None"),
+    (THREE, impatient, "ready at the 90th question"),
+    (THREE, waits_for_the_busy, "to which requests still go"),
+    (THREE, lambda router, *_: router.send("new"), "router.send takes a release"),
+    (FOUR, {"expand": "SELECT 1"}, "under expand and contract"),
+    (FOUR, {"expand": "ALTER TABLE place RENAME title TO name", "contract": "SELECT 1"},
+     "the release that uses title"),
+    (FOUR, {"expand": "SELECT 1", "contract": DROP}, "the release that uses name"),
+    (FOUR, {"expand": "ALTER TABLE place ADD COLUMN name text", "contract": DROP},
+     "the rows that were there"),
+    (FOUR, {"expand": f"{TRIGGER}{FILL}", "contract": DROP}, 'has no field "title"'),
+    (FOUR, {"expand": TRIGGER, "contract": UNTRIGGER + DROP}, "the rows that were there"),
+    (FOUR, {"expand": ONE_WAY + FILL, "contract": UNTRIGGER + DROP}, "updated by its name"),
+    (FOUR, {"expand": TRIGGER + FILL, "contract": "SELECT 1"}, "still is a column title"),
+    (FOUR, {"expand": TRIGGER + FILL,
+              "contract": UNTRIGGER + "ALTER TABLE place DROP COLUMN title"}, "without a name"),
+    (FOUR, {"expand": "ALTER TABLE place ADD COLUMN name text GENERATED ALWAYS AS (title) STORED",
+              "contract": DROP}, "the release that uses name"),
+    (FOUR, {"expand": "BEGIN;" + TRIGGER + FILL, "contract": DROP}, "still open"),
+    (FOUR, {"expand": "ALTER TBALE place", "contract": "SELECT 1"}, "syntax error"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_right(name: str, answer: object) -> None:
+    verdict = judge_answer(name, answer)
+    assert verdict.right, verdict
+
+
+@pytest.mark.parametrize(("name", "answer", "hint"), NOT_YET)
+def test_not_yet(name: str, answer: object, hint: str) -> None:
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert hint in verdict.message
+
+
+def loops(*_: object) -> None:
+    while True:
+        pass
+
+
+def leaves(*_: object) -> None:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("name", [TWO, THREE])
+@pytest.mark.parametrize(
+    ("answer", "hint"), [(loops, "had not come to an end"), (leaves, "raised SystemExit")]
+)
+def test_a_function_that_does_not_come_back(
+    monkeypatch: pytest.MonkeyPatch, name: str, answer: Callable[..., Any], hint: str
+) -> None:
+    monkeypatch.setattr("nexus.judging.limits.SECONDS", 0.5)
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert hint in verdict.message
+
+
+@pytest.mark.parametrize("script", ["sleep 600", "sleep 600 & wait", "cat; sleep 600"])
+def test_a_step_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setattr("nexus.judging.programs.SECONDS", 0.5)
+    verdict = judge_answer(ONE, f"run: {script}")
+    assert not verdict.right
+    assert "had not come to an end" in verdict.message
+
+
+def test_a_step_that_prints_for_ever_fills_no_disk() -> None:
+    verdict = judge_answer(ONE, "run: yes for ever")
+    assert not verdict.right
+    assert "failed with status" in verdict.message
+
+
+@pytest.mark.parametrize("script", ["true", "sleep 600"])
+def test_nothing_of_a_step_is_left(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setattr("nexus.judging.programs.SECONDS", 1)
+    mark = f"600.{os.getpid()}"
+    judge_answer(ONE, f"run: |\n  setsid sleep {mark} &\n  {script}")
+    left = [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or [])]
+    psutil.wait_procs(left, timeout=10)
+    assert not [process for process in left if process.is_running()]
+
+
+def test_sql_that_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus.judging.limits.SECONDS", 0.5)
+    verdict = judge_answer(FOUR, {"expand": "SELECT pg_sleep(600)", "contract": "SELECT 1"})
+    assert not verdict.right
+    assert "stopped after" in verdict.message

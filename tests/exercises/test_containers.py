@@ -1,0 +1,555 @@
+"""Each judge of the chapter on containers: the stub, right answers of several kinds, wrong ones."""
+
+import io
+import os
+import re
+import shutil
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from nexus.exercises import containers
+from nexus.judging import judge_answer, limits
+
+BASE = "FROM python:3.13.9-slim-bookworm\n"
+
+
+def says(number: int, answer: object) -> tuple[bool, str]:
+    verdict = judge_answer(f"containers.{number}", answer)
+    return verdict.right, verdict.message
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("nothing", [None, 42, ""])
+def test_no_answer_gets_a_hint(number: int, nothing: object) -> None:
+    right, message = says(number, nothing)
+    assert not right
+    assert message
+
+
+# -- 1. What leaked?
+
+
+def names(layer: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        return archive.getnames()
+
+
+def forwards(layers: list[bytes]) -> set[str]:
+    shown: set[str] = set()
+    lost: set[str] = set()
+    for layer in layers:
+        own = {name for name in names(layer) if ".wh." not in name}
+        gone = set(own)
+        for marker in set(names(layer)) - own:
+            folder, _, last = marker.rpartition("/")
+            target = folder if last == ".wh..wh..opq" else f"{folder}/{last[4:]}".lstrip("/")
+            gone |= {n for n in shown if not target or f"{n}/".startswith(f"{target}/")}
+        lost |= shown & gone
+        shown = (shown - gone) | own
+    return lost
+
+
+def backwards(layers: list[bytes]) -> list[str]:
+    """From the top: what an upper layer hides is not seen."""
+    found: list[str] = []
+    hidden: list[Callable[[str], bool]] = []
+    for layer in reversed(layers):
+        mine: list[Callable[[str], bool]] = []
+        for name in names(layer):
+            path = Path(name)
+            if path.name == ".wh..wh..opq":
+                mine.append(lambda other, at=path.parent: at in Path(other).parents)
+            elif path.name.startswith(".wh."):
+                target = path.parent / path.name[4:]
+                mine.append(lambda other, at=target: Path(other) == at or at in Path(other).parents)
+            else:
+                if any(test(name) for test in hidden) and name not in found:
+                    found.append(name)
+                mine.append(lambda other, at=name: other == at)
+        hidden += mine
+    return found
+
+
+@pytest.mark.parametrize("answer", [forwards, backwards])
+def test_what_leaked(answer: Callable[[list[bytes]], object]) -> None:
+    right, message = says(1, answer)
+    assert right, message
+
+
+def the_stub(layers: list[bytes]) -> set[str]:
+    shown: set[str] = set()
+    for layer in layers:
+        for name in names(layer):
+            folder, _, last = name.rpartition("/")
+            if last.startswith(".wh."):
+                shown.discard(f"{folder}/{last[4:]}")
+            else:
+                shown.add(name)
+    return {name for layer in layers for name in names(layer) if name not in shown}
+
+
+def only_whiteouts(layers: list[bytes]) -> set[str]:
+    return {n.replace(".wh.", "") for layer in layers for n in names(layer) if ".wh." in n}
+
+
+def everything(layers: list[bytes]) -> set[str]:
+    return {n for layer in layers for n in names(layer) if ".wh." not in n}
+
+
+def by_prefix(layers: list[bytes]) -> set[str]:
+    all_of_them = everything(layers)
+    gone = only_whiteouts(layers)
+    return {n for n in all_of_them if any(n.startswith(each) for each in gone)}
+
+
+def without_opaque(layers: list[bytes]) -> set[str]:
+    return {n for n in forwards(layers) if "keys" not in n}
+
+
+def not_later_ones(layers: list[bytes]) -> set[str]:
+    return {n for n in forwards(layers) if "settings" not in n}
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (the_stub, "is a whiteout"),
+        (only_whiteouts, "whole folder|later layer|top folder"),
+        (everything, "nothing is hidden, so it should find nothing"),
+        (by_prefix, "begins like it"),
+        (without_opaque, "opaque folder"),
+        (not_later_ones, "another file of the same name"),
+        (lambda layers: forwards(layers) - {"token", "etc/passwd"}, "top folder"),
+        (lambda _: 3, "it should return the names"),
+        (lambda _: 1 / 0, "ZeroDivisionError"),
+        (lambda _: sys.exit(), "SystemExit"),
+    ],
+)
+def test_what_did_not_leak(answer: Callable[[list[bytes]], object], hint: str) -> None:
+    right, message = says(1, answer)
+    assert not right
+    assert re.search(hint, message), message
+
+
+def test_one_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SECONDS", 0.2)
+
+    def sleeps(_: object) -> None:
+        while True:
+            time.sleep(0.01)
+
+    assert says(1, sleeps) == (False, "it had not come to an end after 0.2 seconds")
+
+
+# -- 2. A Dockerfile
+
+ONE_STAGE = f"""
+{BASE}WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY app.py rates.py ./
+USER 10001:10001
+CMD ["gunicorn", "app"]
+"""
+TWO_STAGES = """
+# syntax=docker/dockerfile:1
+ARG PYTHON=python:3.13.9-slim-bookworm
+FROM ${PYTHON} AS build
+COPY requirements.txt /
+RUN python3 -m venv /venv \\
+    && /venv/bin/pip install --no-cache-dir --requirement /requirements.txt
+
+FROM ${PYTHON}
+ENV PATH=/venv/bin:$PATH
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY --chown=0:0 *.py ./
+RUN useradd --system app
+USER app
+ENTRYPOINT ["/venv/bin/gunicorn"]
+CMD ["--bind=0.0.0.0:8000", "app:application"]
+"""
+BOUND = f"""
+{BASE}RUN --mount=type=bind,source=requirements.txt,target=/tmp/list.txt \\
+    --mount=type=cache,target=/var/cache/pip pip install -r /tmp/list.txt
+WORKDIR /srv
+COPY ["app.py", "rates.py", "/srv/"]
+USER 65534
+CMD exec gunicorn app
+"""
+SECRET_LEFT_BEHIND = """
+FROM python:3.13.9-slim-bookworm AS build
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --prefix=/packages -r requirements.txt
+COPY . .
+RUN rm .env
+
+FROM python:3.13.9-slim-bookworm
+WORKDIR /app
+COPY --from=build /packages /usr/local
+COPY --from=build /app/app.py /app/rates.py /app/
+USER 10001
+CMD ["python", "-m", "gunicorn", "app"]
+"""
+
+
+WITH_PATH = """
+FROM python:3.13.9-slim-bookworm AS build
+ENV VIRTUAL_ENV=/opt/venv
+RUN python -m venv $VIRTUAL_ENV
+ENV PATH="$VIRTUAL_ENV/bin:$PATH"
+COPY requirements.txt .
+RUN pip install -r requirements.txt
+
+FROM python:3.13.9-slim-bookworm
+COPY --from=build /opt/venv /opt/venv
+ENV PATH="/opt/venv/bin:$PATH"
+WORKDIR /app
+COPY app.py /app
+COPY --exclude=.env --exclude=*.txt . .
+USER nobody
+CMD ["gunicorn", "app"]
+"""
+ACTIVATED = """
+FROM python:3.13.9-slim-bookworm AS build
+COPY requirements.txt .
+RUN <<EOF
+python -m venv /venv
+. /venv/bin/activate
+pip install -r requirements.txt
+EOF
+
+FROM python:3.13.9-slim-bookworm
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY *.py .
+RUN useradd app --system
+USER app
+CMD ["/venv/bin/gunicorn", "app"]
+"""
+WHEELS = """
+FROM python:3.13.9-slim-bookworm AS build
+COPY requirements.txt .
+RUN pip wheel --wheel-dir=/wheels -r requirements.txt
+
+FROM python:3.13.9-slim-bookworm
+COPY --from=build /wheels /wheels
+RUN pip install /wheels/*
+WORKDIR /app
+COPY app.py rates.py ./
+USER 10001
+CMD ["gunicorn", "app"]
+"""
+PLACES = """
+FROM python:3.13.9-slim-bookworm AS build
+COPY requirements.txt .
+RUN pip install -r requirements.txt
+
+FROM python:3.13.9-slim-bookworm
+COPY --from=build /usr/local/lib/python3.13/site-packages /usr/local/lib/python3.13/site-packages
+COPY --from=build /usr/local/bin /usr/local/bin
+WORKDIR /app
+COPY app.py rates.py ./
+USER 10001
+CMD ["gunicorn", "app"]
+"""
+PROGRAMS = "COPY --from=build /usr/local/bin /usr/local/bin\n"
+AS_A_MODULE = PLACES.replace(PROGRAMS, "").replace('["gunicorn"', '["python", "-m", "gunicorn"')
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ONE_STAGE,
+        TWO_STAGES,
+        BOUND,
+        SECRET_LEFT_BEHIND,
+        WITH_PATH,
+        ACTIVATED,
+        WHEELS,
+        PLACES,
+        AS_A_MODULE,
+    ],
+)
+def test_good_dockerfiles(answer: str) -> None:
+    right, message = says(2, answer)
+    assert right, message
+
+
+def but(old: str, new: str, answer: str = ONE_STAGE) -> str:
+    assert old in answer
+    return answer.replace(old, new)
+
+
+LIST_FIRST = "COPY requirements.txt .\nRUN pip install --no-cache-dir -r requirements.txt\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (but("COPY requirements.txt .", "COPY . ."), "after a change of app.py the packages are"),
+        (but("COPY requirements.txt .\n", ""), "Could not open requirements file"),
+        (but(LIST_FIRST, ""), "the packages of requirements.txt are not installed"),
+        (but("-r requirements.txt", "gunicorn"), "packages of requirements.txt are not installed"),
+        (but("COPY app.py rates.py ./", "COPY . ."), "a layer holds /app/.env$"),
+        (
+            but("COPY app.py rates.py ./", "COPY . .\nRUN rm -f .env"),
+            "a layer holds /app/.env, though it was removed later",
+        ),
+        (but("app.py rates.py ./", "app.py ./"), "there is no rates.py in /app"),
+        (but("app.py rates.py", "app.py missing.py"), "missing.py: not found"),
+        (but("USER 10001:10001\n", ""), "the program is root"),
+        (but("USER 10001:10001", "USER root"), "the program is root"),
+        (but("USER 10001:10001", "USER app"), "unable to find user app"),
+        (but('CMD ["gunicorn", "app"]', "CMD gunicorn app; echo bye"), "a shell stands before it"),
+        (
+            but('CMD ["gunicorn", "app"]', 'CMD ["sh", "-c", "gunicorn app | cat"]'),
+            "a shell stands before it",
+        ),
+        (but('CMD ["gunicorn", "app"]', ""), "there is no CMD"),
+        (but('"app"]', '"rates"]'), "not told which module"),
+        (but('["gunicorn", "app"]', '["true"]'), "does not start gunicorn"),
+        (but('["gunicorn", "app"]', '["no-such-program"]'), "cannot be started"),
+        (but("python:3.13.9-slim-bookworm", "ubuntu:24.04"), "is built on ubuntu:24.04"),
+        (but("COPY --from=build /venv /venv\n", "", TWO_STAGES), "are not in the last one"),
+        (but("--from=build", "--from=other", TWO_STAGES), "there is no stage other"),
+        (but("source=requirements.txt,", "", BOUND), "Could not open requirements file"),
+        (but("app.py rates.py ./", "app.py rates.py /app"), "must be a directory and end with a /"),
+        (but("USER 10001:10001", "USER 00"), "the program is root"),
+        (but("COPY requirements", "USER 1000\nCOPY requirements"), "Permission denied: '/.local'"),
+        (
+            but("source=requirements.txt,target=/tmp/list.txt", "target=/tmp", BOUND).replace(
+                "/tmp/list", "/tmp/requirements"
+            ),
+            "after a change of app.py the packages are",
+        ),
+        (
+            but('ENV PATH="/opt/venv/bin:$PATH"\nWORKDIR', "WORKDIR", WITH_PATH),
+            "not found in .PATH",
+        ),
+        (but("/venv/bin/gunicorn", "/env/bin/gunicorn", ACTIVATED), '"/env/bin/gunicorn": exec'),
+        (but(PROGRAMS, "", PLACES), '"gunicorn": exec'),
+        (but("RUN pip install /wheels/*\n", "", WHEELS), "are not in the last one"),
+        ("COPY . .", "stands above FROM"),
+        (but("WORKDIR", "GOTO"), "unknown instruction: GOTO"),
+        ("# nothing", "there is no FROM"),
+        ("FROM", "."),
+        (but("COPY app.py rates.py ./", "COPY app.py"), "at least two arguments"),
+        (but("COPY app.py rates.py ./", 'COPY ["app.py"'), "."),
+    ],
+)
+def test_bad_dockerfiles(answer: str, hint: str) -> None:
+    right, message = says(2, answer)
+    assert not right
+    assert re.search(hint, message), message
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="it is about a sh that is bash")
+def test_the_shell_of_the_image_is_not_that_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sh").symlink_to(str(shutil.which("bash")))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for command in ("CMD gunicorn app", 'CMD ["sh", "-c", "gunicorn app"]'):
+        right, message = says(2, but('CMD ["gunicorn", "app"]', command))
+        assert (right, message.endswith("a shell stands before it")) == (False, True)
+    assert says(2, but('CMD ["gunicorn", "app"]', "CMD exec gunicorn app"))[0]
+
+
+# -- 3. A start script
+
+PATIENT = """
+migrate || exit $?
+trap 'kill -TERM "$pid"; wait "$pid"; exit $?' TERM
+serve &
+pid=$!
+wait "$pid"
+"""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "set -e\nmigrate\nexec serve",
+        "migrate && exec serve",
+        "#!/bin/sh -e\nmigrate\nexec serve\n",
+        "if migrate; then exec serve; else exit $?; fi",
+        PATIENT,
+    ],
+)
+def test_scripts_that_stop(answer: str) -> None:
+    right, message = says(3, answer)
+    assert right, message
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        ("migrate\nserve", "did not get the SIGTERM"),
+        ("migrate\nexec serve", "the migration failed, and serve was started"),
+        ("exec serve", "before migrate had run"),
+        ("migrate && serve", "did not get the SIGTERM"),
+        ("migrate && serve &", "not started|did not get|left a process|ended"),
+        (
+            "set -e\nmigrate\ntrap 'kill $pid' TERM\nserve &\npid=$!\nwait $pid",
+            "ended while serve was still finishing",
+        ),
+        (
+            "migrate || exit\ntrap 'kill $pid; wait $pid; exit 0' TERM\nserve &\npid=$!\nwait $pid",
+            "status was 0, and not 7",
+        ),
+        ("migrate || exit 1\nexec serve", "status was 1, and not 3"),
+        ("set -e\nmigrate", "serve was not started"),
+        ("migrate; exit 0", "serve was not started"),
+        ("if [", "serve was not started after a migration that succeeded; it says: "),
+        ("begin", "it says: .*begin.*not found"),
+        ("set -e\r\nmigrate\r\nexec serve\r\n", r"it says: .*\\r"),
+        ("yes >&2", "serve was not started"),
+        ("#!/no/such/shell\nmigrate", "cannot be started"),
+        ("while :; do :; done", "serve was not started"),
+        ("set -e\nmigrate\nserve | cat", "did not get the SIGTERM"),
+    ],
+)
+def test_scripts_that_do_not(answer: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "SECONDS", 3.0)
+    right, message = says(3, answer)
+    assert not right
+    assert re.search(hint, message), message
+
+
+@pytest.mark.parametrize(
+    "answer", ["migrate\nserve & serve & serve", "set -e\nmigrate\n(setsid serve &)\nexec serve"]
+)
+def test_nothing_is_left_of_a_script(answer: str) -> None:
+    says(3, answer)
+    left: list[Any] = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any("nexus-judge-" in word for word in process.info["cmdline"] or ()):
+            left.append(process)
+    assert left == []
+
+
+# -- 4. A compose file
+
+ANCHORED = """
+x-wait: &wait
+  depends_on:
+    migrate: { condition: service_completed_successfully }
+    cache: { condition: service_healthy }
+services:
+  database: { healthcheck: { test: [CMD, pg_isready] } }
+  cache: { healthcheck: { test: [CMD, valkey-cli, ping] } }
+  migrate: { depends_on: { database: { condition: service_healthy } } }
+  web: *wait
+  worker: *wait
+"""
+PLAIN = """
+database:
+  healthcheck:
+    test: pg_isready
+cache:
+  healthcheck:
+    test: valkey-cli ping
+migrate:
+  depends_on:
+    database:
+      condition: service_healthy
+web:
+  depends_on: &all
+    database:
+      condition: service_healthy
+    cache:
+      condition: service_healthy
+    migrate:
+      condition: service_completed_successfully
+worker:
+  depends_on: *all
+"""
+LISTS = """
+services:
+  database: {}
+  cache: {}
+  migrate: { depends_on: [database] }
+  web: { depends_on: [migrate, cache] }
+  worker: { depends_on: [migrate, cache] }
+"""
+
+
+@pytest.mark.parametrize("answer", [ANCHORED, PLAIN])
+def test_everybody_waits_for_what_they_need(answer: str) -> None:
+    right, message = says(4, answer)
+    assert right, message
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (LISTS, "migrate was started too early: the database was starting up"),
+        (
+            but("healthcheck: { test: [CMD, pg_isready] }", "", ANCHORED),
+            "health of database, which has no healthcheck",
+        ),
+        (but("[CMD, pg_isready]", "[NONE]", ANCHORED), "which has no healthcheck"),
+        (but("[CMD, pg_isready]", "[pg_isready]", ANCHORED), "first item must be NONE, CMD or CMD"),
+        (
+            but("{ condition: service_healthy } } }", "{} } }", ANCHORED),
+            "None, which is none of service_started",
+        ),
+        (
+            but("migrate: { condition: service_completed_successfully }", "", ANCHORED),
+            "too early: the migration was not ready",
+        ),
+        (
+            but("cache: { condition: service_healthy }", "", ANCHORED),
+            "too early: the cache was not ready",
+        ),
+        (
+            but(
+                "    cache: { condition: service_healthy }",
+                "    cache: { condition: service_started }",
+                ANCHORED,
+            ),
+            "too early: the cache was not ready",
+        ),
+        (but("service_completed_successfully", "service_started", ANCHORED), "too early: the migr"),
+        (but("service_completed_successfully", "service_healthy", ANCHORED), "migrate ends"),
+        (but("service_completed_successfully", "completed", ANCHORED), "completed, which is none"),
+        (
+            but(
+                "database: { condition: service_healthy }",
+                "database: { condition: service_completed_successfully }",
+                ANCHORED,
+            ),
+            "waits for database to end, and it never does",
+        ),
+        (
+            but("worker: *wait", "worker: { depends_on: [web] }", ANCHORED),
+            "worker waits for web, which is none of its business",
+        ),
+        (
+            but(
+                "database: { healthcheck", "database: { depends_on: [cache], healthcheck", ANCHORED
+            ),
+            "database waits for cache, which is none of its business",
+        ),
+        (but("cache: { condition", "redis: { condition", ANCHORED), "undefined service redis"),
+        ("services: {database: {}}", "it should have the services"),
+        ("a: [", "it is not YAML"),
+        ("just a text", "it should be a mapping"),
+        (LISTS.replace("database: {}", "database: 3"), "must be a mapping"),
+        (LISTS.replace("[database]", "3"), "must be a list or a mapping"),
+        ("services: !!python/object/apply:os.system ['true']", "it is not YAML"),
+    ],
+)
+def test_somebody_starts_too_early_or_too_late(answer: str, hint: str) -> None:
+    right, message = says(4, answer)
+    assert not right
+    assert re.search(hint, message), message

@@ -1,0 +1,537 @@
+"""Each judge of the chapter on GraphQL: the stub, right answers of several kinds, wrong ones."""
+# ruff: noqa: ANN401 (answers take and return anything)
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+import strawberry
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    OperationDefinitionNode,
+)
+from strawberry.permission import BasePermission
+
+from nexus.exercises.graphql import HOUSES
+from nexus.judging import judge_answer, limits
+
+EXERCISES = [f"graphql.{number}" for number in range(1, 4)]
+ONE, TWO, THREE = EXERCISES
+Select = Callable[[list[int]], list[dict[str, Any]]]
+Info = strawberry.Info
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SECONDS", 2.0)
+
+
+# -- 1
+
+
+def by_dictionary(keys: list[int], select: Select) -> list[Any]:
+    rows = {row["id"]: row for row in select(keys)}
+    return [rows.get(key) for key in keys]
+
+
+def by_search(keys: list[int], select: Select) -> Any:
+    rows = select(sorted(set(keys))) if keys else []
+    return (next((row for row in rows if row["id"] == key), None) for key in keys)
+
+
+async def patiently(keys: list[int], select: Select) -> Any:
+    return by_dictionary(keys, select)
+
+
+def as_they_come(keys: list[int], select: Select) -> Any:
+    return select(keys)
+
+
+def one_by_one(keys: list[int], select: Select) -> Any:
+    return [next(iter(select([key])), None) for key in keys]
+
+
+def without_holes(keys: list[int], select: Select) -> Any:
+    rows = {row["id"]: row for row in select(keys)}
+    return [rows[key] for key in keys if key in rows]
+
+
+def names(keys: list[int], select: Select) -> Any:
+    return [row and row["name"] for row in by_dictionary(keys, select)]
+
+
+def no_holes_foreseen(keys: list[int], select: Select) -> Any:
+    rows = {row["id"]: row for row in select(keys)}
+    return [rows[key] for key in keys]
+
+
+def for_ever(keys: list[int], select: Select) -> Any:  # noqa: ARG001
+    while True:
+        pass
+
+
+def stubborn(keys: list[int], select: Select) -> Any:  # noqa: ARG001
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            if len(_caught) > 3:
+                raise
+            _caught.append(1)
+            continue
+
+
+_caught: list[int] = []
+
+
+def leaves(keys: list[int], select: Select) -> Any:  # noqa: ARG001
+    sys.exit("no")
+
+
+def raises(keys: list[int], select: Select) -> Any:  # noqa: ARG001
+    raise ZeroDivisionError("by nobody")
+
+
+def endless(keys: list[int], select: Select) -> Any:  # noqa: ARG001
+    return iter(int, 1)
+
+
+class EqualToAll:
+    def __eq__(self, other: object) -> bool:
+        while True:
+            pass
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+# -- 2
+
+
+@strawberry.type(name="Person")
+class Named:
+    name: str
+
+
+@strawberry.type(name="House")
+class NamedHouse:
+    title: str
+    host: Named
+
+
+@strawberry.type
+class Viewer:
+    name: str
+    email: str
+
+
+@strawberry.type(name="Query")
+class TwoTypes:
+    @strawberry.field
+    def houses(self) -> list[NamedHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> Viewer | None:
+        return info.context["viewer"]
+
+
+class OnlyOneself(BasePermission):
+    message = "Only for oneself."
+
+    def has_permission(self, source: Any, info: Info, **_: Any) -> bool:
+        return info.context["viewer"] is source
+
+
+@strawberry.type(name="Person")
+class Permitted:
+    name: str
+    email: str | None = strawberry.field(permission_classes=[OnlyOneself])
+
+    @strawberry.field
+    def homes(self) -> list["PermittedHouse"]:
+        return [house for house in HOUSES if house.host is self]  # type: ignore[misc, comparison-overlap]
+
+
+@strawberry.type(name="House")
+class PermittedHouse:
+    title: str
+    host: Permitted
+
+
+@strawberry.type(name="Query")
+class ByPermission:
+    @strawberry.field
+    async def houses(self) -> list[PermittedHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> Permitted | None:
+        return info.context["viewer"]
+
+
+@strawberry.type(name="Person")
+class Leaky:
+    name: str
+    email: str
+
+
+@strawberry.type(name="House")
+class LeakyHouse:
+    title: str
+    host: Leaky
+
+
+@strawberry.type(name="Query")
+class Leaking:
+    @strawberry.field
+    def houses(self) -> list[LeakyHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> Leaky | None:
+        return info.context["viewer"]
+
+
+@strawberry.type(name="Person")
+class SignedInOnly:
+    name: str
+
+    @strawberry.field
+    def email(self, info: Info) -> str | None:
+        return self.email if info.context["viewer"] else None  # type: ignore[return-value]
+
+
+@strawberry.type(name="House")
+class SignedInHouse:
+    title: str
+    host: SignedInOnly
+
+
+@strawberry.type(name="Query")
+class SignedIn:
+    @strawberry.field
+    def houses(self) -> list[SignedInHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> SignedInOnly | None:
+        return info.context["viewer"]
+
+
+@strawberry.type(name="House")
+class RenamedHouse:
+    title: str
+    host: Named
+
+    @strawberry.field
+    def contact(self) -> str:
+        return f"write to {self.host.email}"  # type: ignore[attr-defined]
+
+
+@strawberry.type(name="Query")
+class Renamed:
+    @strawberry.field
+    def houses(self) -> list[RenamedHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> Viewer | None:
+        return info.context["viewer"]
+
+
+@strawberry.type(name="Query")
+class NobodyIsMe:
+    @strawberry.field
+    def houses(self) -> list[NamedHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self) -> Viewer | None:
+        return None
+
+
+@strawberry.type(name="Query")
+class MembersOnly:
+    @strawberry.field
+    def houses(self, info: Info) -> list[NamedHouse]:
+        if info.context["viewer"] is None:
+            raise PermissionError("Sign in.")
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> Viewer | None:
+        return info.context["viewer"]
+
+
+@strawberry.type(name="Query")
+class InTheError:
+    @strawberry.field
+    def houses(self) -> list[NamedHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> Viewer | None:
+        return info.context["viewer"]
+
+    @strawberry.field
+    def secret(self) -> str:
+        raise PermissionError(f"only {HOUSES[1].host.email} may")
+
+
+@strawberry.type
+class Member:
+    name: str
+    email: str
+
+    @classmethod
+    def is_type_of(cls, value: Any, info: Any) -> bool:  # noqa: ARG003
+        return True
+
+
+@strawberry.type(name="Query")
+class InAUnion:
+    @strawberry.field
+    def houses(self) -> list[NamedHouse]:
+        return HOUSES  # type: ignore[return-value]
+
+    @strawberry.field
+    def me(self, info: Info) -> Viewer | None:
+        return info.context["viewer"]
+
+    @strawberry.field
+    def neighbours(self) -> list[Annotated[Member | NamedHouse, strawberry.union("Near")]]:
+        return [house.host for house in HOUSES]  # type: ignore[misc]
+
+
+def hostile(act: Callable[[], Any]) -> strawberry.Schema:
+    """A schema whose houses do something else."""
+
+    @strawberry.type(name="Query")
+    class Hostile:
+        @strawberry.field
+        def houses(self) -> list[NamedHouse]:
+            return act()  # type: ignore[no-any-return]
+
+        @strawberry.field
+        def me(self, info: Info) -> Viewer | None:
+            return info.context["viewer"]
+
+    return strawberry.Schema(Hostile)
+
+
+def loops() -> None:
+    while True:
+        pass
+
+
+# -- 3
+
+
+def _first(node: FieldNode) -> int:
+    for argument in node.arguments or ():
+        if argument.name.value == "first":
+            return int(argument.value.value)  # type: ignore[attr-defined]
+    return 1
+
+
+def with_a_stack(document: DocumentNode) -> int:
+    named = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    todo: list[tuple[Any, int]] = [
+        (d, 1) for d in document.definitions if isinstance(d, OperationDefinitionNode)
+    ]
+    count = 0
+    while todo and count <= 10_000:
+        node, times = todo.pop()
+        for selection in node.selection_set.selections:
+            inner = times
+            if isinstance(selection, FragmentSpreadNode):
+                todo.append((named[selection.name.value], times))
+                continue
+            if isinstance(selection, FieldNode):
+                count += times
+                inner = times * _first(selection)
+            if selection.selection_set:
+                todo.append((selection, inner))
+    return min(count, 10_001)
+
+
+def by_fragment(document: DocumentNode) -> int:
+    """Works out each fragment once."""
+    named = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    known: dict[str, int] = {}
+
+    def size(node: Any) -> int:
+        total = 0
+        for selection in node.selection_set.selections if node.selection_set else ():
+            if isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name not in known:
+                    known[name] = size(named[name])
+                total += known[name]
+            elif isinstance(selection, FieldNode):
+                total += 1 + _first(selection) * size(selection)
+            else:
+                total += size(selection)
+        return total
+
+    (operation,) = (d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+    return min(size(operation), 10_001)
+
+
+def every_spread(document: DocumentNode) -> int:
+    named = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+
+    def size(node: Any) -> int:
+        if isinstance(node, FragmentSpreadNode):
+            return size(named[node.name.value])
+        inner = sum(map(size, node.selection_set.selections)) if node.selection_set else 0
+        return 1 + _first(node) * inner if isinstance(node, FieldNode) else inner
+
+    (operation,) = (d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+    return min(size(operation), 10_001)
+
+
+def by_index(document: DocumentNode) -> int:
+    """Follows every spread, and is not seen to."""
+    named = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+
+    def size(node: Any) -> int:
+        total = 0
+        selections = node.selection_set.selections if node.selection_set else ()
+        for place in range(len(selections)):
+            selection = selections[place]
+            if isinstance(selection, FragmentSpreadNode):
+                total += size(named[selection.name.value])
+            else:
+                field = isinstance(selection, FieldNode)
+                total += field + (_first(selection) if field else 1) * size(selection)
+        return total
+
+    (operation,) = (d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+    return min(size(operation), 10_001)
+
+
+def level_by_level(document: DocumentNode) -> int:
+    """Stops in time where fields are on the way; forty levels of fragments have none."""
+    named = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    todo: deque[tuple[Any, int]] = deque(
+        (d, 1) for d in document.definitions if isinstance(d, OperationDefinitionNode)
+    )
+    count = 0
+    while todo and count <= 10_000:
+        node, times = todo.popleft()
+        for selection in node.selection_set.selections:
+            if isinstance(selection, FragmentSpreadNode):
+                todo.append((named[selection.name.value], times))
+                continue
+            inner = times
+            if isinstance(selection, FieldNode):
+                count += times
+                inner = times * _first(selection)
+            if selection.selection_set:
+                todo.append((selection, inner))
+    return min(count, 10_001)
+
+
+def root_only(document: DocumentNode) -> int:
+    (operation, *_) = document.definitions
+    return len(operation.selection_set.selections)  # type: ignore[attr-defined]
+
+
+def no_fragments(document: DocumentNode) -> int:
+    def size(node: Any) -> int:
+        selected = getattr(node, "selection_set", None)
+        inner = sum(map(size, selected.selections)) if selected else 0
+        return 1 + _first(node) * inner if isinstance(node, FieldNode) else inner
+
+    (operation,) = (d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+    return min(size(operation), 10_001)
+
+
+def no_lists(document: DocumentNode) -> int:
+    text = document.loc.source.body if document.loc else ""
+    return text.count(" a") + text.count("title") + text.count("text")
+
+
+def no_limit(document: DocumentNode) -> int:
+    if len(document.definitions) > 40:
+        return 10_001
+    return with_a_stack(document) if "1000" not in str(document.loc.source.body) else 10**9  # type: ignore[union-attr]
+
+
+RIGHT: list[tuple[str, Any]] = [
+    (ONE, by_dictionary),
+    (ONE, by_search),
+    (ONE, patiently),
+    (TWO, strawberry.Schema(TwoTypes)),
+    (TWO, strawberry.Schema(ByPermission)),
+    (THREE, with_a_stack),
+    (THREE, by_fragment),
+]
+
+NOT_YET: list[tuple[str, Any, str]] = [
+    (ONE, as_they_come, "for three keys"),
+    (ONE, one_by_one, "asked the database 3 times"),
+    (ONE, without_holes, "a key that nobody has"),
+    (ONE, for_ever, "had not come to an end"),
+    (ONE, stubborn, "had not come to an end"),
+    (ONE, leaves, "SystemExit"),
+    (ONE, raises, "ZeroDivisionError: by nobody"),
+    (ONE, endless, "for three keys"),
+    (ONE, names, "should return [row B, row G, row D], not ['B', 'G', 'D']"),
+    (ONE, no_holes_foreseen, "[3, 99, 1], the answer raised KeyError: 99"),
+    (ONE, lambda keys, select: [EqualToAll()] * 3, "had not come to an end"),  # noqa: ARG005
+    (ONE, lambda keys, select: None, "row D], not None"),  # noqa: ARG005
+    (ONE, lambda keys, select: 3, "something of type int"),  # noqa: ARG005
+    (ONE, "SELECT", "should be a function"),
+    (TWO, strawberry.Schema(Leaking), "a stranger reads Amina's address"),
+    (TWO, strawberry.Schema(SignedIn), "reads Bode's address by { houses { host { email"),
+    (TWO, strawberry.Schema(Renamed), "by { houses { contact } }"),
+    (TWO, strawberry.Schema(InTheError), "reads Bode's address by { secret }"),
+    (TWO, strawberry.Schema(InAUnion), "by { neighbours { ... on Member { email } } }"),
+    (TWO, strawberry.Schema(NobodyIsMe), "should read the own address"),
+    (TWO, strawberry.Schema(MembersOnly), "a stranger asks for houses"),
+    (TWO, hostile(loops), "had not come to an end"),
+    (TWO, hostile(sys.exit), "SystemExit"),
+    (TWO, hostile(lambda: 1 / 0), "division by zero"),
+    (TWO, TwoTypes, "should be a strawberry.Schema"),
+    (THREE, root_only, "it says 1; it is 71"),
+    (THREE, no_fragments, "it says 1; it is 13"),
+    (THREE, no_lists, "it is 71"),
+    (THREE, no_limit, "it is 10,001 (more than 10,000)"),
+    (THREE, every_spread, "selections 100,000 times and was not done. Stop counting"),
+    (THREE, level_by_level, "go deep before you go wide"),
+    (THREE, by_index, "had not come to an end after 2 seconds. Stop counting"),
+    (THREE, lambda document: None, "it says None"),  # noqa: ARG005
+    (THREE, lambda document: sys.exit(), "SystemExit"),  # noqa: ARG005
+]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+@pytest.mark.parametrize("stub", [None, ..., "", " \n"])
+def test_a_stub_gets_a_hint(exercise: str, stub: object) -> None:
+    verdict = judge_answer(exercise, stub)
+    assert not verdict.right
+    assert len(verdict.message) > 20
+
+
+@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
+def test_right_answers(exercise: str, answer: object) -> None:
+    verdict = judge_answer(exercise, answer)
+    assert verdict.right, verdict.message
+
+
+@pytest.mark.parametrize(("exercise", "answer", "hint"), NOT_YET)
+def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> None:
+    before = threading.active_count()
+    verdict = judge_answer(exercise, answer)
+    assert not verdict.right
+    assert hint in verdict.message
+    assert threading.active_count() <= before

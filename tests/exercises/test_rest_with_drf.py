@@ -1,0 +1,391 @@
+"""Each judge of rest-with-drf: the stub, right answers of several kinds, wrong ones."""
+
+# ruff: noqa: ANN401 (clients pass on whatever options they are given)
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import httpx
+import pytest
+
+import nexus
+from nexus.exercises import rest_with_drf
+from nexus.judging import judge_answer
+from nexus.judging.sandbox import Connection
+from nexus.services import Postgres, current
+
+EXERCISES = [f"rest-with-drf.{number}" for number in range(1, 4)]
+ONE, TWO, THREE = EXERCISES
+SAFE = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"}
+Work = Callable[[Connection], str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with nexus.postgres():
+        yield
+
+
+def loop(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    key = "Idempotency-Key" in options.get("headers", {})
+    for left in reversed(range(4)):
+        try:
+            answer = client.request(method, url, **options)
+        except httpx.TransportError:
+            if not left or not (method in SAFE or key):
+                raise
+            continue
+        if answer.status_code not in (429, 503) or not left:
+            return answer
+        time.sleep(float(answer.headers["Retry-After"]))
+    raise AssertionError
+
+
+def recursive(
+    client: httpx.Client, method: str, url: str, left: int = 3, **options: Any
+) -> httpx.Response:
+    request = client.build_request(method, url, **options)
+    try:
+        answer = client.send(request)
+        answer.raise_for_status()
+    except httpx.TransportError:
+        if left and (method not in ("POST", "PATCH") or "idempotency-key" in request.headers):
+            return recursive(client, method, url, left - 1, **options)
+        raise
+    except httpx.HTTPStatusError as error:
+        if left and error.response.status_code in (429, 503):
+            time.sleep(int(error.response.headers["Retry-After"]))
+            return recursive(client, method, url, left - 1, **options)
+        return error.response
+    return answer
+
+
+def once_only(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    return client.request(method, url, **options)
+
+
+def everything(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    for _ in range(3):
+        with contextlib.suppress(httpx.TransportError):
+            return client.request(method, url, **options)
+    return client.request(method, url, **options)
+
+
+def without_keys(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    if method not in SAFE:
+        return client.request(method, url, **options)
+    return loop(client, method, url, **options)
+
+
+def another_key(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    if "headers" not in options:
+        return loop(client, method, url, **options)
+    with contextlib.suppress(httpx.TransportError):
+        return client.request(method, url, **options)
+    return client.request(method, url, **options | {"headers": {"Idempotency-Key": "other"}})
+
+
+def any_failure(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    for _ in range(3):
+        answer = loop(client, method, url, **options)
+        if answer.is_success:
+            break
+    return answer
+
+
+def at_once(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    for _ in range(3):
+        try:
+            answer = client.request(method, url, **options)
+        except httpx.TransportError:
+            if method not in SAFE and "headers" not in options:
+                raise
+            continue
+        if answer.status_code not in (429, 503):
+            return answer
+    return client.request(method, url, **options)
+
+
+def for_ever(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    while True:
+        try:
+            return loop(client, method, url, **options)
+        except httpx.TransportError:
+            if method not in SAFE and "headers" not in options:
+                raise
+
+
+def swallowed(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    try:
+        return loop(client, method, url, **options)
+    except httpx.TransportError:
+        return httpx.Response(500)
+
+
+def leaves(*_: object, **__: object) -> None:
+    sys.exit(3)
+
+
+def raises(*_: object, **__: object) -> None:
+    raise RuntimeError("I do not want to")
+
+
+def sleeps(*_: object, **__: object) -> None:
+    time.sleep(60)
+
+
+PAGE = "SELECT id, rating, title FROM place WHERE {} ORDER BY rating DESC, id DESC LIMIT 10"
+ROWS = PAGE.format("(rating, id) < (%(rating)s, %(id)s)")
+BOUND = PAGE.format(
+    "rating <= %(rating)s AND (rating < %(rating)s OR (rating = %(rating)s AND id < %(id)s))"
+)
+UNION = """
+SELECT * FROM (
+    (SELECT id, rating FROM place WHERE rating = %(rating)s AND id < %(id)s
+     ORDER BY id DESC LIMIT 10)
+    UNION ALL
+    (SELECT id, rating FROM place WHERE rating < %(rating)s
+     ORDER BY rating DESC, id DESC LIMIT 10)
+) AS both_parts ORDER BY rating DESC, id DESC LIMIT 10;
+"""
+SPELT_OUT = PAGE.format("rating < %(rating)s OR (rating = %(rating)s AND id < %(id)s)")
+
+KEPT = "SELECT body, result FROM answer WHERE key = %s"
+KEEP = "INSERT INTO answer (key, body, result) VALUES (%s, %s, %s)"
+
+
+def by_lock(connection: Connection, key: str, body: str, work: Work) -> str:
+    with connection.transaction():
+        connection.execute("LOCK TABLE answer IN EXCLUSIVE MODE")
+        return looked(connection, key, body, work)
+
+
+def looked(connection: Connection, key: str, body: str, work: Work) -> str:
+    kept = connection.execute(KEPT, [key]).fetchone()
+    if kept and kept[0] != body:
+        raise ValueError(key)
+    if kept:
+        return str(kept[1])
+    result = work(connection)
+    connection.execute(KEEP, [key, body, result])
+    return result
+
+
+def by_place_holder(connection: Connection, key: str, body: str, work: Work) -> str:
+    with connection.transaction():
+        mine = connection.execute(KEEP + " ON CONFLICT DO NOTHING", [key, body, ""]).rowcount
+        if not mine:
+            row = connection.execute(KEPT, [key]).fetchone()
+            if not row or row[0] != body:
+                raise ValueError(key)
+            return str(row[1])
+        result = work(connection)
+        connection.execute("UPDATE answer SET result = %s WHERE key = %s", [result, key])
+    return result
+
+
+def by_refusal(connection: Connection, key: str, body: str, work: Work) -> str:
+    lock = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+    with connection.transaction():
+        if connection.execute(lock, [key]).fetchone() != (True,):
+            raise BlockingIOError("it is running")
+        return looked(connection, key, body, work)
+
+
+def by_constraint(connection: Connection, key: str, body: str, work: Work) -> str:
+    with connection.transaction():
+        return looked(connection, key, body, work)  # the second one breaks the primary key
+
+
+def never_kept(connection: Connection, _key: str, _body: str, work: Work) -> str:
+    with connection.transaction():
+        return work(connection)
+
+
+def two_steps(connection: Connection, key: str, body: str, work: Work) -> str:
+    return looked(connection, key, body, work)
+
+
+def whatever_body(connection: Connection, key: str, _body: str, work: Work) -> str:
+    return by_lock(connection, key, "any", work)
+
+
+def key_first(connection: Connection, key: str, body: str, work: Work) -> str:
+    kept = connection.execute(KEPT, [key]).fetchone()
+    if kept and kept[0] != body:
+        raise ValueError(key)
+    if kept:
+        return str(kept[1])
+    connection.execute(KEEP, [key, body, ""])
+    with connection.transaction():
+        result = work(connection)
+        connection.execute("UPDATE answer SET result = %s WHERE key = %s", [result, key])
+    return result
+
+
+def in_memory() -> Callable[[Connection, str, str, Work], str]:
+    kept: dict[str, str] = {}
+
+    def remember(connection: Connection, key: str, body: str, work: Work) -> str:
+        with connection.transaction():
+            mine = f"{connection.info.backend_pid} {key}"
+            return kept[mine] if mine in kept else kept.setdefault(mine, work(connection) + body)
+
+    return remember
+
+
+def not_told(connection: Connection, key: str, body: str, work: Work) -> str | None:
+    try:
+        return by_lock(connection, key, body, work)
+    except RuntimeError:
+        return None
+
+
+def keeps_twice(connection: Connection, key: str, body: str, work: Work) -> str:
+    with connection.transaction():
+        kept = connection.execute(KEPT, [key]).fetchone()
+        if kept and kept[0] != body:
+            raise ValueError(key)
+        if kept:
+            return str(kept[1])
+        result = work(connection)
+        connection.execute(KEEP + " ON CONFLICT DO NOTHING", [key, body, result])
+    return result
+
+
+def sleeps_on_a_lock(connection: Connection, key: str, body: str, work: Work) -> str:
+    connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [key])  # and no unlock
+    return by_constraint(connection, key, body, work)
+
+
+def for_ever_in_a_race(connection: Connection, key: str, body: str, work: Work) -> str:
+    while key == "k3":
+        with contextlib.suppress(Exception):
+            connection.execute("SELECT 1")
+    return by_constraint(connection, key, body, work)
+
+
+def left_open(connection: Connection, key: str, body: str, work: Work) -> str:
+    connection.execute("ROLLBACK")
+    connection.execute("BEGIN")
+    try:
+        result = looked(connection, key, body, work)
+    except Exception:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    connection.execute("BEGIN")
+    return result
+
+
+RIGHT: list[tuple[str, Any]] = [
+    (ONE, loop),
+    (ONE, recursive),
+    (TWO, ROWS),
+    (TWO, BOUND),
+    (TWO, UNION),
+    (THREE, by_lock),
+    (THREE, by_place_holder),
+    (THREE, by_refusal),
+    (THREE, by_constraint),
+]
+
+NOT_YET: list[tuple[str, Any, str]] = [
+    (ONE, once_only, "what is idempotent may be sent again"),
+    (ONE, everything, "and it was sent 2 times"),
+    (ONE, without_keys, "may be sent again, and it was not"),
+    (ONE, another_key, "the same key and the same body"),
+    (ONE, any_failure, "404 is an answer"),
+    (ONE, at_once, "came sooner"),
+    (ONE, for_ever, "had not given up"),
+    (ONE, swallowed, "should be told, and got 500"),
+    (ONE, lambda *_, **__: None, "returned None"),
+    (ONE, "a loop", "should be a function"),
+    (ONE, leaves, "SystemExit"),
+    (ONE, raises, "I do not want to"),
+    (ONE, sleeps, "had not come to an end"),
+    (TWO, PAGE.format("id < %(id)s"), "it is not there"),
+    (TWO, PAGE.format("rating < %(rating)s"), "it is not there"),
+    (TWO, PAGE.format("rating <= %(rating)s"), "shown again"),
+    (TWO, SPELT_OUT, "does the index know where to begin"),
+    (TWO, ROWS.replace(" LIMIT 10", ""), "this one has more"),
+    (TWO, ROWS.replace(" LIMIT 10", " LIMIT 9"), "this one has 9"),
+    (TWO, ROWS.replace("<", "<="), "shown again"),
+    (TWO, ROWS.replace(" ORDER BY rating DESC, id DESC", ""), "it is not there"),
+    (TWO, ROWS.replace("id, rating, title", "title"), "a page needs id and rating"),
+    (TWO, "DELETE FROM place", "returns nothing"),
+    (TWO, ROWS + " OFFSET %(rating)s", "it is not there"),
+    (TWO, "SELECT id, rating, pg_sleep(30) FROM place", "stopped after"),
+    (TWO, "SELECT %(rating)s %s", "cannot be mixed"),
+    (THREE, never_kept, "2 messages"),
+    (THREE, two_steps, "does not know"),
+    (THREE, whatever_body, "with another body"),
+    (THREE, key_first, "could not be done later"),
+    (THREE, in_memory(), "another process"),
+    (THREE, not_told, "the caller was not told"),
+    (THREE, keeps_twice, "the work was done 2 times"),
+    (THREE, left_open, "still open"),
+    (THREE, sleeps_on_a_lock, "is something locked?"),
+    (THREE, for_ever_in_a_race, "had not begun its work"),
+    (THREE, leaves, "SystemExit"),
+    (THREE, raises, "I do not want to"),
+    (THREE, sleeps, "had not come to an end"),
+]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """What will never end need not be waited for as long as a learner's answer may take."""
+    if "sleep" in request.node.name or "for_ever" in request.node.name:
+        monkeypatch.setattr("nexus.judging.limits.SECONDS", 3.0)
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+@pytest.mark.parametrize("stub", [None, ..., "", " \n"])
+def test_a_stub_gets_a_hint(exercise: str, stub: object) -> None:
+    verdict = judge_answer(exercise, stub)
+    assert not verdict.right
+    assert len(verdict.message) > 20
+
+
+@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
+def test_right_answers(exercise: str, answer: object) -> None:
+    verdict = judge_answer(exercise, answer)
+    assert verdict.right, verdict.message
+
+
+@pytest.mark.parametrize(("exercise", "answer", "hint"), NOT_YET)
+def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> None:
+    verdict = judge_answer(exercise, answer)
+    assert not verdict.right
+    assert hint in verdict.message
+
+
+def test_no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus.judging.limits.SECONDS", 2.0)
+    before = threading.active_count()
+    judge_answer(ONE, for_ever)
+    judge_answer(THREE, for_ever_in_a_race)
+    assert threading.active_count() == before
+
+
+def test_nothing_is_left_in_the_server() -> None:
+    judge_answer(THREE, raises)
+    with cast(Postgres, current("postgres")).connect() as connection:
+        row = connection.execute("SELECT count(*) FROM pg_database WHERE datname ~ 'rest_.*_[0-9]'")
+        assert row.fetchone() == (0,)
+
+
+def test_the_server_of_the_first_exercise_repeats_its_last_line() -> None:
+    server = rest_with_drf.Server(httpx.Response(503), httpx.Response(200))
+    with httpx.Client(transport=httpx.MockTransport(server)) as client:
+        statuses = [client.get("http://api.example").status_code for _ in range(3)]
+    assert statuses == [503, 200, 200]
+
+
+def test_what_postgresql_says_reaches_the_learner() -> None:
+    assert "PostgreSQL says: syntax error" in judge_answer(TWO, "SELEC 1").message

@@ -1,0 +1,66 @@
+"""The judges of the template chapter: the stub, right answers of several kinds, wrong ones."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import nexus
+from nexus.judging import judge_answer
+from nexus.judging.sandbox import Connection
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with nexus.postgres():
+        yield
+
+
+def ask(connection: Connection) -> list[str]:
+    found = connection.execute(
+        "SELECT name FROM property EXCEPT SELECT name FROM property JOIN review"
+        " ON review.property_id = property.id ORDER BY name"
+    )
+    return [name for (name,) in found]
+
+
+WITHOUT_REVIEW = "SELECT name FROM property WHERE id NOT IN (SELECT property_id FROM review"
+
+RIGHT = [
+    ("template.1", f"{WITHOUT_REVIEW} WHERE property_id IS NOT NULL)"),
+    ("template.1", "SELECT p.name FROM property p LEFT JOIN review r ON r.property_id = p.id"
+                   " WHERE r.property_id IS NULL ORDER BY 1 DESC;"),
+    ("template.2", "DELETE FROM review WHERE property_id IS NULL;"
+                   "ALTER TABLE review ALTER property_id SET NOT NULL"),
+    ("template.2", "ALTER TABLE review ADD CHECK (property_id IS NOT NULL) NOT VALID"),
+    ("template.3", ask),
+]  # fmt: skip
+
+NOT_YET = [
+    ("template.1", None, "write a SELECT"),
+    ("template.1", 7, "this is of type int"),
+    ("template.1", f"{WITHOUT_REVIEW})", "one review has NULL"),
+    ("template.1", "SELECT name FROM property", "two properties have no review"),
+    ("template.1", "DROP TABLE property", "syntax error"),
+    ("template.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
+    ("template.2", "", "one review is in the way"),
+    ("template.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
+    ("template.2", "DELETE FROM review", "must stay"),
+    ("template.2", "SELECT 1", "can still be stored"),
+    ("template.3", ["Barn", "Lighthouse"], "this is of type list"),
+    ("template.3", lambda _: ["Barn", "Lighthouse"], "ask the server each time"),
+    ("template.3", lambda _: ["Lighthouse", "Barn"], "a sorted list"),
+    ("template.3", lambda: [], "TypeError"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_right(name: str, answer: object) -> None:
+    verdict = judge_answer(name, answer)
+    assert verdict.right, verdict
+
+
+@pytest.mark.parametrize(("name", "answer", "hint"), NOT_YET)
+def test_not_yet(name: str, answer: object, hint: str) -> None:
+    verdict = judge_answer(name, answer)
+    assert not verdict.right
+    assert hint in verdict.message

@@ -1,0 +1,740 @@
+"""Each judge of transactions-and-locks: the stub, right answers of several kinds, wrong ones."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import IsolationLevel
+from psycopg.errors import DeadlockDetected, SerializationFailure
+
+import nexus
+from nexus.judging import judge_answer
+from nexus.judging.sandbox import Connection
+from nexus.services.process import wait_for
+
+EXERCISES = [f"transactions-and-locks.{number}" for number in range(1, 5)]
+ONE, TWO, THREE, FOUR = EXERCISES
+Work = Callable[[Connection], object]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with nexus.postgres():
+        yield
+
+
+def by_transaction(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for attempt in range(10):
+        try:
+            with connection.transaction():
+                return work(connection)
+        except (SerializationFailure, DeadlockDetected):
+            if attempt == 9:
+                raise
+            time.sleep(0.001)
+    raise AssertionError
+
+
+def by_hand(connection: Connection, work: Work) -> object:
+    left = 3
+    while True:
+        connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
+        except psycopg.Error as error:
+            connection.execute("ROLLBACK")
+            left -= 1
+            if error.sqlstate != "40001" and "SerializationFailure" not in type(error).__name__:
+                raise
+            if not left:
+                raise
+
+
+def once(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    with connection.transaction():
+        return work(connection)
+
+
+def at_the_default_level(connection: Connection, work: Work) -> object:
+    with connection.transaction():
+        return work(connection)
+
+
+def by_the_connection(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    with connection:
+        return work(connection)
+
+
+def everything_again(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    while True:
+        try:
+            with connection.transaction():
+                return work(connection)
+        except psycopg.Error:
+            continue
+
+
+def for_ever(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for _ in range(1_000):
+        try:
+            with connection.transaction():
+                return work(connection)
+        except SerializationFailure:
+            continue
+    return None
+
+
+def same_transaction(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    with connection.transaction():
+        for _ in range(5):
+            try:
+                return work(connection)
+            except SerializationFailure:
+                continue
+    return None
+
+
+def no_result(connection: Connection, work: Work) -> None:
+    by_transaction(connection, work)
+
+
+def retried(connection: Connection, work: Work, attempts: int = 20) -> object:
+    """The chapter's own."""
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    attempt = 1
+    while True:
+        try:
+            with connection.transaction():
+                return work(connection)
+        except (SerializationFailure, DeadlockDetected):
+            if attempt == attempts:
+                raise
+        attempt += 1
+        time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 5)))
+
+
+def by_recursion(connection: Connection, work: Work, left: int = 9) -> object:
+    try:
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            return work(connection)
+    except psycopg.Error as error:
+        if error.sqlstate == "40001" and left:
+            return by_recursion(connection, work, left - 1)
+        raise
+
+
+def until_a_deadline(connection: Connection, work: Work) -> object:
+    connection.execute("SET default_transaction_isolation = 'serializable'")
+    end = time.monotonic() + 1
+    while True:
+        try:
+            with connection.transaction():
+                return work(connection)
+        except SerializationFailure:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+
+
+def without_autocommit(connection: Connection, work: Work) -> object:
+    connection.autocommit = False
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    refused = None
+    for _ in range(6):
+        try:
+            result = work(connection)
+            connection.commit()
+            return result
+        except SerializationFailure as error:
+            connection.rollback()
+            refused = error
+        except BaseException:
+            connection.rollback()
+            raise
+    assert refused is not None
+    raise refused
+
+
+def a_thousand_times(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for _ in range(1_000):
+        try:
+            with connection.transaction():
+                return work(connection)
+        except SerializationFailure as error:
+            refused = error
+    raise refused
+
+
+def commit_outside(connection: Connection, work: Work) -> object:
+    for _ in range(9):
+        connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        try:
+            result = work(connection)
+        except SerializationFailure as error:
+            connection.execute("ROLLBACK")
+            refused = error
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        else:
+            connection.execute("COMMIT")
+            return result
+    raise refused
+
+
+def never_gives_up(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    while True:
+        try:
+            with connection.transaction():
+                return work(connection)
+        except SerializationFailure:
+            pass
+
+
+def whatever_it_is(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for _ in range(3):
+        try:
+            with connection.transaction():
+                return work(connection)
+        except psycopg.OperationalError as error:
+            refused = error
+    raise refused
+
+
+def at_repeatable_read(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    return by_recursion_at_its_level(connection, work)
+
+
+def by_recursion_at_its_level(connection: Connection, work: Work) -> object:
+    try:
+        with connection.transaction():
+            return work(connection)
+    except SerializationFailure:
+        return by_recursion_at_its_level(connection, work)
+
+
+def closes(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    connection.autocommit = False
+    with connection:
+        return work(connection)
+
+
+def left_open_by(connection: Connection, work: Work) -> object:
+    connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+    for _ in range(5):
+        try:
+            return work(connection)
+        except SerializationFailure:
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+    return None
+
+
+def never_ends(*_: object) -> None:
+    while True:
+        pass
+
+
+def leaves(*_: object) -> None:
+    raise SystemExit(3)
+
+
+def interrupts(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def breaks(*_: object) -> None:
+    raise ValueError("no")
+
+
+def takes_nothing() -> None: ...
+
+
+FIRST = "SELECT id FROM job WHERE status = 'waiting' ORDER BY id LIMIT 1"
+TAKE = "UPDATE job SET status = 'running' WHERE id = ({}) RETURNING id"
+CTE = f"WITH next AS MATERIALIZED ({FIRST} FOR NO KEY UPDATE SKIP LOCKED) " + (
+    "UPDATE job SET status = 'running' FROM next WHERE job.id = next.id RETURNING job.id;"
+)
+
+MOVE = "UPDATE account SET cents = cents + %s WHERE owner = %s"
+
+
+def ordered(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        for owner in sorted((giver, taker)):
+            change = -cents if owner == giver else cents
+            connection.execute(MOVE, [change, owner])
+
+
+def locked_first(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute(
+            "SELECT 1 FROM account WHERE owner IN (%s, %s) ORDER BY owner DESC FOR UPDATE",
+            [giver, taker],
+        )
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def one_after_the_other(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(1)")
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def tried_again(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    while True:
+        try:
+            return giver_first(connection, giver, taker, cents)
+        except DeadlockDetected:
+            continue
+
+
+def giver_first(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def one_statement(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.execute(
+        "WITH rows AS (SELECT owner FROM account WHERE owner IN (%s, %s) ORDER BY owner FOR UPDATE)"
+        " UPDATE account SET cents = cents + CASE account.owner WHEN %s THEN -%s ELSE %s END"
+        " FROM rows WHERE account.owner = rows.owner",
+        [giver, taker, giver, cents, cents],
+    )
+
+
+def whole_table(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute("LOCK TABLE account IN EXCLUSIVE MODE")
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def serialized(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for _ in range(20):
+        try:
+            return giver_first(connection, giver, taker, cents)
+        except (SerializationFailure, DeadlockDetected):
+            time.sleep(0.01)
+    return giver_first(connection, giver, taker, cents)
+
+
+def without_waiting(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    while True:
+        try:
+            with connection.transaction():
+                connection.execute(
+                    "SELECT 1 FROM account WHERE owner IN (%s, %s) FOR UPDATE NOWAIT",
+                    [giver, taker],
+                )
+                return giver_first(connection, giver, taker, cents)
+        except psycopg.errors.LockNotAvailable:
+            time.sleep(random.uniform(0, 0.01))
+
+
+def by_begin(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.execute("BEGIN")
+    try:
+        for owner, change in sorted([(giver, -cents), (taker, cents)]):
+            connection.execute(MOVE, [change, owner])
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def taker_first(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute(MOVE, [cents, taker])
+        connection.execute(MOVE, [-cents, giver])
+
+
+def closes_it(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection:
+        giver_first(connection, giver, taker, cents)
+
+
+def forgets(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.autocommit = False
+    for owner, change in sorted([(giver, -cents), (taker, cents)]):
+        connection.execute(MOVE, [change, owner])
+
+
+def computed_outside(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    query, update = "SELECT cents FROM account WHERE owner = %s", "UPDATE account SET cents = %s"
+    with connection.transaction():
+        for owner, change in sorted([(giver, -cents), (taker, cents)]):
+            (now,) = connection.execute(query, [owner]).fetchone() or (0,)
+            connection.execute(f"{update} WHERE owner = %s", [now + change, owner])
+
+
+def gives_up(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    try:
+        giver_first(connection, giver, taker, cents)
+    except psycopg.Error:
+        return
+
+
+def says_it_moved(*_: object) -> str:
+    return "moved"
+
+
+def without_transaction(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.execute(MOVE, [cents, taker])
+    connection.execute(MOVE, [-cents, giver])
+
+
+def in_order_without_transaction(
+    connection: Connection, giver: str, taker: str, cents: int
+) -> None:
+    for owner, change in sorted([(giver, -cents), (taker, cents)]):
+        connection.execute(MOVE, [change, owner])
+
+
+def checked_without_transaction(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    row = connection.execute("SELECT cents FROM account WHERE owner = %s", [giver]).fetchone()
+    if row and row[0] >= cents:
+        in_order_without_transaction(connection, giver, taker, cents)
+
+
+def nobody_else_reads(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute("LOCK TABLE account")
+        in_order_without_transaction(connection, giver, taker, cents)
+
+
+def left_open(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.execute("BEGIN")
+    for owner, change in sorted([(giver, -cents), (taker, cents)]):
+        connection.execute(MOVE, [change, owner])
+    connection.execute("COMMIT")
+
+
+def half(connection: Connection, giver: str, _taker: str, cents: int) -> None:
+    connection.execute(MOVE, [-cents, giver])
+
+
+EXCLUDE = "ALTER TABLE shift ADD EXCLUDE USING gist ({}) {}"
+TRIGGER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    {}
+    IF NOT NEW.cancelled AND EXISTS (SELECT 1 FROM shift WHERE cleaner = NEW.cleaner
+            AND id <> NEW.id AND NOT cancelled AND during && NEW.during) THEN
+        RAISE EXCEPTION 'two houses';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE {} ON shift FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+TAKE_TURNS = "PERFORM pg_advisory_xact_lock(hashtext(NEW.cleaner));"
+WITHOUT_OVERLAPS = """
+ALTER TABLE shift
+    ADD COLUMN takes_place tsrange
+        GENERATED ALWAYS AS (CASE WHEN NOT cancelled THEN during END) STORED,
+    ADD UNIQUE (cleaner, takes_place WITHOUT OVERLAPS)
+"""
+
+RIGHT: list[tuple[str, Any]] = [
+    (ONE, by_transaction),
+    (ONE, by_hand),
+    (ONE, retried),
+    (ONE, by_recursion),
+    (ONE, until_a_deadline),
+    (ONE, without_autocommit),
+    (ONE, a_thousand_times),
+    (TWO, TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED")),
+    (TWO, CTE),
+    (
+        TWO,
+        TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace("= (", "IN ("),
+    ),
+    (
+        TWO,
+        TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace("RETURNING id", "RETURNING *"),
+    ),
+    (
+        TWO,
+        TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace("RETURNING", "RETURNING status,"),
+    ),
+    (
+        TWO,
+        TAKE.format(FIRST.replace("LIMIT 1", "FETCH FIRST ROW ONLY") + " FOR UPDATE SKIP LOCKED"),
+    ),
+    (
+        TWO,
+        f"WITH mine AS ({TAKE.format(FIRST + ' FOR UPDATE SKIP LOCKED')}) SELECT id FROM mine",
+    ),
+    (THREE, ordered),
+    (THREE, locked_first),
+    (THREE, one_after_the_other),
+    (THREE, tried_again),
+    (THREE, one_statement),
+    (THREE, whole_table),
+    (THREE, nobody_else_reads),
+    (THREE, serialized),
+    (THREE, without_waiting),
+    (THREE, by_begin),
+    (
+        FOUR,
+        EXCLUDE.format("cleaner WITH =, during WITH &&", "WHERE (NOT cancelled)"),
+    ),
+    (
+        FOUR,
+        EXCLUDE.format("cleaner WITH =, during WITH &&", "WHERE (cancelled IS FALSE)"),
+    ),
+    (
+        FOUR,
+        EXCLUDE.format(
+            "cleaner WITH =, during WITH &&",
+            "WHERE (NOT cancelled) DEFERRABLE INITIALLY DEFERRED",
+        ),
+    ),
+    (
+        FOUR,
+        EXCLUDE.format("cleaner WITH =, (CASE WHEN NOT cancelled THEN during END) WITH &&", ""),
+    ),
+    (FOUR, WITHOUT_OVERLAPS),
+    (FOUR, TRIGGER.format(TAKE_TURNS, "INSERT OR UPDATE")),
+]
+
+NOT_YET: list[tuple[str, Any, str]] = [
+    (ONE, once, "gave up after 1"),
+    (ONE, at_the_default_level, "ran at read committed"),
+    (
+        ONE,
+        by_the_connection,
+        "ran in no transaction: the connection is in auto",
+    ),
+    (ONE, everything_again, "again and again"),
+    (ONE, for_ever, "the caller was not told"),
+    (ONE, same_transaction, "in the same transaction"),
+    (ONE, no_result, "returned None"),
+    (ONE, "a loop", "should be a function"),
+    (ONE, lambda connection, work: None, "was the work done"),  # noqa: ARG005
+    (ONE, commit_outside, "the refusal came with the COMMIT"),
+    (ONE, never_gives_up, "never gives up"),
+    (ONE, whatever_it_is, "statement_timeout 3 times"),
+    (ONE, at_repeatable_read, "ran at repeatable read"),
+    (ONE, closes, "gave up after 1"),
+    (ONE, left_open_by, "still open"),
+    (ONE, leaves, "raised SystemExit"),
+    (ONE, interrupts, "raised KeyboardInterrupt"),
+    (ONE, breaks, "raised ValueError: no"),
+    (ONE, takes_nothing, "raised TypeError"),
+    (TWO, TAKE.format(FIRST), "the next one waits"),
+    (TWO, TAKE.format(FIRST + " FOR UPDATE"), "the next one waits"),
+    (
+        TWO,
+        TAKE.format(FIRST.replace("id LIMIT", "id DESC LIMIT")),
+        "waits longest",
+    ),
+    (TWO, FIRST + " FOR UPDATE SKIP LOCKED", "has not set to 'running'"),
+    (
+        TWO,
+        TAKE.format(FIRST).removesuffix(" RETURNING id"),
+        "returns nothing",
+    ),
+    (
+        TWO,
+        "UPDATE job SET status = 'running' RETURNING id",
+        "the first client got",
+    ),
+    (
+        TWO,
+        TAKE.format(FIRST.replace(" ORDER BY id", "") + " FOR UPDATE SKIP LOCKED"),
+        "waits longest",
+    ),
+    (
+        TWO,
+        TAKE.format(FIRST + " FOR UPDATE NOWAIT"),
+        "the next one is refused",
+    ),
+    (
+        TWO,
+        TAKE.format(FIRST.replace("= 'waiting'", "<> 'done'") + " FOR UPDATE SKIP LOCKED"),
+        "what was left came as",
+    ),
+    (
+        TWO,
+        TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace("RETURNING id", "RETURNING status"),
+        "no column that is called id",
+    ),
+    (
+        TWO,
+        f"DELETE FROM job WHERE id = ({FIRST} FOR UPDATE SKIP LOCKED) RETURNING id",
+        "has not set to 'running'",
+    ),
+    (
+        TWO,
+        TAKE.format("SELECT min(id) FROM job WHERE status = 'waiting' FOR UPDATE SKIP LOCKED"),
+        "not allowed with aggregate",
+    ),
+    (TWO, "UPDATE jobs SET status = 'running'", "PostgreSQL says: relation"),
+    (TWO, never_ends, "should be one statement"),
+    (THREE, giver_first, "deadlock detected"),
+    (THREE, without_transaction, "gave 500"),
+    (THREE, in_order_without_transaction, "Bode had 130 and gave 500"),
+    (
+        THREE,
+        checked_without_transaction,
+        "in the middle of a transfer, others saw 210",
+    ),
+    (THREE, left_open, "still open"),
+    (THREE, half, "went from Amina to Bode"),
+    (THREE, taker_first, "deadlock detected"),
+    (THREE, closes_it, "`with connection:` closes it"),
+    (THREE, forgets, "still open"),
+    (THREE, computed_outside, "10 went there and 20 back"),
+    (THREE, gives_up, "10 went there and 20 back"),
+    (THREE, says_it_moved, "went from Amina to Bode"),
+    (THREE, leaves, "raised SystemExit"),
+    (THREE, interrupts, "raised KeyboardInterrupt"),
+    (THREE, breaks, "raised ValueError: no"),
+    (THREE, "UPDATE account SET cents = 0", "should be a function"),
+    (FOUR, "SELECT 1", "in two houses"),
+    (
+        FOUR,
+        EXCLUDE.format("cleaner WITH =, during WITH &&", ""),
+        "a cancelled shift",
+    ),
+    (
+        FOUR,
+        EXCLUDE.format("during WITH &&", "WHERE (NOT cancelled)"),
+        "another cleaner",
+    ),
+    (FOUR, "ALTER TABLE shift ADD UNIQUE (cleaner, during)", "in two houses"),
+    (FOUR, TRIGGER.format("", "INSERT OR UPDATE"), "do not see each other"),
+    (FOUR, TRIGGER.format(TAKE_TURNS, "INSERT"), "can come back"),
+    (
+        FOUR,
+        TRIGGER.format(TAKE_TURNS, "INSERT OR UPDATE OF cancelled"),
+        "can be moved",
+    ),
+    (
+        FOUR,
+        EXCLUDE.format(
+            "cleaner WITH =, tsrange(lower(during), upper(during), '[]') WITH &&",
+            "WHERE (NOT cancelled)",
+        ),
+        "begins when the one before ends",
+    ),
+    (
+        FOUR,
+        "ALTER TABLE shift ADD UNIQUE (cleaner, during WITHOUT OVERLAPS)",
+        "a cancelled shift",
+    ),
+    (FOUR, "ALTER TABLE shift ADD EXCLUDE (cleaner WITH =)", "begins when"),
+    (
+        FOUR,
+        "EXCLUDE USING gist (cleaner WITH =)",
+        "PostgreSQL says: syntax error",
+    ),
+    (FOUR, "DROP TABLE shift", 'relation "shift" does not exist'),
+    (FOUR, 42, "should be SQL in quotes"),
+]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+@pytest.mark.parametrize("stub", [None, ..., "", " \n"])
+def test_a_stub_gets_a_hint(exercise: str, stub: object) -> None:
+    verdict = judge_answer(exercise, stub)
+    assert not verdict.right
+    assert len(verdict.message) > 20
+
+
+@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
+def test_right_answers(exercise: str, answer: object) -> None:
+    verdict = judge_answer(exercise, answer)
+    assert verdict.right, verdict.message
+
+
+@pytest.mark.parametrize(("exercise", "answer", "hint"), NOT_YET)
+def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> None:
+    verdict = judge_answer(exercise, answer)
+    assert not verdict.right
+    assert hint in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"),
+    [
+        (ONE, never_ends),
+        (TWO, "SELECT pg_sleep(3600) AS id"),
+        (THREE, never_ends),
+        (FOUR, "SELECT pg_sleep(3600)"),
+    ],
+)
+def test_an_answer_that_never_ends_is_ended(
+    exercise: str, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus.judging.limits.SECONDS", 1.0)
+    before = threading.active_count()
+    verdict = judge_answer(exercise, answer)
+    assert not verdict.right
+    assert "after 1 seconds" in verdict.message
+    wait_for(lambda: threading.active_count() <= before, 10, "its thread to be gone")
+
+
+def test_a_deadlock_is_found_on_a_machine_where_a_client_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who may go on still looks as if it waited, until the processor has time for it."""
+    meets: list[int] = []
+    commit = psycopg.Connection.commit
+
+    def giver_first_seen(connection: Connection, giver: str, taker: str, cents: int) -> None:
+        if (giver, cents) == ("Amina", 10):
+            meets.append(connection.info.backend_pid)
+        giver_first(connection, giver, taker, cents)
+
+    def lets_go(holder: psycopg.Connection) -> None:
+        if meets:
+            pid = meets.pop()
+            os.kill(pid, signal.SIGSTOP)
+            threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+        commit(holder)
+
+    monkeypatch.setattr(psycopg.Connection, "commit", lets_go)
+    verdict = judge_answer(THREE, giver_first_seen)
+    assert not verdict.right
+    assert "deadlock detected" in verdict.message
+
+
+@pytest.mark.usefixtures("server")
+def test_no_judgement_leaves_a_database_or_a_client() -> None:
+    for exercise, answer in [
+        *RIGHT[-2:],
+        (ONE, once),
+        (THREE, forgets),
+    ]:
+        judge_answer(exercise, answer)
+    with nexus.services.current("postgres").connect(autocommit=True) as connection:  # type: ignore[attr-defined]
+        query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        wait_for(lambda: connection.execute(query).fetchone() == (1,), 10, "it to be alone")
+        query = r"SELECT datname FROM pg_database WHERE datname ~ '^transactions_\w+_\d+$'"
+        assert connection.execute(query).fetchall() == []

@@ -1,0 +1,121 @@
+"""Every project is complete alone: its tests pass, and its container's files and workflow hold."""
+
+import ast
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BIN = Path(sys.executable).parent
+PROJECTS = sorted(path.parent for path in ROOT.glob("projects/*/pyproject.toml"))
+EVERY = pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
+
+FILES = (
+    ".dockerignore",
+    ".github/workflows/test.yml",
+    "Dockerfile",
+    "README.md",
+    "compose.yaml",
+    "requirements-test.txt",
+    "requirements.txt",
+)
+CHECKS = {
+    "Dockerfile": ("hadolint", "Dockerfile"),
+    "compose": ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"),
+    "workflow": (
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-workflows",
+        ".github/workflows/test.yml",
+    ),
+    "workflow: security": ("zizmor", "--offline", "--quiet", "--pedantic", ".github"),
+}
+
+
+def call(project: Path, *command: str | Path, **variables: str) -> None:
+    done = subprocess.run(
+        command,
+        cwd=project,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1_500,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_folder_is_a_project() -> None:
+    folders = sorted(path for path in ROOT.glob("projects/*") if any(path.glob("[!_]*")))
+    assert [path for path in folders if path.is_dir()] == PROJECTS != []
+
+
+@EVERY
+def test_it_has_all_that_it_needs_alone(project: Path) -> None:
+    assert [name for name in FILES if not (project / name).is_file()] == []
+
+
+WITH_GATES = [project for project in PROJECTS if (project / "Makefile").exists()]
+WITHOUT = [project for project in PROJECTS if project not in WITH_GATES]
+
+
+@pytest.mark.parametrize("project", WITH_GATES, ids=lambda path: path.name)
+def test_its_own_gates_hold(project: Path) -> None:
+    call(project, "make", "test", f"PY={sys.executable}")
+
+
+@pytest.mark.parametrize("project", WITHOUT, ids=lambda path: path.name)
+def test_its_own_tests_pass_and_reach_the_coverage_it_asks_for(project: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="pytest-nexus-") as folder:
+        data = {"COVERAGE_FILE": str(Path(folder) / "coverage")}
+        run = ("run", "-m", "pytest", "--quiet", "-p", "no:cacheprovider")
+        call(project, sys.executable, "-m", "coverage", *run, **data)
+        call(project, sys.executable, "-m", "coverage", "report", **data)
+
+
+@EVERY
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_its_container_and_its_workflow(project: Path, check: tuple[str, ...]) -> None:
+    program, *options = check
+    call(project, BIN / program, *options)
+
+
+def imports(file: Path) -> set[str]:
+    """The top-level names of the modules that a file imports, or names to be imported."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module or "")
+    return {name.split(".")[0] for name in found}
+
+
+@EVERY
+def test_it_imports_neither_the_bench_nor_another_project(project: Path) -> None:
+    others = {
+        package.parent.name
+        for other in PROJECTS
+        if other != project
+        for package in other.glob("*/__init__.py")
+    }
+    forbidden = others | {"nexus", "tools"}
+    for file in project.rglob("*.py"):
+        assert not imports(file) & forbidden, file
+
+
+@EVERY
+def test_its_pins_are_those_of_this_repository(project: Path) -> None:
+    ours = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = [
+        line.split(" ;")[0].replace("[binary]", "")
+        for name in ("requirements.txt", "requirements-test.txt")
+        for line in (project / name).read_text().splitlines()
+        if line and not line.startswith(("#", "-r "))
+    ]
+    ours = [line.replace("[binary]", "").split(" ;")[0] for line in ours]
+    assert [pin for pin in pins if pin not in ours] == []

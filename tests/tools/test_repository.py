@@ -1,0 +1,160 @@
+"""What holds the repository together: one list, one name, one set of versions."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def texts() -> dict[str, str]:
+    found = {}
+    for path in tracked():
+        try:
+            found[path.relative_to(ROOT).as_posix()] = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+    return found
+
+
+TEXTS = texts()
+
+
+def names(file: str) -> list[str]:
+    lines = (line.strip() for line in (ROOT / file).read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def pinned() -> dict[str, Requirement]:
+    lines = (Requirement(line) for line in names("requirements.txt"))
+    return {re.sub(r"[-_.]+", "-", line.name).lower(): line for line in lines}
+
+
+def test_the_owner_is_named_once() -> None:
+    url = yaml.safe_load(TEXTS["_config.yml"])["repository"]["url"]
+    owner = urlsplit(url).path.split("/")[1]
+    found = [
+        (name, line)
+        for name, text in TEXTS.items()
+        for line in text.splitlines()
+        if f"github.com/{owner}" in line or f"{owner}.github.io" in line
+    ]
+    assert [name for name, _ in found] == ["_config.yml"], found
+
+
+def machine_paths(text: str) -> list[str]:
+    return re.findall(r"(?<![\w.:/$}-])(?:/root|/work|/home/\w+|/Users/\w+)/[\w.-]+", text)
+
+
+def registry_hosts(text: str) -> list[str]:
+    # Put together here, so that this file does not name them either.
+    hosts = (("pypi", "org"), ("pythonhosted", "org"), ("registry", "npmjs", "org"))
+    names = [".".join(parts) for parts in (*hosts, ("deb", "debian", "org"))]
+    return re.findall("|".join(map(re.escape, names)), text)
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    examples = {"tests/tools/test_repository.py", "tests/chapters/test_honesty.py"}
+    found = {
+        name: machine_paths(text) + registry_hosts(text)
+        for name, text in TEXTS.items()
+        if name not in examples
+    }
+    assert {name: hits for name, hits in found.items() if hits} == {}
+
+
+def test_such_names_are_seen() -> None:
+    assert machine_paths("in /root/main and '/home/ada/x'") == ["/root/main", "/home/ada/x"]
+    assert machine_paths("https://x.org/home/ada/x a/root/b $HOME/root/x") == []
+    host = ".".join(("pypi", "org"))
+    assert registry_hosts(f"https://{host}/simple") == [host]
+
+
+def test_everything_is_pinned_and_what_is_asked_for_is_there() -> None:
+    pins = pinned()
+    assert [str(pin) for pin in pins.values() if not str(pin.specifier).startswith("==")] == []
+    groups = PYPROJECT["dependency-groups"].values()
+    asked = [*PYPROJECT["project"]["dependencies"], *(name for group in groups for name in group)]
+    for requirement in map(Requirement, asked):
+        pin = pins[re.sub(r"[-_.]+", "-", requirement.name).lower()]
+        version = str(pin.specifier).removeprefix("==")
+        assert requirement.specifier.contains(version, prereleases=True), requirement
+
+
+def test_the_pins_are_made_from_every_group() -> None:
+    recipe = TEXTS["Makefile"].partition("\nlock:")[2].partition("\n\n")[0]
+    assert set(re.findall(r"--group (\S+)", recipe)) == set(PYPROJECT["dependency-groups"])
+
+
+def test_every_verb_explains_itself_and_is_phony() -> None:
+    makefile = TEXTS["Makefile"]
+    verbs = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    assert verbs == set(re.findall(r"^([a-z]+):.*## \S", makefile, re.MULTILINE))
+    (phony,) = re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)
+    assert verbs == set(phony.split())
+    listed = subprocess.run(["make", "--silent"], cwd=ROOT, capture_output=True, text=True)
+    assert verbs == set(re.findall(r"^  make ([a-z]+) +\S", listed.stdout, re.MULTILINE))
+
+
+def test_ci_knows_what_binder_installs() -> None:
+    assert set(names(".binder/apt.txt")) <= set(names("apt.txt"))
+
+
+def test_binder_installs_the_same_versions() -> None:
+    assert names(".binder/requirements.txt") == ["-r ../requirements.txt"]
+    version = TEXTS[".binder/runtime.txt"].strip().removeprefix("python-")
+    assert Version(version) in supported()
+
+
+def supported() -> list[Version]:
+    from packaging.specifiers import SpecifierSet
+
+    allowed = SpecifierSet(PYPROJECT["project"]["requires-python"])
+    return [Version(f"3.{minor}") for minor in range(30) if Version(f"3.{minor}") in allowed]
+
+
+def test_ci_tries_every_supported_python_and_set_up_takes_no_other() -> None:
+    jobs = yaml.safe_load(TEXTS[".github/workflows/ci.yml"])["jobs"]
+    assert [Version(v) for v in jobs["test"]["strategy"]["matrix"]["python"]] == supported()
+    lowest, highest = (f"({v.major}, {v.minor})" for v in (supported()[0], supported()[-1]))
+    assert f"not {lowest} <= sys.version_info[:2] <= {highest}" in TEXTS["tools/setup"]
+
+
+@pytest.mark.parametrize("name", sorted(name for name in TEXTS if name.startswith(".github/w")))
+def test_workflows_run_the_commands_that_people_run(name: str) -> None:
+    """And every job has a time limit."""
+    for job in yaml.safe_load(TEXTS[name])["jobs"].values():
+        assert job["timeout-minutes"] <= 45
+        commands = [step["run"].split("\n")[0] for step in job["steps"] if "run" in step]
+        assert any(command.startswith(("make ", ".ci/run")) for command in commands)
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert yaml.safe_load(TEXTS["CITATION.cff"])["version"] == PYPROJECT["project"]["version"]
+
+
+@pytest.mark.parametrize("name", [".ci/run", "tools/setup", ".binder/postBuild"])
+def test_scripts_can_be_executed(name: str) -> None:
+    mode = subprocess.run(
+        ["git", "ls-files", "--stage", name], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert mode.stdout.startswith("100755")
