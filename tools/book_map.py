@@ -7,46 +7,46 @@ fails when a page is behind.
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from tools import chapters
+from tools.chapters import Entry
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("intro.md", "README.md")
 START, END = "<!-- map:start -->", "<!-- map:end -->"
 
 
-def tables(parts: list[dict[str, Any]], written: set[str]) -> str:
+def tables(parts: list[dict[str, str]], planned: list[Entry], written: set[str]) -> str:
     """Draw the map: one table a part, in plain Markdown that GitHub shows too.
 
     Args:
-        parts: the parts of data/map.yml.
-        written: the chapters that are there, as `notebooks/<part>/<file>`.
+        parts: the parts of data/map.yml: name and title.
+        planned: all chapters of the map.
+        written: the notebooks that are in the book, from the project's folder.
 
     Returns:
         The Markdown, without the markers.
     """
-    total = sum(len(part["chapters"]) for part in parts)
-    present = sum(
-        f"notebooks/{part['name']}/{chapter['file']}" in written
-        for part in parts
-        for chapter in part["chapters"]
-    )
+    present = sum(entry.notebook in written for entry in planned)
     lines = [
-        f"{present} of {total} chapters {'is' if present == 1 else 'are'} there, and linked; "
+        f"{present} of {len(planned)} chapters {'is' if present == 1 else 'are'} there, and linked; "
         "the others are to come."
     ]
     for part in parts:
         lines += ["", f"### {part['title']}", "", "| Chapter | What it promises |", "|---|---|"]
-        for chapter in part["chapters"]:
-            path = f"notebooks/{part['name']}/{chapter['file']}"
-            title = chapter["title"]
-            if path in written:
-                title = f"**[{title}]({path}.ipynb)**"
-            lines.append(f"| {title} | {chapter['promise']} |")
+        for entry in planned:
+            if entry.part == part["name"]:
+                there = entry.notebook in written
+                title = f"**[{entry.title}]({entry.notebook})**" if there else entry.title
+                lines.append(f"| {title} | {sentence(entry.promise)} |")
     return "\n".join(lines)
+
+
+def sentence(promise: str) -> str:
+    """Begin a promise with a capital letter."""
+    return promise[:1].upper() + promise[1:]
 
 
 def insert(page: str, block: str) -> str:
@@ -85,13 +85,13 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     check = parser.parse_args(arguments).check
 
     parts = yaml.safe_load((root / "data" / "map.yml").read_text())["parts"]
-    in_book = {path.relative_to(root).with_suffix("").as_posix() for path in chapters.in_book(root)}
-    mapped = {f"notebooks/{part['name']}/{c['file']}" for part in parts for c in part["chapters"]}
-    written = {name for name in in_book if name.count("/") == 2}  # not notebooks/template
-    if unknown := sorted(written - mapped):
+    planned = chapters.planned(root)
+    written = {path.relative_to(root).as_posix() for path in chapters.in_book(root)}
+    written = {name for name in written if name.count("/") == 2}  # not those beside the parts
+    if unknown := sorted(written - {entry.notebook for entry in planned}):
         sys.exit(f"map: in _toc.yml but not in data/map.yml: {', '.join(unknown)}; enter it there")
 
-    block = tables(parts, written)
+    block = tables(parts, planned, written)
     behind = []
     for name in PAGES:
         old = (root / name).read_text()
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
             if not check:
                 (root / name).write_text(new)
     if behind and check:
-        sys.exit(f"map: {' and '.join(behind)} behind data/map.yml; run python tools/book_map.py")
+        sys.exit(f"map: {' and '.join(behind)} behind data/map.yml; run python -m tools.book_map")
 
 
 if __name__ == "__main__":

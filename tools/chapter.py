@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from tools import book_map, chapters, refresh
+from tools.chapters import Entry
 
 NEW_NOTE = """> **To be written.** Below this cell everything is the template's still: replace it \
 piece by piece, the judges in `nexus/exercises/{module}.py` too, and delete the notes."""
@@ -28,45 +29,35 @@ class ChapterError(ValueError):
     """A chapter that cannot be started; the text says why, and what to do."""
 
 
-def entry(name: str, part: str, root: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the part and the chapter that data/map.yml plans under a name.
+def entry(name: str, part: str, root: Path) -> Entry:
+    """Return the chapter that data/map.yml plans under a name.
 
     Args:
-        name: The chapter's file name, without a suffix.
-        part: The part's name; empty stands for whichever has the chapter.
+        name: The chapter's name.
+        part: Its part's name; empty stands for whichever has the chapter.
         root: The project's folder.
 
     Raises:
         ChapterError: If the map has no such chapter there.
     """
-    parts = yaml.safe_load((root / "data" / "map.yml").read_text())["parts"]
-    names = [known["name"] for known in parts]
+    planned = chapters.planned(root)
+    parts = list(dict.fromkeys(known.part for known in planned))
     if not name:
         raise ChapterError("which one? make chapter NAME=migrations PART=data")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise ChapterError(f"{name!r} is no chapter's name: use small letters, digits and hyphens")
-    if part and part not in names:
-        raise ChapterError(f"there is no part {part!r}. There are: {', '.join(names)}")
-    for known in parts:
-        for chapter in known["chapters"]:
-            if chapter["file"] != name:
-                continue
-            if part and known["name"] != part:
-                raise ChapterError(f"{name} belongs to the part {known['name']}, not to {part}")
-            return known, chapter
+    if part and part not in parts:
+        raise ChapterError(f"there is no part {part!r}. There are: {', '.join(parts)}")
+    for known in planned:
+        if known.name != name:
+            continue
+        if part and known.part != part:
+            raise ChapterError(f"{name} belongs to the part {known.part}, not to {part}")
+        return known
     raise ChapterError(
         f"data/map.yml does not plan {name!r}. Enter it there first, where it belongs, with its "
         "title and its promise"
     )
-
-
-def module_name(name: str, root: Path) -> str:
-    """Return the short name of a chapter's exercises: its first word, if that is free."""
-    whole = name.replace("-", "_")
-    for candidate in (name.partition("-")[0], whole, f"{whole}_chapter"):
-        if not (root / "nexus" / "exercises" / f"{candidate}.py").exists():
-            return candidate
-    raise ChapterError(f"nexus/exercises has judges for {name} already; move them first")
 
 
 def renamed(text: str, module: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -17,6 +18,67 @@ PERSONAL = ("IPYTHON", "JUPYTER", "MPL", "PYTEST", "PYTHON")
 
 class UnknownChapterError(ValueError):
     """There is no chapter of that name; the text lists those there are."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A chapter as the map plans it: one name in every room.
+
+    Attributes:
+        name: Small letters, digits and hyphens, such as `background-jobs`.
+        part: The name of its part, such as `async`.
+        title: Its subject.
+        promise: What a reader will be able to do.
+        before: The names of the chapters to read before it.
+    """
+
+    name: str
+    part: str
+    title: str
+    promise: str
+    before: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """The title of its page."""
+        return f"{self.title}: {self.promise}"
+
+    @property
+    def module(self) -> str:
+        """Its name in Python."""
+        return self.name.replace("-", "_")
+
+    @property
+    def notebook(self) -> str:
+        """Where the chapter itself is, from the project's folder."""
+        return f"notebooks/{self.part}/{self.name}.ipynb"
+
+    @property
+    def rooms(self) -> dict[str, str]:
+        """What belongs to it, and where that is, from the project's folder."""
+        return {
+            "chapter": self.notebook,
+            "judges": f"nexus/exercises/{self.module}.py",
+            "tests of its judges": f"tests/exercises/test_{self.module}.py",
+            "seeded faults": f"tests/chapters/{self.name}.toml",
+            "gotchas": f"notes/gotchas/{self.name}.md",
+        }
+
+
+def planned(root: Path = ROOT) -> list[Entry]:
+    """Return the chapters that data/map.yml plans, in its order, whether they are there or not."""
+    parts = yaml.safe_load((root / "data" / "map.yml").read_text())["parts"]
+    return [
+        Entry(
+            name=chapter["name"],
+            part=part["name"],
+            title=chapter["title"],
+            promise=chapter["promise"],
+            before=tuple(chapter.get("before", ())),
+        )
+        for part in parts
+        for chapter in part["chapters"]
+    ]
 
 
 def in_book(root: Path = ROOT) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Judges of "Move work out of the request": a task run twice, retries, an outbox."""
+"""Judges of "Background jobs": a task run twice, retries, an outbox."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""Judges of "Make it fast without making it wrong": a copy, a stampede, a slow reader, headers.
+"""Judges of "Caching": a copy, a stampede, a slow reader, headers.
 
 Each judgement has a Valkey of its own, and the last one an nginx and a site behind it.
 """

@@ -1,4 +1,4 @@
-"""Judges of "Let a pipeline say no": a step, a cache key, a deployment, a column renamed."""
+"""Judges of "CI and CD": a step, a cache key, a deployment, a column renamed."""
 
 import json
 import os

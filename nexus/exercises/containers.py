@@ -1,4 +1,4 @@
-"""Judges of "Build a small, safe image": layers, a Dockerfile, a start script, a compose file."""
+"""Judges of "Containers": layers, a Dockerfile, a start script, a compose file."""
 
 import hashlib
 import io

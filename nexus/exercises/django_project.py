@@ -1,4 +1,4 @@
-"""Judges of "Lay out a Django project": settings, imports, a middleware, a data migration."""
+"""Judges of "A Django project": settings, imports, a middleware, a data migration."""
 
 import json
 import re

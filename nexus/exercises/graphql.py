@@ -1,4 +1,4 @@
-"""Judges of "Give clients one graph": a loader, a leak, and what an answer may hold."""
+"""Judges of "GraphQL": a loader, a leak, and what an answer may hold."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""Judges of "Build a REST endpoint that survives its clients": a client, a page, and once."""
+"""Judges of "REST with DRF": a client, a page, and once."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""Judges of "Break isolation on purpose": a retry loop, a queue, a transfer, a rule for ranges."""
+"""Judges of "Transactions and locks": a retry loop, a queue, a transfer, a rule for ranges."""
 
 import threading
 from collections.abc import Callable, Iterator

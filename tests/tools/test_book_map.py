@@ -13,8 +13,8 @@ MAP = {
             "name": "data",
             "title": "Data",
             "chapters": [
-                {"file": "indexes", "title": "Indexes", "promise": "Find the slow query"},
-                {"file": "locks", "title": "Locks", "promise": "Make double booking impossible"},
+                {"name": "indexes", "title": "Indexes", "promise": "find the slow query"},
+                {"name": "locks", "title": "Locks", "promise": "make double booking impossible"},
             ],
         }
     ]
