@@ -28,8 +28,8 @@ setup: ## make .venv, or check in a moment that it is current
 book: setup ## build the HTML book and say where to open it
 	@$(PY) -m tools.book
 
-test: setup ## run everything that CI runs (ONLY=lint, unit, chapters or book for one part)
-	@$(PY) -m tools.test $(ONLY)
+test: setup ## run everything that CI runs (ONLY=unit for a step, CHAPTER=… for a chapter, FAULTS=1)
+	@$(PY) -m tools.test $(ONLY) $(if $(CHAPTER),--chapter "$(CHAPTER)") $(if $(FAULTS),--faults)
 
 lab: setup ## open JupyterLab on the chapters
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ROOT_TOO)

@@ -7,7 +7,8 @@ is stored. nbval alone lets some cells pass that prove nothing; here they fail:
 - a cell that writes to stderr. That is where IPython reports an unknown magic, and then goes on
   as if nothing had happened. A warning in the stored page is not for the reader either.
 
-`!command` ignores the command's exit status, and no run can tell; tests/chapters/test_honesty.py refuses it.
+`!command` ignores the command's exit status, and no run can tell: tests/chapters/honesty.py
+refuses it.
 """
 
 import os

@@ -134,10 +134,13 @@ def measure_chapter(path: Path) -> dict[str, object]:
     assert watch is not None
     watch.over.set()
     watch.join()
+    titles = {entry.name: entry.title for entry in chapters.planned()}
+    heading = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    exercises = {name for text in code for name in re.findall(r'check\(\s*"([\w.]+)"', text)}
+    exercises = {name for text in code for name in re.findall(r'check\(\s*"([\w.-]+)"', text)}
     return {
         "chapter": path.stem,
+        "title": titles.get(path.stem, heading),
         "seconds": f"{seconds:.0f}",
         "memory_mb": f"{watch.peak / 1e6:.0f}",
         "servers": ", ".join(sorted(watch.servers)) or "none",

@@ -30,9 +30,9 @@ def tables(parts: list[dict[str, str]], planned: list[Entry], written: set[str])
         The Markdown, without the markers.
     """
     present = sum(entry.notebook in written for entry in planned)
+    count = f"{present} of {len(planned)} chapters"
     lines = [
-        f"{present} of {len(planned)} chapters {'is' if present == 1 else 'are'} there, and linked; "
-        "the others are to come."
+        f"{count} {'is' if present == 1 else 'are'} there, and linked. The others are to come."
     ]
     for part in parts:
         lines += ["", f"### {part['title']}", "", "| Chapter | What it promises |", "|---|---|"]

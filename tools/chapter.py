@@ -1,4 +1,4 @@
-"""Start a chapter from the template: notebook, judges, their tests, and its place in the book.
+"""Start a chapter from the template: all of its rooms, and its place in the book.
 
 Everything the new chapter has is the template's, so it runs and passes all checks at once; then it
 is rewritten piece by piece. A chapter is started whole or not at all.
@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import yaml
@@ -23,6 +22,20 @@ from tools.chapters import Entry
 
 NEW_NOTE = """> **To be written.** Below this cell everything is the template's still: replace it \
 piece by piece, the judges in `nexus/exercises/{module}.py` too, and delete the notes."""
+
+GOTCHAS = """\
+# Gotchas: {title}
+
+From [{title}](../../{notebook}), where each is reproduced.
+
+## `not yet: it finds nothing as long as one review has NULL for its property`
+
+**Looks like**: a query with `NOT IN` finds no row at all.
+
+**Cause**: the list holds a `NULL`. Test: `SELECT count(*) FROM review WHERE property_id IS NULL`.
+
+**Fix**: use `NOT EXISTS`.
+"""
 
 
 class ChapterError(ValueError):
@@ -60,32 +73,32 @@ def entry(name: str, part: str, root: Path) -> Entry:
     )
 
 
-def renamed(text: str, module: str) -> str:
-    """Return a text of the template's with the exercises' name changed."""
-    named = re.sub(r'(?<=")template(?=[".])', module, text)
-    return named.replace("of the template chapter", f"of {module}")
+def renamed(text: str, planned: Entry) -> str:
+    """Return a text of the template's with the chapter's names in it."""
+    named = re.sub(r'(?<=")template(?=["_.])', planned.name, text)
+    return named.replace("of the template chapter", f'of "{planned.title}"')
 
 
-def notebook(template: Path, title: str, module: str) -> nbformat.NotebookNode:
+def notebook(template: Path, planned: Entry) -> nbformat.NotebookNode:
     """Return the template as a chapter of its own."""
     copy = nbformat.read(template, as_version=4)
     for cell in copy.cells:
-        cell.source = renamed(cell.source, module)
+        cell.source = renamed(cell.source, planned)
     first = copy.cells[0]
     _, _, rest = first.source.partition("\n")
     text, _, _ = rest.partition("\n> ")
-    first.source = f"# {title}\n{text}\n{NEW_NOTE.format(module=module)}"
+    note = NEW_NOTE.format(module=planned.module)
+    first.source = f"# {planned.heading}\n{text}\n{note}"
     return copy
 
 
-def table_of_contents(text: str, part: dict[str, Any], name: str, order: list[str]) -> str:
+def table_of_contents(text: str, planned: Entry, root: Path) -> str:
     """Enter a chapter into the table of contents, at the place that the map gives it.
 
     Args:
         text: What `_toc.yml` holds.
-        part: The chapter's part, from the map.
-        name: The chapter's name.
-        order: The titles of all parts, in the map's order.
+        planned: The chapter.
+        root: The project's folder.
 
     Returns:
         The new text; comments are kept.
@@ -94,18 +107,21 @@ def table_of_contents(text: str, part: dict[str, Any], name: str, order: list[st
     editor.indent(mapping=2, sequence=4, offset=2)
     editor.width = 100
     toc = editor.load(text)
+    parts = yaml.safe_load((root / "data" / "map.yml").read_text())["parts"]
+    order = [part["title"] for part in parts]
+    caption = next(part["title"] for part in parts if part["name"] == planned.part)
     captions = [known["caption"] for known in toc["parts"]]
-    if part["title"] not in captions:
-        later = order[order.index(part["title"]) :]
+    if caption not in captions:
+        later = order[order.index(caption) :]
         place = next((n for n, known in enumerate(captions) if known in later), None)
         if place is None:  # after the last part of the map that is there; other parts follow it
             earlier = [n for n, known in enumerate(captions) if known in order]
             place = earlier[-1] + 1 if earlier else 0
-        toc["parts"].insert(place, CommentedMap(caption=part["title"], chapters=[]))
-        captions.insert(place, part["title"])
-    listed = toc["parts"][captions.index(part["title"])]["chapters"]
-    files = [f"notebooks/{part['name']}/{chapter['file']}" for chapter in part["chapters"]]
-    own = files.index(f"notebooks/{part['name']}/{name}")
+        toc["parts"].insert(place, CommentedMap(caption=caption, chapters=[]))
+        captions.insert(place, caption)
+    listed = toc["parts"][captions.index(caption)]["chapters"]
+    files = [known.notebook.removesuffix(".ipynb") for known in chapters.planned(root)]
+    own = files.index(planned.notebook.removesuffix(".ipynb"))
     before = [n for n, known in enumerate(listed) if known.get("file") in files[:own]]
     listed.insert(before[-1] + 1 if before else 0, CommentedMap(file=files[own]))
     out = io.StringIO()
@@ -143,33 +159,27 @@ def start(name: str, part_name: str, root: Path = chapters.ROOT) -> list[Path]:
         ChapterError: If it cannot be started.
         refresh.ChapterFailedError: If it does not run; nothing of it is left.
     """
-    part, planned = entry(name, part_name, root)
-    path = root / "notebooks" / part["name"] / f"{name}.ipynb"
+    planned = entry(name, part_name, root)
     toc = root / "_toc.yml"
-    if path.exists():
-        raise ChapterError(f"{path.relative_to(root)} exists already")
-    if f"notebooks/{part['name']}/{name}" in chapters.entries(root):
+    rooms = {what: root / place for what, place in planned.rooms.items()}
+    for path in rooms.values():
+        if path.exists():
+            raise ChapterError(f"{path.relative_to(root)} exists already")
+    if planned.notebook.removesuffix(".ipynb") in chapters.entries(root):
         raise ChapterError(f"_toc.yml has {name} already, without its file: take it out first")
-    module = module_name(name, root)
-    judges = root / "nexus" / "exercises" / f"{module}.py"
-    tests = root / "tests" / f"test_judges_{module}.py"
-    if tests.exists():
-        raise ChapterError(f"{tests.relative_to(root)} exists already")
-    order = [
-        known["title"] for known in yaml.safe_load((root / "data" / "map.yml").read_text())["parts"]
-    ]
+    template = {what: root / place for what, place in chapters.TEMPLATE_ROOMS.items()}
     pages = [root / page for page in book_map.PAGES]
-    with whole_or_not_at_all(path, judges, tests, toc, *pages):
-        for new in (judges, tests):
-            source = new.with_name(new.name.replace(module, "template"))
-            new.write_text(renamed(source.read_text(), module))
-        path.parent.mkdir(exist_ok=True)
-        template = root / chapters.TEMPLATE.relative_to(chapters.ROOT)
-        refresh.store(notebook(template, planned["promise"], module), path)
-        toc.write_text(table_of_contents(toc.read_text(), part, name, order))
+    with whole_or_not_at_all(*rooms.values(), toc, *pages):
+        for path in rooms.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        for what in ("judges", "tests of its judges", "seeded faults"):
+            rooms[what].write_text(renamed(template[what].read_text(), planned))
+        rooms["gotchas"].write_text(GOTCHAS.format(title=planned.title, notebook=planned.notebook))
+        refresh.store(notebook(template["chapter"], planned), rooms["chapter"])
+        toc.write_text(table_of_contents(toc.read_text(), planned, root))
         book_map.main([], root)
-        refresh.refresh(path)
-    return [path, judges, tests]
+        refresh.refresh(rooms["chapter"])
+    return list(rooms.values())
 
 
 def main() -> int:
@@ -186,7 +196,7 @@ def main() -> int:
     print("Started, run and entered in _toc.yml. Now write in:")
     for path in paths:
         print(f"  {path.relative_to(chapters.ROOT)}")
-    print(f"Then: make refresh CHAPTER={asked.name}, and make test")
+    print(f"Then: make refresh CHAPTER={asked.name}, and make test CHAPTER={asked.name}")
     return 0
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-TEMPLATE = ROOT / "notebooks" / "template.ipynb"
+TEMPLATE_ROOMS = {
+    "chapter": "notebooks/template.ipynb",
+    "judges": "nexus/exercises/template.py",
+    "tests of its judges": "tests/exercises/test_template.py",
+    "seeded faults": "tests/chapters/template.toml",
+}
+TEMPLATE = ROOT / TEMPLATE_ROOMS["chapter"]
 
 # A reader's own settings must not change what a chapter prints.
 PERSONAL = ("IPYTHON", "JUPYTER", "MPL", "PYTEST", "PYTHON")

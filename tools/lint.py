@@ -1,11 +1,14 @@
 """Check code, notebooks, spelling, workflows and shell scripts, and say one line for each check.
 
-Every check runs, whatever came of the others. `make format` mends what a formatter can.
+Every check runs, whatever came of the others. `make format` mends what a formatter can. With files
+named, only the checks that can look at single files run, and look at those.
 """
 
+import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +17,19 @@ BIN = Path(sys.executable).parent
 
 
 class Check(NamedTuple):
-    """A program to run, and on which files of git's; with no pattern it looks for itself."""
+    """A program to run, and on which files of git's; with no pattern it looks for itself.
+
+    Attributes:
+        name: What to call it.
+        command: The program and its options.
+        files: Patterns of the files to give it.
+        single: Whether it can be given any one file instead.
+    """
 
     name: str
     command: tuple[str, ...]
     files: tuple[str, ...] = ()
+    single: bool = False
 
 
 def schema(name: str) -> tuple[str, ...]:
@@ -27,9 +38,10 @@ def schema(name: str) -> tuple[str, ...]:
 
 
 CHECKS = (
-    Check("code", ("ruff", "check", "--quiet")),
-    Check("format", ("ruff", "format", "--check", "--quiet")),
-    Check("spelling", ("codespell",)),
+    Check("code", ("ruff", "check", "--quiet"), single=True),
+    Check("format", ("ruff", "format", "--check", "--quiet"), single=True),
+    Check("imports", ("lint-imports", "--no-cache")),
+    Check("spelling", ("codespell",), single=True),
     Check("workflows: security", ("zizmor", "--offline", "--quiet", "--pedantic", ".github")),
     Check("workflows: schema", schema("github-workflows"), (".github/workflows/*.yml",)),
     Check("dependabot: schema", schema("dependabot"), (".github/dependabot.yml",)),
@@ -53,13 +65,17 @@ def tracked(patterns: tuple[str, ...]) -> list[str]:
     return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
-def run(check: Check) -> bool:
+def run(check: Check, only: Sequence[str] = ()) -> bool:
     """Run a check, and show what it says if it fails.
+
+    Args:
+        check: Which.
+        only: Files to look at, from the project's folder; none stands for all of its own.
 
     Returns:
         Whether it passed.
     """
-    files = tracked(check.files) if check.files else []
+    files = list(only) or (tracked(check.files) if check.files else [])
     if check.files and not files:
         return True
     program, *options = check.command
@@ -82,7 +98,10 @@ def run(check: Check) -> bool:
 
 def main() -> int:
     """Run all checks; see the module's own text."""
-    results = [run(check) for check in CHECKS]
+    parser = argparse.ArgumentParser(description="Check the form of code and text.")
+    parser.add_argument("files", nargs="*", help="some files, instead of all")
+    files = parser.parse_args().files
+    results = [run(check, files) for check in CHECKS if not files or check.single]
     if all(results):
         print(f"lint: all {len(results)} checks passed")
         return 0

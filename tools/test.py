@@ -1,23 +1,52 @@
-"""Run everything that CI runs, whatever fails on the way, and tell at the end what came of it.
+"""Run everything that CI runs, side by side, and tell at the end what came of it.
 
-`make test ONLY=unit` runs one part: lint, unit, chapters or book.
+`make test ONLY=unit` runs some steps, by their names. `make test CHAPTER=caching` runs what
+concerns one chapter; with FAULTS=1 its seeded faults too. Every step runs, whatever came of the
+others. A step that fails shows all it said.
 """
 
 import argparse
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 from tools import chapters
+from tools.chapters import UnknownChapterError
 
 ROOT = chapters.ROOT
-BROWSER_TESTS = "tests/book/test_pages.py"  # they look at the pages that the build before them made
+AT_ONCE = 2  # steps; each has workers of its own, and much of their time is waiting
+TELL_SECONDS = 20.0  # between two lines that say how far the steps are
+SLOWEST = 10
+
+# They open the pages that the step before them builds; the other tests of the book need none.
+BROWSER_TESTS = ("tests/book/test_pages.py",)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of which something is to be said at the end.
+
+    Attributes:
+        name: What to call it; ONLY= takes it.
+        command: The program and its arguments.
+        after: The steps that have to pass before it.
+        is_pytest: Whether it is pytest, whose tests are counted; else it counts as one.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    is_pytest: bool = False
 
 
 @dataclass
@@ -29,45 +58,159 @@ class Outcome:
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    durations: list[tuple[float, str]] = field(default_factory=list)
+    """Of its tests, in seconds, with their names."""
 
     def __str__(self) -> str:
         counts = ((self.passed, "passed"), (len(self.failed), "FAILED"))
-        said = [f"{count} {word}" for count, word in counts if count]
+        said = [f"{count:,} {word}" for count, word in counts if count]
         said += [f"{len(self.skipped)} skipped"] if self.skipped else []
         return ", ".join(said)
 
 
-def run(step: str, *command: str) -> Outcome:
-    """Run a command that counts as one test.
+def module(name: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs a module."""
+    return (sys.executable, "-m", name, *arguments)
+
+
+def pytest_step(name: str, *arguments: str, after: tuple[str, ...] = ()) -> Step:
+    """Return a step that is a run of pytest over workers."""
+    command = module("pytest", "--quiet", f"--numprocesses={workers()}", *arguments)
+    return Step(name, command, after=after, is_pytest=True)
+
+
+def workers() -> int:
+    """Return how many processes tests may use: servers beside them need some room too."""
+    return min(os.cpu_count() or 1, 4)
+
+
+def steps() -> list[Step]:
+    """Return all steps, the longest first: what has the time of the whole begins at once."""
+    browser = [f"--ignore={path}" for path in BROWSER_TESTS]
+    notebooks = [path.relative_to(ROOT).as_posix() for path in chapters.in_book()]
+    gates = [
+        Step(project.name, ("make", "-C", str(project.relative_to(ROOT)), "test", PYTHON))
+        for project in sorted(path.parent for path in ROOT.glob("projects/*/Makefile"))
+    ]
+    return [
+        *gates,
+        pytest_step("unit", "--dist=worksteal", *browser, "tests"),
+        Step("book", module("tools.book", "--clean")),
+        pytest_step("browser", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
+        pytest_step("chapters", "--nbval", "--dist=loadfile", *notebooks),
+        Step("lint", module("tools.lint")),
+    ]
+
+
+PYTHON = f"PY={sys.executable}"
+
+
+def steps_of(name: str, *, faults: bool) -> list[Step]:
+    """Return the steps that concern one chapter.
+
+    Args:
+        name: The chapter's name.
+        faults: Whether to seed its faults too, which takes minutes.
+
+    Raises:
+        UnknownChapterError: If there is no such chapter.
+    """
+    path = chapters.find(name)
+    notebook = path.relative_to(ROOT).as_posix()
+    module_of = path.stem.replace("-", "_")
+    judges = f"tests/exercises/test_{module_of}.py"
+    page = Path(notebook).with_suffix(".html").as_posix()
+    # A name may be the beginning of another one, so it is not enough to look for it.
+    words = f"{path.stem}.ipynb or [{path.stem} or {path.stem}] or {path.stem}."
+    files = [notebook, f"nexus/exercises/{module_of}.py", judges, f"notes/gotchas/{path.stem}.md"]
+    found = [
+        pytest_step("judges", "--dist=worksteal", judges),
+        pytest_step("chapter", "--nbval", "--dist=loadfile", notebook),
+        pytest_step("honesty", "-k", words, "tests/chapters", "tests/exercises/test_hostile.py"),
+        Step("book", module("tools.book")),
+        pytest_step("page", "-k", f"[{page}", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
+        Step("lint", module("tools.lint", *(file for file in files if (ROOT / file).exists()))),
+    ]
+    if faults:
+        found.append(Step("faults", module("tools.faults", path.stem)))
+    return found
+
+
+class Run:
+    """A step while it runs.
+
+    Args:
+        step: Which.
+        folder: For its log and its report.
+    """
+
+    def __init__(self, step: Step, folder: Path) -> None:
+        self.step = step
+        self.report = folder / f"{step.name}.xml"
+        self.began = time.monotonic()
+        self.log: IO[str] = (folder / f"{step.name}.log").open("w+", errors="replace")
+        report = [f"--junitxml={self.report}"] if step.is_pytest else []
+        self.process = subprocess.Popen(
+            [*step.command, *report],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, if it has not ended: as Ctrl-C does first, so that it can put things away."""
+        for number, patience in ((signal.SIGINT, 15), (signal.SIGTERM, 15), (signal.SIGKILL, None)):
+            if self.process.poll() is not None:
+                break
+            self.process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience)
+        self.log.close()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return time.monotonic() - self.began
+
+    def said(self) -> str:
+        """Return all it has said so far."""
+        self.log.flush()
+        return Path(self.log.name).read_text(errors="replace")
+
+    def progress(self) -> str:
+        """Return how far it is, if it says so: pytest does, in percent."""
+        percent = re.findall(r"\[ *(\d+)%\]", self.said())
+        return f"{self.step.name} {percent[-1]} %" if percent else self.step.name
+
+    def outcome(self) -> Outcome:
+        """Return what came of it, once it has ended."""
+        status = self.process.returncode
+        if self.step.is_pytest:
+            return count(self.step.name, self.report, status, self.seconds)
+        failed = [f"{self.step.name}: exit status {status}"] if status else []
+        return Outcome(self.step.name, int(not failed), failed, seconds=self.seconds)
+
+
+def count(step: str, report: Path, status: int, seconds: float) -> Outcome:
+    """Read pytest's report.
 
     Args:
         step: What to call it.
-        command: A module and its arguments.
+        report: The file, in JUnit's format; it may be missing.
+        status: pytest's exit status.
+        seconds: How long it took.
     """
-    status, seconds = call(step, *command)
-    outcome = Outcome(step, seconds=seconds)
-    if status:
-        outcome.failed.append(f"{step}: exit status {status}")
-    else:
-        outcome.passed = 1
-    return outcome
-
-
-def run_pytest(step: str, *arguments: str) -> Outcome:
-    """Run pytest and count its tests.
-
-    Args:
-        step: What to call it.
-        arguments: Those of pytest.
-    """
-    with tempfile.TemporaryDirectory(prefix="pytest-nexus-") as folder:
-        report = Path(folder) / "report.xml"
-        status, seconds = call(step, "pytest", "--quiet", f"--junitxml={report}", *arguments)
-        cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
+    cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
     outcome = Outcome(step, seconds=seconds)
     for case in cases:
         place = case.get("classname", "").replace(".", "/").replace("/ipynb", ".ipynb")
         name = f"{place}::{case.get('name')}"
+        outcome.durations.append((float(case.get("time", 0)), name))
         if case.find("failure") is not None or case.find("error") is not None:
             outcome.failed.append(name)
         elif (skip := case.find("skipped")) is not None:
@@ -79,52 +222,59 @@ def run_pytest(step: str, *arguments: str) -> Outcome:
     return outcome
 
 
-def call(step: str, module: str, *arguments: str) -> tuple[int, float]:
-    """Run a module, show what it says, and return its exit status and the seconds it took."""
-    print(f"\n== {step}", flush=True)
-    began = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, check=False)
-    return done.returncode, time.monotonic() - began
+def run(wanted: Sequence[Step]) -> Iterator[Outcome]:
+    """Run steps side by side, each as soon as there is room and those before it have passed.
+
+    A step waits only for steps that are wanted as well.
+
+    Args:
+        wanted: The steps; the first of those that may begin begins first.
+
+    Yields:
+        What came of each, in the order of their ends.
+    """
+    waiting, running, passed = list(wanted), list[Run](), set[str]()
+    names = {step.name for step in wanted}
+    told = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="nexus-test-") as folder, ExitStack() as stack:
+        while waiting or running:
+            for ended in [one for one in running if one.process.poll() is not None]:
+                running.remove(ended)
+                outcome = ended.outcome()
+                if outcome.failed:
+                    print(f"\n== {outcome.step}\n{ended.said().rstrip()}\n", flush=True)
+                else:
+                    passed.add(outcome.step)
+                print(f"  {outcome.step:<12} {outcome.seconds:6.1f} s  {outcome}", flush=True)
+                yield outcome
+            ended_badly = (
+                names - passed - {s.name for s in waiting} - {r.step.name for r in running}
+            )
+            for step in waiting[:]:
+                if ended_badly & set(step.after):
+                    waiting.remove(step)
+                    yield Outcome(
+                        step.name, failed=[f"{step.name}: not run, since {step.after[0]} failed"]
+                    )
+                elif len(running) < AT_ONCE and set(step.after) & names <= passed:
+                    waiting.remove(step)
+                    running.append(stack.enter_context(Run(step, Path(folder))))
+            if time.monotonic() - told > TELL_SECONDS:
+                told = time.monotonic()
+                print(f"  … {', '.join(one.progress() for one in running)}", flush=True)
+            time.sleep(0.2)
 
 
-def lint() -> Iterator[Outcome]:
-    """Check the form of code, notebooks, text and workflows."""
-    yield run("lint", "tools.lint")
-
-
-def unit() -> Iterator[Outcome]:
-    """Test the bench, the judges, the tools and what is stored."""
-    yield run_pytest("unit", f"--numprocesses={workers()}", f"--ignore={BROWSER_TESTS}", "tests")
-
-
-def validate() -> Iterator[Outcome]:
-    """Run every chapter of the book and compare every output with what is stored."""
-    notebooks = [path.relative_to(ROOT).as_posix() for path in chapters.in_book()]
-    parallel = [f"--numprocesses={min(workers(), len(notebooks))}", "--dist=loadfile"]
-    yield run_pytest("chapters", "--nbval", *parallel, *notebooks)
-
-
-def book() -> Iterator[Outcome]:
-    """Build the book from nothing, then open it in a browser."""
-    build = run("book", "tools.book", "--clean")
-    yield build
-    if not build.failed:
-        yield run_pytest("browser", BROWSER_TESTS)
-
-
-PARTS = {"lint": lint, "unit": unit, "chapters": validate, "book": book}
-
-
-def workers() -> int:
-    """Return how many processes tests may use: servers beside them need some room too."""
-    return min(os.cpu_count() or 1, 4)
-
-
-def tell(outcomes: list[Outcome]) -> None:
+def tell(outcomes: list[Outcome], seconds: float) -> None:
     """Print what came of all steps; the last line is the sum."""
-    print("\n== result")
+    print(f"\n== result, after {seconds / 60:.1f} minutes")
     for outcome in outcomes:
-        print(f"  {outcome.step:<9} {outcome.seconds:6.1f} s  {outcome}")
+        print(f"  {outcome.step:<12} {outcome.seconds:6.1f} s  {outcome}")
+    durations = sorted((one for outcome in outcomes for one in outcome.durations), reverse=True)
+    if durations:
+        print("Slowest tests:")
+        for took, name in durations[:SLOWEST]:
+            print(f"  {took:6.1f} s  {name}")
     skipped = [skip for outcome in outcomes for skip in outcome.skipped]
     failed = [failure for outcome in outcomes for failure in outcome.failed]
     for title, names in (("Skipped:", skipped), ("Failed:", failed)):
@@ -135,19 +285,45 @@ def tell(outcomes: list[Outcome]) -> None:
     print(f"{passed} passed, {len(failed)} failed{also}", flush=True)
 
 
+def chosen(only: Sequence[str], chapter: str, *, faults: bool) -> list[Step]:
+    """Return the steps that were asked for.
+
+    Args:
+        only: The names of some steps; none stands for all.
+        chapter: A chapter's name; empty stands for the whole book.
+        faults: Whether to seed the chapter's faults.
+
+    Raises:
+        ValueError: If there is no such step, or no such chapter; the text lists those there are.
+    """
+    known = steps_of(chapter, faults=faults) if chapter else steps()
+    names = [step.name for step in known]
+    if unknown := [name for name in only if name not in names]:
+        raise ValueError(f"no step {unknown[0]!r}. There are: {', '.join(names)}")
+    return [step for step in known if step.name in only or not only]
+
+
 def main() -> int:
     """Run the command; see the module's own text."""
     parser = argparse.ArgumentParser(description="Run everything that CI runs.")
-    parser.add_argument("only", nargs="*", choices=[*PARTS, []], help="one part, instead of all")
-    asked = parser.parse_args().only or PARTS
-    outcomes: list[Outcome] = []
+    parser.add_argument("only", nargs="*", help="some steps, instead of all")
+    parser.add_argument("--chapter", default="", help="what concerns one chapter")
+    parser.add_argument("--faults", action="store_true", help="and its seeded faults")
+    asked = parser.parse_args()
     try:
-        for part in asked:
-            for outcome in PARTS[part]():
-                outcomes.append(outcome)
+        wanted = chosen(asked.only, asked.chapter, faults=asked.faults)
+    except (ValueError, UnknownChapterError) as error:
+        print(f"test: {error}", file=sys.stderr)
+        return 2
+    outcomes: list[Outcome] = []
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    try:
+        for outcome in run(wanted):
+            outcomes.append(outcome)
     except KeyboardInterrupt:
         outcomes.append(Outcome("stopped", failed=["interrupted: the rest was not run"]))
-    tell(outcomes)
+    tell(outcomes, time.monotonic() - began)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
 
 

@@ -1,4 +1,4 @@
-"""The judges of notebooks/data/indexes-and-plans: an index is judged by the plans it makes."""
+"""Judges of "Indexes and plans": an index is judged by the plans it makes."""
 
 from collections.abc import Iterable
 

@@ -83,7 +83,7 @@ def test_check_fails_until_both_pages_are_written(project: Path) -> None:
     book_map.main(["--check"], project)
 
     enter(project, "data/locks")
-    with pytest.raises(SystemExit, match="tools/book_map"):
+    with pytest.raises(SystemExit, match=r"tools\.book_map"):
         book_map.main(["--check"], project)
 
 
@@ -107,11 +107,3 @@ def test_page_without_a_place_for_the_map_is_named(project: Path, page: str) -> 
 
     with pytest.raises(SystemExit, match=r"README\.md.*map:start"):
         book_map.main([], project)
-
-
-def test_chapter_is_on_the_map_once() -> None:
-    parts = yaml.safe_load((book_map.ROOT / "data" / "map.yml").read_text())["parts"]
-
-    files = [chapter["file"] for part in parts for chapter in part["chapters"]]
-
-    assert len(files) == len(set(files))

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -31,7 +32,7 @@ MAP = {
         {
             "name": name,
             "title": title,
-            "chapters": [{"file": f, "title": f.title(), "promise": f"Promise {f}"} for f in files],
+            "chapters": [{"name": f, "title": f.title(), "promise": f"promise {f}"} for f in files],
         }
         for name, title, files in (
             ("foundations", "Foundations", ["concurrency"]),
@@ -46,7 +47,7 @@ MAP = {
 def root(tmp_path: Path) -> Path:
     """A copy of what a new chapter touches."""
     copy = tmp_path / "a project"
-    for name in ("notebooks/template.ipynb", "tests/exercises/test_template.py", "pyproject.toml"):
+    for name in (*chapters.TEMPLATE_ROOMS.values(), "pyproject.toml"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy / name)
     shutil.copytree(ROOT / "nexus", copy / "nexus", ignore=shutil.ignore_patterns("__pycache__"))
@@ -81,14 +82,20 @@ def test_a_new_chapter_passes_at_once(root: Path, monkeypatch: pytest.MonkeyPatc
     environment = chapters.environment
     own = {"PYTHONPATH": str(root)}  # before the installed bench, which has no such judges
     monkeypatch.setattr(chapters, "environment", lambda scratch: environment(scratch) | own)
-    notebook, judges, tests = chapter.start("parcels", "async", root)
+    made = chapter.start("parcels", "async", root)
+    (entry,) = (known for known in chapters.planned(root) if known.name == "parcels")
+    assert [path.relative_to(root).as_posix() for path in made] == list(entry.rooms.values())
+    notebook, judges, tests, faults, gotchas = made
     read = nbformat.read(notebook, as_version=4)
     assert {rule.__name__: rule(read, notebook) for rule in honesty.RULES} == {
         rule.__name__: [] for rule in honesty.RULES
     }
-    assert read.cells[0].source.startswith("# Promise parcels\n\n*You will")
-    assert "template.1" not in notebook.read_text() + judges.read_text() + tests.read_text()
-    assert judges == root / "nexus" / "exercises" / "parcels.py"
+    assert read.cells[0].source.startswith("# Parcels: promise parcels\n\n*You will")
+    for path in made:
+        assert "template.1" not in path.read_text()
+    assert judges.read_text().startswith('"""Judges of "Parcels": ')
+    assert gotchas.read_text().startswith("# Gotchas: Parcels\n")
+    assert len(tomllib.loads(faults.read_text())["fault"]) >= 6
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
         cwd=root,
@@ -141,7 +148,7 @@ def test_one_after_the_other(root: Path) -> None:
     ]
     assert captions == ["Data", "Work outside the request", "About this book"]
     made = {path.stem for path in (root / "nexus" / "exercises").iterdir()}
-    assert {"wrapping", "parcels", "parcels_chapter", "data", "progress_chapter"} < made
+    assert {"wrapping", "parcels", "parcels_twice", "data_modelling", "progress"} < made
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """`make test` and `make lint` tell the truth: what failed fails, what was skipped is listed."""
 
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from nexus.services.process import wait_for
 from tools import chapters, lint
 from tools import test as test_run
-from tools.test import Outcome
+from tools.test import Outcome, Step
 
 SOME = """
 import pytest
@@ -29,58 +32,141 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def outcome_of(*arguments: str) -> Outcome:
+    step = Step("some", test_run.module("pytest", *arguments), is_pytest=True)
+    (outcome,) = test_run.run([step])
+    return outcome
+
+
+def says(name: str, code: str = "", after: tuple[str, ...] = ()) -> Step:
+    return Step(name, (sys.executable, "-c", code), after=after)
+
+
 def test_counts_what_pytest_did(folder: Path) -> None:
     (folder / "test_some.py").write_text(SOME)
-    outcome = test_run.run_pytest("some", "test_some.py")
+    outcome = outcome_of("test_some.py")
     assert outcome.passed == 1
     assert outcome.failed == ["test_some::test_bad", "test_some::test_broken"]
     assert outcome.skipped == ["test_some::test_left_out: no browser here"]
+    assert len(outcome.durations) == 4
     assert str(outcome) == "1 passed, 2 FAILED, 1 skipped"
 
 
 @pytest.mark.parametrize("source", ["", "def test_a(: pass", "import sys; sys.exit(3)"])
 def test_a_run_without_tests_has_failed(folder: Path, source: str) -> None:
     (folder / "test_some.py").write_text(source)
-    assert test_run.run_pytest("some", "test_some.py").failed
+    assert outcome_of("test_some.py").failed
 
 
 def test_a_pytest_that_is_killed_has_failed(folder: Path) -> None:
     (folder / "test_some.py").write_text("import os\ndef test_a(): os.kill(os.getpid(), 9)\n")
-    assert test_run.run_pytest("some", "test_some.py").failed == [
-        "some: pytest ended with exit status -9"
+    assert outcome_of("test_some.py").failed == ["some: pytest ended with exit status -9"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_step_that_fails_shows_what_it_said(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = says("bad", "print('the reason'); import sys; sys.exit(3)")
+    outcomes = list(test_run.run([bad, says("good", "print('not shown')")]))
+    assert {outcome.step: outcome.failed for outcome in outcomes} == {
+        "bad": ["bad: exit status 3"],
+        "good": [],
+    }
+    said = capsys.readouterr().out
+    assert "== bad\nthe reason\n" in said
+    assert "not shown" not in said
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_step_waits_for_those_before_it_and_is_not_run_if_they_failed(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    make = says(
+        "make", f"import pathlib, time; time.sleep(0.5); pathlib.Path({str(made)!r}).touch()"
+    )
+    use = says("use", f"import pathlib; assert pathlib.Path({str(made)!r}).exists()", ("make",))
+    assert [outcome.failed for outcome in test_run.run([use, make])] == [[], []]
+
+    broken = says("make", "assert False")
+    failed = [failure for outcome in test_run.run([use, broken]) for failure in outcome.failed]
+    assert failed == ["make: exit status 1", "use: not run, since make failed"]
+
+    (alone,) = test_run.run([use])  # nobody asked for what it waits for
+    assert alone.passed == 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_steps_run_side_by_side(tmp_path: Path) -> None:
+    wait = """
+import pathlib, sys, time
+pathlib.Path(sys.argv[1]).touch()
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+"""
+    names = [str(tmp_path / name) for name in ("a", "b")]
+    both = [
+        Step(name, (sys.executable, "-c", wait, *order))
+        for name, order in (("one", names), ("two", reversed(names)))
     ]
+    assert [outcome.passed for outcome in test_run.run(both)] == [1, 1]
 
 
-def run_main(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], *outcomes: Outcome | type[BaseException]
-) -> int:
-    def part() -> Iterator[Outcome]:
-        for outcome in outcomes:
-            if isinstance(outcome, type):
-                raise outcome
-            yield outcome
+@pytest.mark.usefixtures("folder")
+def test_how_far_a_step_is_is_said_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(test_run, "TELL_SECONDS", 0.0)
+    list(test_run.run([says("long", "print('.. [ 45%]', flush=True); import time; time.sleep(1)")]))
+    assert "  … long 45 %\n" in capsys.readouterr().out
 
-    monkeypatch.setattr(test_run, "PARTS", {"one": part})
+
+@pytest.mark.usefixtures("folder")
+def test_an_interrupted_run_has_failed_and_leaves_nothing_running(tmp_path: Path) -> None:
+    # A whole process of its own, since the signal is for all of it.
+    started = tmp_path / "started"
+    code = f"""
+import pathlib, sys
+from tools import test
+endless = "import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(1000)"
+test.chosen = lambda *_, **__: [test.Step("endless", (sys.executable, "-c", endless))]
+sys.argv = ["test"]
+sys.exit(test.main())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=chapters.ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(started.exists, 30, "the step to begin")
+        (child,) = psutil.Process(process.pid).children()
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the rest was not run" in said
+    assert not child.is_running()
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, arguments: list[str], *outcomes: Outcome) -> int:
+    names = [outcome.step for outcome in outcomes]
+    monkeypatch.setattr(test_run, "steps", lambda: [says(name) for name in names])
+    monkeypatch.setattr(test_run, "run", lambda _: iter(outcomes))
     monkeypatch.setattr(sys, "argv", ["test", *arguments])
     return test_run.main()
 
 
-GOOD = Outcome("good", passed=3, skipped=["t::x: no browser"])
+GOOD = Outcome("good", passed=3, skipped=["t::x: no browser"], durations=[(1.5, "t::slow")])
 BAD = Outcome("bad", passed=1, failed=["t::y"])
 
 
-@pytest.mark.parametrize("arguments", [[], ["one"]])
+@pytest.mark.parametrize("arguments", [[], ["good"]])
 def test_all_that_passed_passes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, arguments: list[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert run_main(monkeypatch, arguments, GOOD) == 0
     said = capsys.readouterr().out
     assert "Skipped:\n  t::x: no browser\n" in said
+    assert "Slowest tests:\n     1.5 s  t::slow\n" in said
     assert said.endswith("\n3 passed, 0 failed, 1 skipped\n")
 
 
-def test_what_failed_fails_and_the_rest_is_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+def test_what_failed_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(monkeypatch, [], BAD, GOOD) == 1
     said = capsys.readouterr().out
@@ -88,30 +174,52 @@ def test_what_failed_fails_and_the_rest_is_run(
     assert said.endswith("\n4 passed, 1 failed, 1 skipped\n")
 
 
-def test_an_interrupted_run_has_failed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    assert run_main(monkeypatch, [], GOOD, KeyboardInterrupt) == 1
-    assert "the rest was not run" in capsys.readouterr().out
-
-
-def test_an_unknown_part_is_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    with pytest.raises(SystemExit):
-        run_main(monkeypatch, ["two"], GOOD)
-    assert "invalid choice: 'two'" in capsys.readouterr().err
-
-
-def test_the_chapters_that_are_validated_are_those_of_the_book(
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["two"], "test: no step 'two'. There are: good\n"),
+        (["--chapter", "cooking"], "test: no chapter 'cooking' in _toc.yml. There are: "),
+    ],
+)
+def test_what_there_is_not_is_refused(
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    complaint: str,
 ) -> None:
-    seen: list[str] = []
-    monkeypatch.setattr(test_run, "run_pytest", lambda _, *arguments: seen.extend(arguments))
-    list(test_run.validate())
-    named = [argument for argument in seen if argument.endswith(".ipynb")]
-    assert [chapters.ROOT / name for name in named] == chapters.in_book()
-    assert "--nbval" in seen
+    assert run_main(monkeypatch, arguments, GOOD) == 2
+    assert capsys.readouterr().err.startswith(complaint)
+
+
+def named(steps: list[Step]) -> dict[str, tuple[str, ...]]:
+    return {step.name: step.command for step in steps}
+
+
+def test_the_chapters_that_are_validated_are_those_of_the_book() -> None:
+    command = named(test_run.steps())["chapters"]
+    notebooks = [argument for argument in command if argument.endswith(".ipynb")]
+    assert [chapters.ROOT / name for name in notebooks] == chapters.in_book()
+    assert "--nbval" in command
+
+
+def test_every_test_file_is_in_one_step_and_every_projects_gates_too() -> None:
+    commands = named(test_run.steps())
+    assert "tests" in commands["unit"]
+    ignored = {a.partition("=")[2] for a in commands["unit"] if a.startswith("--ignore=")}
+    assert ignored == {a for a in commands["browser"] if a.startswith("tests/")}
+    assert all((chapters.ROOT / name).exists() for name in ignored)
+    projects = {path.parent.name for path in chapters.ROOT.glob("projects/*/Makefile")}
+    assert projects <= commands.keys()
+
+
+def test_what_concerns_one_chapter_is_there() -> None:
+    steps = test_run.steps_of("caching", faults=True)
+    assert [step.name for step in steps] == [
+        "judges", "chapter", "honesty", "book", "page", "lint", "faults",
+    ]  # fmt: skip
+    paths = [word for step in steps for word in step.command if word.endswith((".py", ".ipynb"))]
+    assert [path for path in paths if not (chapters.ROOT / path).exists()] == []
+    assert "faults" not in named(test_run.steps_of("caching", faults=False))
 
 
 @pytest.mark.parametrize(
@@ -148,9 +256,34 @@ def test_each_check_can_fail(
     assert not lint.run(found)
 
 
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("nexus/services/bad.py", "nexus.judging"),
+        ("nexus/judging/bad.py", "nexus.exercises"),
+        ("nexus/judging/registry.py", "nexus.judging.verdict"),
+        ("nexus/draw.py", "nexus.exercises.template"),
+        ("nexus/bad.py", "tools.chapters"),
+    ],
+)
+def test_an_import_against_the_arrows_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, importer: str, imported: str
+) -> None:
+    for package in ("nexus", "tools"):
+        copy = tmp_path / package
+        shutil.copytree(chapters.ROOT / package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(chapters.ROOT / "pyproject.toml", tmp_path)
+    monkeypatch.setattr(lint, "ROOT", tmp_path)
+    (imports,) = (known for known in lint.CHECKS if known.name == "imports")
+    with (tmp_path / importer).open("a") as file:
+        file.write(f"\nimport {imported}\n")
+    assert not lint.run(imports)
+
+
 def test_every_check_is_shown_to_fail() -> None:
     (marks,) = test_each_check_can_fail.pytestmark
-    assert {case[2] for case in marks.args[1]} == {check.name for check in lint.CHECKS}
+    shown = {case[2] for case in marks.args[1]} | {"imports"}
+    assert shown == {check.name for check in lint.CHECKS}
 
 
 @pytest.mark.parametrize("results", [[True, False, True], [False], [True, True]])
@@ -158,5 +291,6 @@ def test_lint_fails_if_one_check_fails(
     monkeypatch: pytest.MonkeyPatch, results: list[bool]
 ) -> None:
     monkeypatch.setattr(lint, "CHECKS", results)
-    monkeypatch.setattr(lint, "run", lambda result: result)
+    monkeypatch.setattr(lint, "run", lambda result, _: result)
+    monkeypatch.setattr(sys, "argv", ["lint"])
     assert lint.main() == int(not all(results))
