@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -148,13 +149,32 @@ def _permissions_of_parents(*paths: Path) -> Iterator[None]:
 def _undisturbed() -> Iterator[None]:
     """Lets signals that would end the program wait until the block has ended.
 
-    Programs started in the block inherit that, so that Ctrl-C does not end them half-way either.
+    Their handlers only take note in the meantime. A mask alone would not do: it is that of one
+    thread, a signal for the program goes to any thread that lets it in, and Python runs the
+    handler in the main one. The mask is there for programs started in the block, which inherit it,
+    so that Ctrl-C does not end them half-way either.
+
+    Outside of the main thread the mask is all that can be had. No handler runs there.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
+    came: list[int] = []
+    with ExitStack() as stack:  # from below: no mask, the handlers from before, what came
+        stack.callback(_again, came)
+        if threading.current_thread() is threading.main_thread():
+            for number in ENDING:
+                before = signal.getsignal(number)
+                if before in (signal.SIG_IGN, None):  # the program was told not to hear it
+                    continue
+                stack.callback(signal.signal, number, before)
+                signal.signal(number, lambda number, _frame: came.append(number))
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _again(came: list[int]) -> None:
+    """Lets the first of the signals that came do what it was to do."""
+    if came:
+        signal.raise_signal(came[0])
 
 
 def end_on_signals() -> None:

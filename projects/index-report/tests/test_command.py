@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -228,7 +231,12 @@ def test_an_interrupted_demo_leaves_nothing(place: Path, number: signal.Signals,
     assert "Traceback" not in said
 
 
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in sorted(demo.ENDING)]
+
+
 def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
+    before = handlers()
     done = []
 
     def interrupted() -> None:
@@ -239,6 +247,68 @@ def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert done == ["all of it"]
+    assert handlers() == before
+
+
+@pytest.fixture
+def another_thread() -> Iterator[None]:
+    """One that takes signals, as that of a progress bar does."""
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+@pytest.fixture
+def woken() -> Iterator[socket.socket]:
+    """Has something to read once a signal was taken, by whichever thread."""
+    read, write = socket.socketpair()
+    with read, write:
+        read.settimeout(30)
+        write.setblocking(False)
+        before = signal.set_wakeup_fd(write.fileno())
+        yield read
+        signal.set_wakeup_fd(before)
+
+
+@pytest.mark.usefixtures("another_thread")
+def test_ctrl_c_waits_too_if_another_thread_takes_it(woken: socket.socket) -> None:
+    done = []
+
+    def interrupted() -> None:
+        with demo._undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append(woken.recv(1))
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert done == [bytes([signal.SIGINT])]
+
+
+def test_a_block_in_another_thread_leaves_the_handlers_alone() -> None:
+    before = handlers()
+
+    def block() -> tuple[list[object], set[int]]:
+        with demo._undisturbed():
+            return handlers(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    with ThreadPoolExecutor(1) as pool:
+        within, mask = pool.submit(block).result()
+    assert within == before
+    assert mask >= demo.ENDING
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with demo._undisturbed():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_sigterm_ends_the_program() -> None:
