@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 from local.environment import variables
@@ -205,6 +206,10 @@ def site(
         own = {"LOG_FORMAT": "console", **os.environ} | variables(
             database=urls.get("postgres", ""), valkey=urls.get("valkey", ""), provider=""
         )
+        # A process that is killed leaves its temporary files; here they go with the servers'.
+        temporary = Path(urls["directory"]) / "tmp"
+        temporary.mkdir()
+        own["TMPDIR"] = str(temporary)
         processes = Processes(ending)
         stack.callback(processes.end)
         processes.start(

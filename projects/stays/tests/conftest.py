@@ -1,6 +1,8 @@
 """Fixtures. The servers come from tests/servers.py."""
 
+import gc
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +13,18 @@ from zeal import zeal_context
 
 from stays.accounts.models import User
 from tests.programs import server, start  # noqa: F401
+
+
+def pytest_collection_finish() -> None:
+    """Keep garbage collection from looking at all that was imported, again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """A shell lets what it starts in the background ignore SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

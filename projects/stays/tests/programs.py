@@ -73,8 +73,11 @@ def starting(directory: Path) -> Iterator[Start]:
 
         def start_one(*arguments: str, **environment: str) -> Program:
             output = directory / f"{arguments[0]}-{len(list(directory.iterdir()))}"
+            temporary = directory / "tmp"  # what a killed program leaves there goes with the test
+            temporary.mkdir(exist_ok=True)
             variables = os.environ | {
                 "DATABASE_URL": database,
+                "TMPDIR": str(temporary),
                 "DJANGO_SETTINGS_MODULE": "stays.settings",
                 "LOG_FORMAT": "json",
                 "BIND": "127.0.0.1:0",

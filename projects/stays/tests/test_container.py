@@ -31,6 +31,7 @@ DEADLINE = 60  # seconds
 Buildah = Callable[..., str]
 
 pytestmark = [
+    pytest.mark.xdist_group("container"),  # the image is built once
     pytest.mark.skipif(os.geteuid() != 0, reason="buildah is used as root here"),
     pytest.mark.skipif(
         not (shutil.which("buildah") and shutil.which("mmdebstrap")),

@@ -18,6 +18,7 @@ def test_the_picture_of_the_tables_is_that_of_the_models(name: str, only_keys: b
     assert f'booking_no_overlap: "{shown} "' in source
 
 
+@pytest.mark.xdist_group("whole project")
 def test_the_picture_of_the_processes_is_that_of_the_running_project() -> None:
     stored = (draw.FOLDER / "architecture.d2").read_text()
     expected = {

@@ -18,6 +18,8 @@ from local.run import Processes, Stopped
 from local.servers import StartError
 
 SLEEPER = "tests.local.sleeper"
+whole_project = pytest.mark.xdist_group("whole project")
+"""One at a time, and among the first: the largest groups begin, and these tests take longest."""
 NAMED = ("PORT", "DATABASE_URL", "CACHE_URL", "BROKER_URL")
 
 
@@ -131,6 +133,7 @@ def assert_gone(found: list[psutil.Process]) -> None:
     assert alive == []
 
 
+@whole_project
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
 def test_all_runs_and_ends_with_the_program_in_front(number: signal.Signals) -> None:
     with started() as (program, said, found):
@@ -149,6 +152,7 @@ def test_all_runs_and_ends_with_the_program_in_front(number: signal.Signals) -> 
             assert program.returncode == 128 + number
 
 
+@whole_project
 def test_one_that_dies_ends_all() -> None:
     with started() as (program, _, found):
         beat = next(each for each in found if "beat" in each.cmdline())

@@ -8,6 +8,8 @@ from drf_spectacular.generators import SchemaGenerator
 
 from stays.rest.openapi import TEXTS
 
+pytestmark = pytest.mark.xdist_group("openapi")  # the description is made once
+
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
