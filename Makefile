@@ -16,7 +16,7 @@ ROOT_TOO := --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lab serve refresh chapter lint format bench lock clean
+.PHONY: help setup book test lab serve refresh chapter faults lint format bench lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ refresh: setup ## run chapters and store their outputs (CHAPTER=… for one)
 
 chapter: setup ## start a chapter from the template: NAME=… PART=…
 	@$(PY) -m tools.chapter "$(NAME)" "$(PART)"
+
+faults: setup ## seed faults in chapters and see that CI would notice (CHAPTER=… for one)
+	@$(PY) -m tools.faults $(CHAPTER)
 
 lint: setup ## check code, notebooks, spelling, workflows
 	@$(PY) -m tools.lint
