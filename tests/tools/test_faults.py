@@ -130,6 +130,20 @@ def test_a_run_that_is_none_is_not_taken_for_a_catch(
     assert "--no-such-option" in outcome.complaint
 
 
+@pytest.mark.parametrize("second", [Verdict.KNOWN, Verdict.KNOWN_CAUGHT])
+def test_a_known_miss_is_caught_only_if_it_is_so_twice(
+    monkeypatch: pytest.MonkeyPatch, second: Verdict
+) -> None:
+    verdicts = iter([Verdict.KNOWN_CAUGHT, second])
+
+    async def once(seed: Seed) -> Outcome:
+        return Outcome(seed, next(verdicts), None, 1.0)
+
+    monkeypatch.setattr(faults, "run", once)
+    (outcome,) = run([Seed(chapters.TEMPLATE, 1, known="Not seen yet.")])
+    assert outcome.verdict == second
+
+
 def test_stopped_it_leaves_nothing(tmp_path: Path, scratch: Path) -> None:
     chapter = write(tmp_path / "slow.ipynb", {"x = 1": ""})
     begun = tmp_path / "begun"
