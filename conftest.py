@@ -14,6 +14,7 @@ refuses it.
 import os
 import queue
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Generator
@@ -77,8 +78,20 @@ class Chapter(IPyNbFile):
             super().teardown()
 
 
+def hear_all_signals() -> None:
+    """Let what tests start hear every signal, as what a terminal starts does.
+
+    A shell lets what it starts in the background ignore SIGINT, and `nohup` SIGHUP. Children
+    inherit what is ignored, but no handler; this one ignores the signal all the same.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the user's settings out, and let plain `pytest --nbval` be the strict run."""
+    hear_all_signals()
     scratch = Path(tempfile.mkdtemp(prefix="pytest-nexus-"))
     config.add_cleanup(lambda: shutil.rmtree(scratch, ignore_errors=True))
     config.stash[SCRATCH] = scratch

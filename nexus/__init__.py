@@ -26,5 +26,7 @@ __all__ = [
 
 if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
     from nexus import magics
+    from nexus.services import surroundings
 
+    surroundings.settle()
     magics.load(shell)

@@ -26,6 +26,7 @@ import psutil
 
 from nexus.judging import NotYet, judge
 from nexus.judging.limits import within
+from nexus.services.surroundings import plain
 
 Files = dict[str, str]
 
@@ -623,8 +624,9 @@ def commands(programs: Mapping[str, str]) -> Iterator[Here]:
             path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
             path.chmod(0o755)
         mark = uuid.uuid4().hex
-        environment = {
-            "PATH": f"{folder}/bin:{os.environ.get('PATH', os.defpath)}",
+        own = plain({"PATH": os.environ.get("PATH", os.defpath)})
+        environment = own | {
+            "PATH": f"{folder}/bin:{own['PATH']}",
             "PYTHONPATH": f"{folder}/modules",
             "HOME": name,
             "NEXUS_JUDGED": mark,

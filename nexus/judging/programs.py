@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from nexus.judging.verdict import NotYet
+from nexus.services.surroundings import plain
 
 SECONDS = 20.0
 """How long a program may take."""
@@ -42,7 +43,7 @@ def program(
         subprocess.Popen(
             command,
             cwd=folder,
-            env=own | {"PYTHONDONTWRITEBYTECODE": "1"} | dict(environment) | {MARK: mark},
+            env=plain(own | {"PYTHONDONTWRITEBYTECODE": "1"} | dict(environment) | {MARK: mark}),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

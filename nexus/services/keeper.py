@@ -50,6 +50,14 @@ def prctl(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
+def prepare(end_signal: int) -> None:
+    """Makes a process ready to become a server: it ends with its keeper, and hears all signals."""
+    prctl(PR_SET_PDEATHSIG, end_signal)
+    # What the keeper ignores, or was started with, would be ignored by the server too.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def born(pid: int) -> str | None:
     """When a process started, to tell it from a later one with the same number; None if gone."""
     if ON_LINUX:
@@ -183,7 +191,7 @@ class Keeper:
                 group=user[1] if user else None,
                 extra_groups=[] if user else None,
                 # After the change of user, which would undo it.
-                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, end_signal),
+                preexec_fn=lambda: prepare(end_signal),
             )
         self.servers[server.pid] = server
         self.end_signals[server.pid] = end_signal

@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from nexus.services import programs
 from nexus.services.errors import ServiceError
 from nexus.services.ports import free_port
 from nexus.services.process import Server
+from nexus.services.surroundings import plain
 
 SETTINGS = {
     # Small, so that several run beside each other; memory is taken when it is used.
@@ -154,7 +156,7 @@ class Postgres(Server):
                 *options,
             ],
             input=sql,
-            env=_without_pg(os.environ) | self.env | {"LC_ALL": "C.UTF-8"},
+            env=_without_pg(plain(os.environ)) | self.env | {"LC_ALL": "C.UTF-8"},
             capture_output=True,
             text=True,
         )
@@ -168,7 +170,7 @@ class Postgres(Server):
 
     def environment(self) -> dict[str, str]:
         """The kernel's environment without what would tell the server another place."""
-        return _without_pg(os.environ)
+        return _without_pg(plain(os.environ))
 
     def user(self) -> tuple[int, int] | None:
         """PostgreSQL refuses to run as root, and then runs as nobody."""
@@ -261,7 +263,7 @@ class Postgres(Server):
         return lent / wheel.name / "pginstall" / "bin"
 
 
-def _without_pg(environment: "os._Environ[str]") -> dict[str, str]:
+def _without_pg(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment without libpq's variables."""
     return {name: value for name, value in environment.items() if not name.startswith("PG")}
 

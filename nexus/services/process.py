@@ -22,6 +22,7 @@ import psutil
 from nexus.services import keeper as keeper_program
 from nexus.services import programs
 from nexus.services.errors import ServiceError
+from nexus.services.surroundings import plain
 
 LONGEST_DIRECTORY = 60
 """Characters a directory of sockets may have: a socket's whole path may have 103 on macOS."""
@@ -254,7 +255,7 @@ class Server:
 
     def environment(self) -> Mapping[str, str]:
         """The environment it runs in."""
-        return os.environ
+        return plain(os.environ)
 
     def working_directory(self) -> Path:
         """The folder it runs in."""

@@ -1,6 +1,5 @@
 """RabbitMQ from the machine (no wheel carries it), as a node of its own."""
 
-import os
 import re
 import socket
 import subprocess
@@ -74,7 +73,7 @@ class RabbitMQ(Server):
         """Node name, ports and directories of its own, so that two kernels never meet."""
         own = str(self.directory)
         return {
-            **os.environ,
+            **super().environment(),
             "HOME": own,  # the Erlang cookie
             "RABBITMQ_NODENAME": f"nexus-{self.port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",

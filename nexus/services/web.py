@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from nexus.services.errors import ServiceError
+from nexus.services.errors import MissingProgram, ServiceError
 from nexus.services.ports import free_port
 from nexus.services.process import PORT_IS_TAKEN, Server
 
@@ -85,6 +86,24 @@ class Web(Server):
             raise ServiceError(f"there is no worker {worker}: {len(workers)} are running")
         workers[worker].kill()
 
+    def prepare(self) -> None:
+        """Looks for the program: the system's own words for one that is missing help nobody.
+
+        Raises:
+            MissingProgram: if it is not there, or cannot be run.
+        """
+        name = self._argv[0]
+        if os.sep in name:
+            path = self._cwd / name
+            if not path.is_file():
+                raise MissingProgram(f"there is no program {path}")
+            if not os.access(path, os.X_OK):
+                raise MissingProgram(f"{path} cannot be run: chmod +x makes it a program")
+        elif shutil.which(name, path=self.environment().get("PATH", os.defpath)) is None:
+            raise MissingProgram(
+                f"{name} was not found in any folder of PATH: install it, or give its whole path"
+            )
+
     def command(self) -> list[str]:
         """The command with its port filled in."""
         return [part.replace("{port}", str(self.port)) for part in self._argv]
@@ -93,7 +112,7 @@ class Web(Server):
         """The kernel's environment and the reader's additions; output is not held back."""
         # The folder comes first on the path, as it does for `python -m`.
         path = os.pathsep.join(filter(None, [str(self._cwd), os.environ.get("PYTHONPATH")]))
-        return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": path, **self._env}
+        return {**super().environment(), "PYTHONUNBUFFERED": "1", "PYTHONPATH": path, **self._env}
 
     def working_directory(self) -> Path:
         """The folder that the reader named."""
@@ -164,6 +183,7 @@ def serve(
 
     Raises:
         ValueError: if the arguments do not fit together.
+        MissingProgram: if the command's program is not there.
         ServiceError: if the program ends or does not serve in time; with the end of its output.
     """
     if isinstance(target, str):
