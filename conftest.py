@@ -11,6 +11,7 @@ is stored. nbval alone lets some cells pass that prove nothing; here they fail:
 refuses it.
 """
 
+import gc
 import os
 import queue
 import shutil
@@ -97,6 +98,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SCRATCH] = scratch
     os.environ.update(chapters.settings(scratch))
     option = config.option
+    # pytest would keep the folders of its last three runs; --basetemp=… keeps those of one.
+    option.basetemp = option.basetemp or str(scratch / "tests")
     if option.nbval:
         option.nbval_current_env = True
         option.nbval_cell_timeout = min(option.nbval_cell_timeout, CELL_TIMEOUT)
@@ -105,6 +108,17 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         # Matplotlib says on stderr when it lists the machine's fonts for the first time.
         import matplotlib.font_manager  # noqa: F401
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_open() -> Generator[None, None, None]:
+    """Collect what a module's tests have let go of, so that no other's are blamed for it.
+
+    A file, socket or process that nobody has closed warns when it is collected, whichever test
+    runs at that moment, and a warning is an error here.
+    """
+    yield
+    gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)
