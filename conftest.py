@@ -79,6 +79,18 @@ class Chapter(IPyNbFile):
             super().teardown()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Keep a file's tests on one worker: what its fixtures start and build is made once.
+
+    So are a chapter's cells, which need each other. The order stays, in which what takes longest
+    is first: xdist would begin with the file that has most tests.
+    """
+    if config.getoption("numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadfile"
+        config.option.loadscopereorder = False
+
+
 def hear_all_signals() -> None:
     """Let what tests start hear every signal, as what a terminal starts does.
 
@@ -135,12 +147,13 @@ def pytest_collect_file(
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put cells back in order, whatever order tests are run in."""
+    """Put cells back in order, whatever order tests are run in, and begin with what is long."""
     cells = sorted(
         (item for item in items if isinstance(item, IPyNbCell)),
         key=lambda cell: (str(cell.path), cell.cell_num),
     )
     others = [item for item in items if not isinstance(item, IPyNbCell)]
+    others.sort(key=lambda item: -sum(mark.args[0] for mark in item.iter_markers("long")))
     items[:] = others + cells
 
 

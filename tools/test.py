@@ -94,10 +94,10 @@ def steps() -> list[Step]:
     ]
     return [
         *gates,
-        pytest_step("unit", "--dist=worksteal", *browser, "tests"),
+        pytest_step("unit", *browser, "tests"),
         Step("book", module("tools.book", "--clean")),
         pytest_step("browser", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
-        pytest_step("chapters", "--nbval", "--dist=loadfile", *notebooks),
+        pytest_step("chapters", "--nbval", *notebooks),
         Step("lint", module("tools.lint")),
     ]
 
@@ -125,7 +125,7 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     files = [notebook, f"nexus/exercises/{module_of}.py", judges, f"notes/gotchas/{path.stem}.md"]
     found = [
         pytest_step("judges", "--dist=worksteal", judges),
-        pytest_step("chapter", "--nbval", "--dist=loadfile", notebook),
+        pytest_step("chapter", "--nbval", notebook),
         pytest_step("honesty", "-k", words, "tests/chapters", "tests/exercises/test_hostile.py"),
         Step("book", module("tools.book")),
         pytest_step("page", "-k", f"[{page}", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
@@ -157,6 +157,7 @@ class Run:
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C must reach it once, from here
         )
 
     def __enter__(self) -> "Run":
@@ -164,11 +165,11 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         """End it, if it has not ended: as Ctrl-C does first, so that it can put things away."""
-        for number, patience in ((signal.SIGINT, 15), (signal.SIGTERM, 15), (signal.SIGKILL, None)):
+        for number, patience in ((signal.SIGINT, 30), (signal.SIGTERM, 15), (signal.SIGKILL, None)):
             if self.process.poll() is not None:
                 break
-            self.process.send_signal(number)
-            with suppress(subprocess.TimeoutExpired):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(self.process.pid, number)
                 self.process.wait(patience)
         self.log.close()
 

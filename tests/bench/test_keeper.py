@@ -16,6 +16,8 @@ from nexus.services import keeper as keeper_program
 from nexus.services.process import wait_for
 from tests.leftovers import expect_nothing, processes, run_directory
 
+pytestmark = pytest.mark.long(60)
+
 START = """
 import nexus
 pg = nexus.postgres()

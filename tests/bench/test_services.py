@@ -28,6 +28,8 @@ from nexus.services import web as web_module
 from nexus.services.process import wait_for
 from tests.leftovers import run_directory
 
+pytestmark = pytest.mark.long(60)
+
 APPLICATIONS = textwrap.dedent("""
     import os, time
 

@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+pytestmark = pytest.mark.long(30)
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

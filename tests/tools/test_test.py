@@ -1,6 +1,7 @@
 """`make test` and `make lint` tell the truth: what failed fails, what was skipped is listed."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,27 +119,43 @@ def test_how_far_a_step_is_is_said_while_it_runs(
     assert "  … long 45 %\n" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("folder")
-def test_an_interrupted_run_has_failed_and_leaves_nothing_running(tmp_path: Path) -> None:
+CLEARS_UP = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+pathlib.Path(sys.argv[1]).touch()
+try:
+    time.sleep(1000)
+except KeyboardInterrupt:
+    time.sleep(1)  # subprocess.run would give it a quarter of a second
+    pathlib.Path(sys.argv[2]).touch()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_has_failed_and_its_steps_may_clear_up(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     # A whole process of its own, since the signal is for all of it.
-    started = tmp_path / "started"
+    started, cleared = tmp_path / "started", tmp_path / "cleared"
     code = f"""
-import pathlib, sys
+import signal, sys
 from tools import test
-endless = "import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(1000)"
-test.chosen = lambda *_, **__: [test.Step("endless", (sys.executable, "-c", endless))]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+step = test.Step("endless", (sys.executable, "-c", {CLEARS_UP!r}, *{[str(started), str(cleared)]!r}))
+test.chosen = lambda *_, **__: [step]
 sys.argv = ["test"]
 sys.exit(test.main())
 """
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=chapters.ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
-        wait_for(started.exists, 30, "the step to begin")
+        wait_for(started.exists, 60, "the step to begin")
         (child,) = psutil.Process(process.pid).children()
-        process.terminate()
+        process.send_signal(number)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "the rest was not run" in said
+    assert cleared.exists()
     assert not child.is_running()
 
 
