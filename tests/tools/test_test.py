@@ -141,7 +141,8 @@ def test_an_interrupted_run_has_failed_and_its_steps_may_clear_up(
 import signal, sys
 from tools import test
 signal.signal(signal.SIGINT, signal.default_int_handler)
-step = test.Step("endless", (sys.executable, "-c", {CLEARS_UP!r}, *{[str(started), str(cleared)]!r}))
+files = {[str(started), str(cleared)]!r}
+step = test.Step("endless", (sys.executable, "-c", {CLEARS_UP!r}, *files))
 test.chosen = lambda *_, **__: [step]
 sys.argv = ["test"]
 sys.exit(test.main())
