@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BASE = "localhost/stays-python:base"
 PACKAGES = "python3,python3-venv,ca-certificates"
 UID = 10001
-DEADLINE = 60  # seconds
+DEADLINE = 120  # seconds
 Buildah = Callable[..., str]
 
 pytestmark = [

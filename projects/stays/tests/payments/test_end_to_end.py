@@ -26,7 +26,7 @@ from tests.factories import PASSWORD, day, make_property
 from tests.payments.events import KEY, SECRET, WEBHOOK
 
 pytestmark = pytest.mark.django_db(transaction=True)
-DEADLINE = 60  # seconds
+DEADLINE = 120  # seconds
 PROJECT = Path(__file__).resolve().parents[2]
 
 
