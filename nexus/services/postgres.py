@@ -170,7 +170,7 @@ class Postgres(Server):
 
     def environment(self) -> dict[str, str]:
         """The kernel's environment without what would tell the server another place."""
-        return _without_pg(plain(os.environ))
+        return _without_pg(super().environment())
 
     def user(self) -> tuple[int, int] | None:
         """PostgreSQL refuses to run as root, and then runs as nobody."""

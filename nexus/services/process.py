@@ -254,8 +254,11 @@ class Server:
         raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
-        """The environment it runs in."""
-        return plain(os.environ)
+        """The environment it runs in.
+
+        Its directory is its temporary one too: what a killed program leaves there goes with it.
+        """
+        return plain(os.environ) | {"TMPDIR": str(self.directory)}
 
     def working_directory(self) -> Path:
         """The folder it runs in."""

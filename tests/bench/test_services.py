@@ -373,6 +373,17 @@ def test_a_program_hears_all_signals(app_dir: Path) -> None:
         assert web.log == "ignored: set()\n"
 
 
+def test_what_a_killed_program_leaves_in_its_temporary_directory_goes_with_it(
+    app_dir: Path,
+) -> None:
+    code = "import tempfile, time\nprint(tempfile.mkdtemp(), flush=True)\ntime.sleep(1000)"
+    with nexus.serve([sys.executable, "-c", code], ready="\n", cwd=app_dir) as web:
+        left = Path(web.log.strip())
+        web.kill()
+        assert left.is_dir()
+    assert not left.exists()
+
+
 def test_serve_refuses_what_does_not_fit_together() -> None:
     with pytest.raises(ValueError, match="when does this program serve"):
         nexus.serve(["sleep", "1000"])
