@@ -319,6 +319,10 @@ def main() -> int:
     outcomes: list[Outcome] = []
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell has started this in the background. Steps would inherit that, but no handler,
+        # and could not be asked to clear up.
+        signal.signal(signal.SIGINT, lambda *_: None)
     try:
         for outcome in run(wanted):
             outcomes.append(outcome)

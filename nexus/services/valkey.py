@@ -10,6 +10,9 @@ from nexus.services import programs
 from nexus.services.ports import free_port
 from nexus.services.process import Server
 
+PATIENCE = 60.0
+"""Seconds that a client waits for an answer."""
+
 
 class Valkey(Server):
     """A running Valkey server.
@@ -53,9 +56,10 @@ class Valkey(Server):
         """Opens a client.
 
         Args:
-            **options: those of redis.Redis.from_url, such as decode_responses.
+            **options: those of redis.Redis.from_url, such as decode_responses. It is patient by
+                default: redis-py's own five seconds may pass on a machine that is busy.
         """
-        client = redis.Redis.from_url(self.url, **options)
+        client = redis.Redis.from_url(self.url, **{"socket_timeout": PATIENCE} | options)
         self._keep_for(client)
         return client
 

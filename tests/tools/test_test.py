@@ -120,8 +120,7 @@ def test_how_far_a_step_is_is_said_while_it_runs(
 
 
 CLEARS_UP = """
-import pathlib, signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import pathlib, sys, time
 pathlib.Path(sys.argv[1]).touch()
 try:
     time.sleep(1000)
@@ -137,10 +136,12 @@ def test_an_interrupted_run_has_failed_and_its_steps_may_clear_up(
 ) -> None:
     # A whole process of its own, since the signal is for all of it.
     started, cleared = tmp_path / "started", tmp_path / "cleared"
+    # A shell lets what it starts in the background ignore SIGINT; SIGTERM ends that too.
+    before = "default_int_handler" if number == signal.SIGINT else "SIG_IGN"
     code = f"""
 import signal, sys
 from tools import test
-signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGINT, signal.{before})
 files = {[str(started), str(cleared)]!r}
 step = test.Step("endless", (sys.executable, "-c", {CLEARS_UP!r}, *files))
 test.chosen = lambda *_, **__: [step]
