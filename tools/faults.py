@@ -246,7 +246,7 @@ async def run(seed: Seed) -> Outcome:
         report, change = Path(scratch) / "report.xml", Path(scratch) / "change.json"
         change.write_text(json.dumps({"cell": seed.cell, "source": seed.source}))
         command = ["pytest", *QUICK, "-p", "no:cacheprovider", "--exitfirst", "--quiet", *OPTIONS]
-        command += ["-p", "tools.faults", f"--fault={change}", f"--junitxml={report}"]
+        command += ["--color=no", "-p", "tools.faults", f"--fault={change}", f"--junitxml={report}"]
         said = await call(*command, str(seed.path))
         failed, ran = first_failure(report) if report.exists() else (None, False)
     verdict = judge(seed, failed, ran)
