@@ -16,7 +16,7 @@ ROOT_TOO := --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lab serve refresh chapter faults lint format bench lock clean
+.PHONY: help setup book test lab serve refresh reset chapter faults lint format bench lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -31,8 +31,8 @@ book: setup ## build the HTML book and say where to open it
 test: setup ## run everything that CI runs (ONLY=unit for a step, CHAPTER=… for a chapter, FAULTS=1)
 	@$(PY) -m tools.test $(ONLY) $(if $(CHAPTER),--chapter "$(CHAPTER)") $(if $(FAULTS),--faults)
 
-lab: setup ## open JupyterLab on the chapters
-	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ROOT_TOO)
+lab: setup ## open JupyterLab on the first notebook
+	@$(PY) -m tools.lab --open --LabApp.default_url=/lab/tree/notebooks/start-here.ipynb $(ROOT_TOO)
 
 serve: book ## build the book and serve it on http://127.0.0.1:8000 (PORT=… for another port)
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT) \
@@ -40,6 +40,9 @@ serve: book ## build the book and serve it on http://127.0.0.1:8000 (PORT=… fo
 
 refresh: setup ## run chapters and store their outputs (CHAPTER=… for one)
 	@$(PY) -m tools.refresh $(CHAPTER)
+
+reset: setup ## put a chapter back as git has it, and keep yours: CHAPTER=… (without: list changes)
+	@$(PY) -m tools.reset $(CHAPTER)
 
 chapter: setup ## start a chapter from the template: NAME=… PART=…
 	@$(PY) -m tools.chapter "$(NAME)" "$(PART)"

@@ -194,6 +194,8 @@ def make() -> None:
             new = STAMP.with_suffix(".new")
             new.write_text(fingerprint(sys.version))
             new.replace(STAMP)
+            # JupyterLab without our settings still runs the chapters.
+            subprocess.run([python, "-m", "tools.lab"], env=installer_environment(), check=False)
         except BaseException:
             with contextlib.suppress(OSError):
                 remove(VENV)

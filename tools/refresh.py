@@ -5,6 +5,7 @@ fails there fails here too: an error that no tag announces, and anything written
 """
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -16,14 +17,26 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from tools import chapters
+from tools import chapters, lab
 
 CELL_TIMEOUT = 120  # seconds
 
-# The same whoever ran it last, with whichever Python.
+# What JupyterLab would write at the first opening (see tools/jupyter), so that a chapter which is
+# only read is not modified; the same whoever ran it last, with whichever Python.
 METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python", "file_extension": ".py", "pygments_lexer": "ipython3"},
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
 }
 HOURLY = ("execution", "ExecuteTime", "collapsed", "scrolled")
 
@@ -107,7 +120,7 @@ def store(notebook: NotebookNode, path: Path) -> None:
 
 
 def refresh(path: Path) -> None:
-    """Run a chapter and store its outputs.
+    """Run a chapter, store its outputs, and let JupyterLab show its pictures.
 
     Raises:
         ChapterFailedError: If it fails; the file is as it was.
@@ -115,6 +128,8 @@ def refresh(path: Path) -> None:
     notebook = run(path)
     normalise(notebook)
     store(notebook, path)
+    with contextlib.suppress(lab.NotSignedError):  # stored is stored; `make lab` says why
+        lab.sign([path])
 
 
 def main() -> int:
