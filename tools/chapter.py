@@ -110,7 +110,7 @@ def table_of_contents(text: str, planned: Entry, root: Path) -> str:
     parts = yaml.safe_load((root / "data" / "map.yml").read_text())["parts"]
     order = [part["title"] for part in parts]
     caption = next(part["title"] for part in parts if part["name"] == planned.part)
-    captions = [known["caption"] for known in toc["parts"]]
+    captions = [known.get("caption") for known in toc["parts"]]
     if caption not in captions:
         later = order[order.index(caption) :]
         place = next((n for n, known in enumerate(captions) if known in later), None)

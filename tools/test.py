@@ -28,8 +28,8 @@ AT_ONCE = 2  # steps; each has workers of its own, and much of their time is wai
 TELL_SECONDS = 20.0  # between two lines that say how far the steps are
 SLOWEST = 10
 
-# They open the pages that the step before them builds; the other tests of the book need none.
-BROWSER_TESTS = ("tests/book/test_pages.py",)
+# Of the pages that the step before them builds, and of the chapters in JupyterLab.
+BROWSER_TESTS = ("tests/book/test_pages.py", "tests/book/test_lab.py")
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,7 @@ ALL_SOLVED = "You have solved all of them."
 
 def row(chapter: Chapter) -> str:
     """A chapter as a row of the table."""
-    boxes = "".join(box(str(number), state) for number, state in chapter.states.items())
+    boxes = "\n".join(box(str(number), state) for number, state in chapter.states.items())
     return (
         f"<tr><td {LEFT}>{html.escape(chapter.title)}</td><td {LEFT}>{boxes}</td>"
         f"<td {LEFT}>{chapter.count}</td></tr>"

@@ -101,8 +101,8 @@ def site(built: None) -> Iterator[str]:  # noqa: ARG001
     server.server_close()
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> str:
+    """Return the browser's path, or skip the test."""
     named = [os.environ["NEXUS_CHROMIUM"]] if "NEXUS_CHROMIUM" in os.environ else CHROMIUMS
     found = next(filter(None, map(shutil.which, named)), None)
     if found is None:
@@ -111,10 +111,15 @@ def browser() -> Iterator[Browser]:
             "or name one by NEXUS_CHROMIUM"
         )
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=SWITCHES)
-        yield chromium
-        chromium.close()
+        opened = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES)
+        yield opened
+        opened.close()
 
 
 @dataclass

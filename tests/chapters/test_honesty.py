@@ -260,8 +260,9 @@ def test_every_rule_is_shown_to_catch_something() -> None:
     assert {rule for rule, _, _ in CAUGHT} == set(honesty.RULES)
 
 
-def test_one_exercise_is_enough_for_the_template(path: Path) -> None:
+@pytest.mark.parametrize("name", ["template", "start-here"])
+def test_one_exercise_is_enough_where_no_chapter_is_taught(path: Path, name: str) -> None:
     notebook = good()
     delete(notebook, 3, 4, 5, 6)
     assert honesty.has_exercises(notebook, path) != []
-    assert honesty.has_exercises(notebook, path.with_stem("template")) == []
+    assert honesty.has_exercises(notebook, path.with_stem(name)) == []

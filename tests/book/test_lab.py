@@ -1,0 +1,148 @@
+"""JupyterLab as a reader opens it first: pictures shown, no question asked, no chapter modified.
+
+One server for all, on the project's own folder, with Jupyter's folders those of a new user.
+"""
+
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from playwright.sync_api import Page, sync_playwright
+
+from tests.book.test_pages import DESKTOP, SWITCHES, chromium
+from tools import chapters, lab
+
+ROOT = chapters.ROOT
+SECONDS = 120  # to wait for a server, a page or a kernel on a busy machine
+NOTEBOOKS = chapters.in_book()
+
+# In the page: open a notebook, and wait until its kernel has said what JupyterLab writes into it.
+OPEN = """async path => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const panel = await app.commands.execute('docmanager:open', {path});
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  const kernel = panel.sessionContext.session.kernel;
+  await kernel.info;
+  await kernel.spec;
+  await new Promise(resolve => setTimeout(resolve));
+  window.panel = panel;
+}"""
+# Show one cell after the other, as scrolling does, and tell whether what is in its output is drawn.
+PICTURES = """async cells => {
+  const shown = {};
+  for (const number of cells) {
+    await panel.content.scrollToItem(number);
+    const cell = panel.content.widgets[number];
+    await cell.ready;
+    const output = cell.node.querySelector('.jp-OutputArea-output');
+    const images = [...output.querySelectorAll('img')];
+    await Promise.all(images.map(image => image.decode()));
+    shown[number] = images.some(image => image.naturalWidth > 0);
+  }
+  return shown;
+}"""
+STATE = "({dirty: panel.context.model.dirty, metadata: panel.content.model.sharedModel.metadata})"
+CLOSE = "async () => { await panel.sessionContext.shutdown(); panel.dispose(); }"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A JupyterLab for someone who has never used one."""
+    scratch = Path(tempfile.mkdtemp(prefix="lab-"))
+    log = scratch / "log"
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, scratch)
+        variables = chapters.environment(scratch) | {"HOME": str(scratch)}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("JUPYTER_DATA_DIR", variables["JUPYTER_DATA_DIR"])
+            lab.prepare()
+            lab.sign(NOTEBOOKS)  # those that are being written, too
+        token = secrets.token_hex()
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--port=0", "--allow-root"]
+        options = [
+            f"--IdentityProvider.token={token}",
+            "--LabApp.expose_app_in_browser=True",
+            f"--LabApp.user_settings_dir={scratch / 'settings'}",
+            f"--LabApp.workspaces_dir={scratch / 'workspaces'}",
+        ]
+        process = subprocess.Popen(
+            command + options,
+            cwd=ROOT,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stack.enter_context(log.open("wb")),
+        )
+        stack.callback(process.wait, SECONDS)
+        stack.callback(process.terminate)
+        runtime = Path(variables["JUPYTER_RUNTIME_DIR"])
+        deadline = time.monotonic() + SECONDS
+        while not (there := list(runtime.glob("jpserver-*.json"))):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"JupyterLab did not start:\n{log.read_text()}", pytrace=False)
+            time.sleep(0.05)
+        yield f"{json.loads(there[0].read_text())['url']}lab?token={token}"
+
+
+@pytest.fixture(scope="module")
+def requested() -> list[str]:
+    """What the page asks for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(server: str, requested: list[str]) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES)
+        opened = browser.new_page(viewport=DESKTOP)
+        opened.set_default_timeout(SECONDS * 1000)
+        opened.on("request", lambda request: requested.append(request.url))
+        opened.goto(server)
+        opened.wait_for_function("window.jupyterapp")
+        yield opened
+        browser.close()
+
+
+def pictures(notebook: NotebookNode) -> list[int]:
+    """Return the numbers of the cells with a picture."""
+    return [
+        number
+        for number, cell in enumerate(notebook.cells)
+        for output in cell.get("outputs", ())
+        if any(kind.startswith("image/") for kind in output.get("data", ()))
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_chapter_opens_with_its_pictures_and_is_not_modified(page: Page, path: Path) -> None:
+    stored = nbformat.read(path, as_version=4)
+    page.evaluate(OPEN, path.relative_to(ROOT).as_posix())
+    try:
+        shown = page.evaluate(PICTURES, pictures(stored))
+        state = page.evaluate(STATE)
+    finally:
+        page.evaluate(CLOSE)
+    assert shown == {str(number): True for number in pictures(stored)}
+    assert state["metadata"] == stored.metadata
+    assert not state["dirty"]
+
+
+def test_jupyterlab_asks_the_reader_nothing_and_nobody_else(
+    page: Page, requested: list[str], server: str
+) -> None:
+    assert page.locator(".jp-Dialog").count() == 0
+    assert page.locator(".Toastify__toast").all_inner_texts() == []
+    ours = (server.partition("/lab")[0], "data:", "blob:")
+    assert [url for url in requested if not url.startswith(ours)] == []
