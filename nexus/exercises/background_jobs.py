@@ -2,7 +2,6 @@
 
 import logging
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,14 +12,11 @@ import psycopg
 from celery import Celery
 from celery.exceptions import Retry
 
-from nexus.judging import NotYet, first_line, judge, limits
-from nexus.judging.limits import as_exception, within
+from nexus.judging import NotYet, first_line, judge
+from nexus.judging.limits import Run, all_of, within
+from nexus.judging.meeting import come_to_rest, holding
 from nexus.judging.sandbox import Connection, Sandbox, another, database
-from nexus.services import Postgres, current
-from nexus.services.process import wait_for
-
-PATIENCE = 2.0
-"""How long to wait for answers to wait for a lock, before they are let go on anyway."""
+from nexus.judging.workers import OtherProcessError, Worker, worker
 
 RUNS = 5
 """How often a task that fails is run again."""
@@ -41,16 +37,27 @@ def bookings(connection: Connection) -> None:
 Charge = Callable[[Connection, int, int], object]
 
 
+GIVEN_1 = """
+def charge(connection, booking, cents):
+    connection.execute("INSERT INTO payment VALUES (%s, %s)", [booking, cents])
+    connection.execute("UPDATE booking SET status = 'paid' WHERE id = %s", [booking])
+"""
+
+
 @judge(
     "background-jobs.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a connection, a booking's id and an amount: it adds the payment and "
     "sets the booking to 'paid', once, however often it is run",
+    stub=GIVEN_1,
 )
 def idempotent(answer: Charge) -> str:
     """One payment after two runs, after a run that died half-way, and after two at once."""
-    with database("background_bookings", bookings) as box:
+    with (
+        database("background_bookings", bookings) as box,
+        worker(lambda booking: run(answer, box, booking)) as other,
+    ):
         run(answer, box, 1)
         expect(box, 1, "after one run")
         run(answer, box, 1)
@@ -65,7 +72,7 @@ def idempotent(answer: Charge) -> str:
             else:
                 when = f"a write into {table} failed, the worker was told that all is well, and"
             expect(box, booking, when)
-        at_once(answer, box, 4)
+        at_once(answer, box, 4, other)
         expect(box, 4, "two runs came at the same moment, and then")
     return (
         "one payment for each booking, whether a run is repeated, dies half-way, or meets another"
@@ -124,38 +131,24 @@ def fails_once(box: Sandbox, table: str) -> None:
     """)  # type: ignore[arg-type]
 
 
-def at_once(answer: Charge, box: Sandbox, booking: int) -> None:
-    """Lets two runs come to their first write before either of them may write."""
-    server = cast(Postgres, current("postgres"))
-    errors: list[BaseException] = []
-
-    def one() -> None:
-        try:
-            run(answer, box, booking)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=one, daemon=True) for _ in range(2)]
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND wait_event_type = 'Lock'"
-    )
-
-    def at_rest() -> bool:
-        row = box.admin.execute(waiting).fetchone()
-        return row == (sum(thread.is_alive() for thread in threads),)
-
-    with server.connect(dbname=box.admin.info.dbname) as holder:
-        holder.execute("LOCK TABLE payment IN SHARE MODE")  # it can be read
-        holder.execute("SELECT 1 FROM booking WHERE id = %s FOR UPDATE", [booking])
-        for thread in threads:
-            thread.start()
-        with suppress(TimeoutError):
-            wait_for(at_rest, PATIENCE, "both to wait")
-        holder.commit()
-    limits.join(threads, "of two runs at the same moment, one")
-    if errors:
-        raise as_exception(errors[0])
+def at_once(answer: Charge, box: Sandbox, booking: int, other: Worker) -> None:
+    """Lets two runs, in two processes, come to their first write before either may write."""
+    with holding(
+        box,
+        "LOCK TABLE payment IN SHARE MODE",  # it can be read
+        f"SELECT 1 FROM booking WHERE id = {booking} FOR UPDATE",  # noqa: S608 (the judge's number)
+    ):
+        here = Run(lambda: run(answer, box, booking))
+        other.ask(booking)
+        come_to_rest(box, [lambda: here.is_running, lambda: not other.is_done()])
+    all_of([here], "of two runs at the same moment, one")
+    here.value()
+    try:
+        other.answer("of two runs at the same moment, one")
+    except OtherProcessError as error:
+        raise NotYet(
+            f"of two runs at the same moment, one ended with {error.kind[0]}: {error}"
+        ) from None
 
 
 # -- 2. The options of a task that tries again
@@ -169,11 +162,15 @@ MOST = 20
 """Retries after which it has to give up."""
 
 
+GIVEN_2 = {"autoretry_for": (Exception,), "max_retries": 3}
+
+
 @judge(
     "background-jobs.2",
     takes=dict,
     called="a dictionary of the task's options",
     hint="give the options of the task, such as {'max_retries': 3}",
+    stub=GIVEN_2,
 )
 def patient(answer: Mapping[str, Any]) -> str:
     """It tries again what passes, and nothing else, with pauses that grow and differ, to an end."""
@@ -182,7 +179,7 @@ def patient(answer: Mapping[str, Any]) -> str:
     state = random.getstate()
     random.seed(1)
     try:
-        pauses = pauses_of(answer, ConnectionError, TASKS)
+        pauses = cast(list[list[float]], within(lambda: pauses_of(answer, ConnectionError, TASKS)))
         if not pauses[0]:
             raise NotYet("the provider was down for a moment, and the task gave up at once")
         if not pauses_of(answer, TimeoutError)[0]:
@@ -270,6 +267,8 @@ def pauses_of(
                 continue
             except failure:
                 break
+            else:
+                raise NotYet("a task that fails returned as if it had not: leave `run` to Celery")
             finally:
                 task.pop_request()
         found.append(list(pauses))
@@ -292,12 +291,22 @@ Publish = Callable[[str], object]
 Relay = Callable[[Connection, Publish], object]
 
 
+GIVEN_3 = """
+def relay(connection, publish):
+    waiting = "SELECT id, task FROM outbox WHERE NOT sent ORDER BY id"
+    for number, task in connection.execute(waiting).fetchall():
+        connection.execute("UPDATE outbox SET sent = true WHERE id = %s", [number])
+        publish(task)
+"""
+
+
 @judge(
     "background-jobs.3",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a connection and a function publish: it calls publish(task) for what "
     "is not sent, oldest first, and marks it",
+    stub=GIVEN_3,
 )
 def relay(answer: Relay) -> str:
     """It loses nothing when publishing fails or it dies; two at once send nothing twice."""
@@ -387,45 +396,22 @@ def dies(answer: Relay, box: Sandbox) -> None:
 
 
 def two_relays(answer: Relay, box: Sandbox) -> None:
-    """A second relay comes while the first one is publishing."""
+    """A second relay comes, in another process, while the first one is publishing."""
     published: list[str] = []
-    busy, go_on = threading.Event(), threading.Event()
-    errors: list[BaseException] = []
 
     def publish(task: str) -> None:
         published.append(task)
-        busy.set()
-        go_on.wait(limits.SECONDS)
+        if len(published) == 1:
+            second.ask()
+            come_to_rest(box, [lambda: not second.is_done()])
 
-    def one(publish: Publish) -> None:
+    with worker(lambda: sent_by(answer, box)) as second:
+        first = all_of([Run(lambda: sent_by(answer, box, publish))], "of two relays, one")[0]
         try:
-            sent_by(answer, box, publish)
-        except BaseException as error:
-            errors.append(error)
-
-    def started(publish: Publish) -> threading.Thread:
-        thread = threading.Thread(target=one, args=(publish,), daemon=True)
-        thread.start()
-        return thread
-
-    waiting = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
-        "AND wait_event_type = 'Lock'"
-    )
-    first = started(publish)
-    busy.wait(limits.SECONDS)
-    second = started(published.append)
-    with suppress(TimeoutError):
-        wait_for(
-            lambda: not second.is_alive() or box.admin.execute(waiting).fetchone(),
-            PATIENCE,
-            "the second relay to end, or to wait for the first",
-        )
-    go_on.set()
-    for thread in (first, second):
-        thread.join(2 * limits.SECONDS)
-    if errors:
-        raise as_exception(errors[0])
+            published += cast(list[str], second.answer("of two relays, one")) if published else []
+        except OtherProcessError as error:
+            raise NotYet(f"of two relays, one ended with {error.kind[0]}: {error}") from None
+    first.value()
     twice = sorted(task for task, times in Counter(published).items() if times > 1)
     if twice:
         raise NotYet(f"two relays ran at the same time, and both published {', '.join(twice)}")

@@ -4,8 +4,10 @@ Each judgement has a Valkey of its own, and the last one an nginx and a site beh
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -14,7 +16,8 @@ import httpx
 import redis
 
 from nexus.judging import NotYet, judge, limits
-from nexus.judging.limits import as_exception, end, within
+from nexus.judging.dying import Eventful, mortal
+from nexus.judging.limits import Run, all_of, within
 from nexus.services import Nginx, Valkey, nginx, valkey
 from nexus.services.process import wait_for
 
@@ -82,16 +85,34 @@ def content(client: redis.Redis, key: str) -> str:
     return str(client.get(key)) if kind == "string" else ""
 
 
+@contextmanager
+def own_valkey() -> Iterator[Valkey]:
+    """A Valkey for one judgement; it is gone as soon as the answer's time is over."""
+    with valkey() as server, limits.when_late(server.kill):
+        yield server
+
+
+GIVEN_1 = """
+def remember(client, key, seconds, load):
+    value = client.get(key)
+    if not value:
+        value = load()
+        client.set(key, value)
+    return value
+"""
+
+
 @judge(
     "caching.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a client, a key, seconds and a function load: it returns what load "
     "returns, and calls it only if the cache does not know",
+    stub=GIVEN_1,
 )
 def remember(answer: Remember) -> str:
     """It remembers everything, also nothing, for a time, and needs no Valkey."""
-    with valkey() as server:
+    with own_valkey() as server:
         client = connect(server)
         for number, value in enumerate(("a page", None, "", "0", "None", "null", "-")):
             source = Source(value)
@@ -111,6 +132,7 @@ def remember(answer: Remember) -> str:
             raise NotYet("Valkey holds nothing: another process would have to load it all again")
         if found := endless(client):
             raise NotYet(f"{found[0]} has no end: it is kept for ever")
+        _like_nothing(answer, client)
         _for_seconds(answer, client)
         _failing(answer, client)
         server.kill()
@@ -129,6 +151,22 @@ def remember(answer: Remember) -> str:
     return "it remembers every text, and that there is none, for a time, and does without Valkey"
 
 
+def _like_nothing(answer: Remember, client: redis.Redis) -> None:
+    """A text that looks in Valkey as nothing does is a text all the same."""
+    client.flushall()
+    within(lambda: answer(client, "page:none", 60, Source(None).load))
+    for text in [
+        client.get(key) for key in cast(list[str], client.keys()) if client.type(key) == "string"
+    ]:
+        source = Source(text)
+        key = "page:looks like none"
+        got = [within(lambda: answer(client, key, 60, source.load)) for _ in range(2)]  # noqa: B023
+        if got != [text, text]:
+            raise NotYet(
+                f"load returned {text!r}, and the second call {got[1]!r}: any text may come"
+            )
+
+
 def _for_seconds(answer: Remember, client: redis.Redis) -> None:
     """Something is kept for as long as was said, and nothing for longer."""
     for seconds in (60, 3600):
@@ -140,6 +178,12 @@ def _for_seconds(answer: Remember, client: redis.Redis) -> None:
             raise NotYet(f"seconds was {seconds}, and {late[0]} lives longer")
         if max(lives.values(), default=0) < seconds / 2:
             raise NotYet(f"seconds was {seconds}, and what was stored is gone long before")
+        aged = [key for key in lives if client.type(key) == "string"]
+        for key in aged:
+            client.pexpire(key, 20_000)  # as if it had been there for a while
+        within(lambda: answer(client, f"page:{seconds}", seconds, source.load))  # noqa: B023
+        if any(_life(client, key) > 20 for key in aged):
+            raise NotYet("it was read, and lives longer for it: what is read often never ends")
 
 
 def _life(client: redis.Redis, key: str) -> float:
@@ -195,18 +239,34 @@ class Held(redis.Redis):
         return result
 
 
+GIVEN_2 = """
+def one_for_all(client, key, seconds, load):
+    value = client.get(key)
+    if value is None and client.setnx(f"lock:{key}", 1):
+        value = load()
+        client.set(key, value, ex=seconds)
+        client.delete(f"lock:{key}")
+    return value
+"""
+
+
 @judge(
     "caching.2",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a client, a key, seconds and a function load: of many who call it at "
     "once, one calls load, and all return what it got",
+    stub=GIVEN_2,
 )
 def one_for_all(answer: Remember) -> str:
     """One computes, all get it; nobody who fails, dies or comes late spoils it."""
-    with valkey() as server:
+    with own_valkey() as server:
         admin = connect(server)
         _at_once(answer, server, admin)
+        admin.flushall()
+        _takes_long(answer, server)
+        admin.flushall()
+        _dies(answer, server, admin)
         admin.flushall()
         _late(answer, server)
         admin.flushall()
@@ -275,6 +335,55 @@ def _at_once(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
         )
     if found := endless(admin):
         raise NotYet(f"{found[0]} has no end")
+
+
+LONG = 1.2
+"""Seconds that a load takes which takes its time."""
+
+
+def _takes_long(answer: Remember, server: Valkey) -> None:
+    """One computes for a while, and another one comes at once: the lock lives, and he waits."""
+    source = Source("a page")
+    begun = threading.Event()
+
+    def slowly() -> None:
+        begun.set()
+        threading.Event().wait(LONG)
+
+    source.meanwhile = slowly
+
+    def first() -> object:
+        return answer(connect(server), "page", 60, source.load)
+
+    def second() -> object:
+        begun.wait(limits.SECONDS)
+        return answer(connect(server), "page", 60, source.load)
+
+    got = _together([first, second])
+    if source.calls != 1:
+        raise NotYet(
+            f"load takes {LONG:g} seconds, and another one who came meanwhile called it as well: "
+            "how long does the lock live?"
+        )
+    if got != ["a page", "a page"]:
+        raise NotYet(f"load takes {LONG:g} seconds, and who came meanwhile got {got[1]!r}")
+
+
+def _dies(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
+    """Its process is gone before each of its commands in turn: nothing without an end is left."""
+    for number in range(1, MOST_COMMANDS + 1):
+        admin.flushall()
+        source = Source("a page")
+        client = mortal(server, number, limits.SECONDS)
+        with suppress(NotYet):  # it dies
+            within(partial(answer, client, "page", 60, source.load))
+        if found := endless(admin):
+            raise NotYet(
+                f"who died between one command and the next, before number {number}, has left "
+                f"{found[0]} without an end: nobody will ever compute again"
+            )
+        if client.sent < number:
+            return  # it does not send so many
 
 
 def _late(answer: Remember, server: Valkey) -> None:
@@ -355,51 +464,9 @@ def _together(actions: list[Callable[[], object]]) -> list[object]:
         NotYet: if one does not come to an end.
         Exception: what the first one of them raised.
     """
-    results: dict[int, object] = {}
-    errors: list[BaseException] = []
-
-    def run(number: int) -> None:
-        try:
-            results[number] = actions[number]()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [
-        threading.Thread(target=run, args=(number,), daemon=True) for number in range(len(actions))
-    ]
-    for thread in threads:
-        thread.start()
-    deadline = threading.Event()
-    timer = threading.Timer(limits.SECONDS, deadline.set)
-    timer.daemon = True
-    timer.start()
-    for thread in threads:
-        while thread.is_alive() and not deadline.is_set():
-            thread.join(0.02)
-    timer.cancel()
-    late = [thread for thread in threads if thread.is_alive()]
-    for thread in late:
-        end(thread)
-    if late:
-        raise limits.late(f"{len(late)} of {len(threads)} who came together")
-    if errors:
-        raise as_exception(errors[0])
-    return [results[number] for number in range(len(actions))]
-
-
-class Slow(redis.Redis):
-    """A client of which one command comes late, so that something may happen before it."""
-
-    late = 0
-    then: Callable[[str], None]
-    sent = 0
-
-    def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Sends a command."""
-        self.sent += 1
-        if self.sent == self.late:
-            self.then(str(args[0]))
-        return super().execute_command(*args, **options)
+    runs = [Run(action) for action in actions]
+    all_of(runs, "one of those who came together")
+    return [run.value() for run in runs]
 
 
 Read = Callable[[redis.Redis, str, Load], object]
@@ -426,9 +493,7 @@ class Story:
         Raises:
             NotYet: if it does not come to an end.
         """
-        options = {"decode_responses": True, "socket_timeout": limits.SECONDS}
-        with cast(Slow, Slow.from_url(self._server.url, **options)) as client:  # type: ignore[arg-type]
-            client.late, client.then = late, then
+        with Eventful.of(self._server, late, then, limits.SECONDS) as client:
             try:
                 return within(lambda: self._read(client, "page", self.source.load))
             except NotYet as error:
@@ -452,25 +517,41 @@ class Story:
             raise NotYet(f"{otherwise}: it should be {value!r}, and is {got!r}")
 
 
+GIVEN_3 = """
+def read(client, key, load):
+    value = client.get(key)
+    if value is None:
+        value = load()
+        client.set(key, value, ex=60)
+    return value
+
+
+def changed(client, key):
+    client.delete(key)
+"""
+
+
 @judge(
     "caching.3",
     takes=tuple,
     called="two functions, (read, changed)",
     hint="give two functions, (read, changed): read(client, key, load) returns the value, and "
     "changed(client, key) is called after each commit",
+    stub=GIVEN_3,
 )
 def never_for_ever(answer: tuple[Read, Changed]) -> str:
     """No reader gets a value that is older than the last change, and hits are hits."""
     if len(answer) != 2 or not all(callable(function) for function in answer):
         raise NotYet("give two functions: (read, changed)")
     for scene in (_changes, _slow, _slow_anywhere, _overtaken_twice, _forgets):
-        with valkey() as server:
+        with own_valkey() as server:
             scene(Story(answer, server))
     return "slow readers store what nobody asks for, and what Valkey forgets brings nothing back"
 
 
 def _changes(story: Story) -> None:
     """Reads and changes, one after the other."""
+    story.admin.set("somebody else's", "value", ex=600)
     for number in (1, 2, 3):
         if number > 1:
             story.change(f"version {number}")
@@ -481,7 +562,9 @@ def _changes(story: Story) -> None:
                 f"it changed {number - 1} times and was read three times after each change, and "
                 f"load was called {story.source.calls} times"
             )
-    if story.admin.dbsize() == 0:
+    if not story.admin.exists("somebody else's"):
+        raise NotYet("other keys were there, and are gone: they are not this function's to delete")
+    if story.admin.dbsize() == 1:
         raise NotYet("Valkey holds nothing: another process would have to load it again")
     values = [key for key in endless(story.admin) if "version 3" in content(story.admin, key)]
     if values:
@@ -617,11 +700,18 @@ def proxied(headers: Callable[[str], object]) -> Iterator[tuple[Nginx, Site]]:
         site.server_close()
 
 
+GIVEN_4 = """
+def headers(path):
+    return {"Cache-Control": "max-age=60"}
+"""
+
+
 @judge(
     "caching.4",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a path that returns a dictionary of headers, such as Cache-Control",
+    stub=GIVEN_4,
 )
 def who_may_keep(answer: Callable[[str], object]) -> str:
     """A proxy keeps what is for everyone, and a browser asks again."""
@@ -648,6 +738,11 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
         get("/bookings", Authorization="Amina")
         if site.count == before:
             raise NotYet("Amina asked for /bookings again, and it came from the proxy's disk")
+        if not _is_private(said["/bookings"]):
+            raise NotYet(
+                "this nginx does not keep /bookings; other caches on the way ask Cache-Control, "
+                "and it says neither private nor no-store"
+            )
         get("/best")
         before = site.count
         get("/best")
@@ -669,6 +764,11 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
         if (seconds := _proxy_keeps(said[path])) != MINUTE:
             raise NotYet(f"a proxy would keep {path} for {seconds} seconds, and not for a minute")
     return "the proxy keeps what is for everyone, by language, and nothing that is for somebody"
+
+
+def _is_private(headers: dict[str, str]) -> bool:
+    """Whether no shared cache may keep an answer (RFC 9111, 5.2.2.5 and 5.2.2.7)."""
+    return any(_directives(headers).get(name) == "" for name in ("private", "no-store"))
 
 
 def _said(answer: Callable[[str], object], path: str) -> dict[str, str]:
@@ -698,7 +798,15 @@ def _browser_keeps(headers: dict[str, str]) -> bool:
     directives = _directives(headers)
     if "no-cache" in directives or "no-store" in directives:
         return False
-    return directives.get("max-age") != "0"
+    if "max-age" in directives:
+        return directives["max-age"] != "0"
+    expires = next((v for name, v in headers.items() if name.lower() == "expires"), None)
+    if expires is None:
+        return True  # it may guess
+    try:
+        return parsedate_to_datetime(expires).timestamp() > time.time()
+    except ValueError:
+        return False  # what is no date, such as 0, is over
 
 
 def _proxy_keeps(headers: dict[str, str]) -> int:

@@ -17,7 +17,7 @@ import yaml
 from nexus.judging import NotYet, first_line, judge
 from nexus.judging.limits import Enough, within
 from nexus.judging.programs import last_line, program
-from nexus.judging.sandbox import Connection, Sandbox, database, watched
+from nexus.judging.sandbox import Connection, Sandbox, database
 
 SHELLS = {
     None: "bash -e {0}",
@@ -44,11 +44,19 @@ TITLES = {
 }
 
 
+GIVEN_1 = """
+name: Say the title
+run: |
+  echo "Title: ${{ github.event.pull_request.title }}"
+"""
+
+
 @judge(
     "ci-cd.1",
     takes=str,
     called="a step of a workflow, as YAML in quotes",
     hint="give a step as YAML: a mapping with run, and whatever else it needs",
+    stub=GIVEN_1,
 )
 def title(answer: str) -> str:
     """The step prints any title to the letter, and runs nothing that stands in one."""
@@ -140,11 +148,18 @@ FILES = {
 }
 
 
+GIVEN_2 = """
+def key(system, python, files):
+    return f"{system}-{hash(files['requirements.txt'])}"
+"""
+
+
 @judge(
     "ci-cd.2",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a system, a version and a dictionary of files: it returns the key",
+    stub=GIVEN_2,
 )
 def key(answer: Key) -> str:
     """The key changes with all that the content depends on, and with nothing else."""
@@ -334,11 +349,21 @@ class Router(Protocol):
 Deploy = Callable[[Router, Release, Release], Release]
 
 
+GIVEN_3 = """
+def deploy(router, old, new):
+    new.start()
+    router.send(new)
+    old.stop()
+    return new
+"""
+
+
 @judge(
     "ci-cd.3",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a router and two releases: it returns the one that serves",
+    stub=GIVEN_3,
 )
 def deployment(answer: Deploy) -> str:
     """A good release replaces the old one, a bad one does not, and no guest is lost."""
@@ -423,11 +448,18 @@ def places(connection: Connection) -> None:
     """)
 
 
+GIVEN_4 = {
+    "expand": "ALTER TABLE place ADD COLUMN name text; UPDATE place SET name = title;",
+    "contract": "ALTER TABLE place DROP COLUMN title;",
+}
+
+
 @judge(
     "ci-cd.4",
     takes=dict,
     called="a dictionary with two texts of SQL",
     hint='give {"expand": "ALTER TABLE …", "contract": "ALTER TABLE …"}',
+    stub=GIVEN_4,
 )
 def rename(answer: dict[str, str]) -> str:
     """Both releases work between the two steps, each sees what the other wrote, nothing is lost."""
@@ -470,7 +502,7 @@ def rename(answer: dict[str, str]) -> str:
 def _apply(box: Sandbox, step: str, statements: str) -> None:
     """Runs one of the two steps, as one script."""
     try:
-        with watched(box.learner):
+        with box.watched():
             box.learner.execute(statements)
     except psycopg.Error as error:
         raise NotYet(f"{step}: {first_line(error)}") from None
@@ -481,7 +513,7 @@ def _apply(box: Sandbox, step: str, statements: str) -> None:
 def _statement(box: Sandbox, column: str, statement: str, values: list[object]) -> Any:  # noqa: ANN401
     """Runs a statement of the release that knows one of the columns."""
     try:
-        with watched(box.learner):
+        with box.watched():
             return box.learner.execute(statement, values)
     except psycopg.Error as error:
         raise NotYet(

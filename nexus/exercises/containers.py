@@ -90,11 +90,19 @@ def tar(files: Mapping[str, str]) -> bytes:
     return out.getvalue()
 
 
+GIVEN_1 = """
+def leaked(layers):
+    shown = container(layers)
+    return {name for layer in layers for name in read(layer) if name not in shown}
+"""
+
+
 @judge(
     "containers.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a list of layers, each the bytes of a tar archive, that returns names",
+    stub=GIVEN_1,
 )
 def leaked(answer: Callable[[list[bytes]], object]) -> str:
     """It finds every file that a container does not show, and no other."""
@@ -195,11 +203,21 @@ class Stage:
         self.kept |= files
 
 
+GIVEN_2 = """
+FROM python:3.13.9-slim-bookworm
+WORKDIR /app
+COPY . .
+RUN pip install --no-cache-dir -r requirements.txt
+CMD ["gunicorn", "app"]
+"""
+
+
 @judge(
     "containers.2",
     takes=str,
     called="a Dockerfile's text",
     hint=f"give a Dockerfile, beginning with FROM {BASE}",
+    stub=GIVEN_2,
 )
 def dockerfile(answer: str) -> str:
     """Code does not install packages, the list does; nothing leaks; not root; it hears SIGTERM."""
@@ -635,11 +653,18 @@ def commands(programs: Mapping[str, str]) -> Iterator[Here]:
         yield Here(folder, environment, mark)
 
 
+GIVEN_3 = """
+migrate
+serve
+"""
+
+
 @judge(
     "containers.3",
     takes=str,
     called="the text of start.sh",
     hint="give the text of start.sh: it runs migrate, and then serve",
+    stub=GIVEN_3,
 )
 def script(answer: str) -> str:
     """SIGTERM reaches the program, its status comes back, and a failed migration stops it all."""
@@ -714,11 +739,25 @@ SPEEDS = (
 """How long each takes to get ready; migrate, to end. Whoever is slow, the order must hold."""
 
 
+GIVEN_4 = """
+services:
+  database: {}
+  cache: {}
+  migrate:
+    depends_on: [database]
+  web:
+    depends_on: [migrate, cache]
+  worker:
+    depends_on: [migrate, cache]
+"""
+
+
 @judge(
     "containers.4",
     takes=str,
     called="the text of compose.yaml",
     hint="give the text of compose.yaml, with depends_on for those who have to wait",
+    stub=GIVEN_4,
 )
 def compose(answer: str) -> str:
     """Everybody starts when what they need is ready, and not later."""

@@ -18,12 +18,23 @@ Settings = Callable[[Mapping[str, str]], Mapping[str, Any]]
 KEY = "k" * 25 + "0123456789" * 3
 
 
+GIVEN_1 = """
+def read(environment):
+    return {
+        "SECRET_KEY": environment.get("SECRET_KEY", "change-me"),
+        "DEBUG": bool(environment.get("DEBUG")),
+        "ALLOWED_HOSTS": environment.get("ALLOWED_HOSTS", "*").split(","),
+    }
+"""
+
+
 @judge(
     "django-project.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of an environment, a dictionary of texts: it returns SECRET_KEY, DEBUG "
     "and ALLOWED_HOSTS, or refuses",
+    stub=GIVEN_1,
 )
 def settings(answer: Settings) -> str:
     """No secret has a default, no is no, and a list has no blanks in it."""
@@ -115,11 +126,36 @@ json.dump({"said": said, "edges": sorted(edges)}, sys.__stdout__)
 """
 
 
+GIVEN_2 = {
+    "listings.py": """
+from bookings import BOOKED
+
+class Place:
+    def __init__(self, title):
+        self.title = title
+
+def is_free(place, night):
+    return (place, night) not in BOOKED
+""",
+    "bookings.py": """
+from listings import Place, is_free
+
+BOOKED = set()
+
+def book(place: Place, night):
+    if not is_free(place, night):
+        raise ValueError("it is taken")
+    BOOKED.add((place, night))
+""",
+}
+
+
 @judge(
     "django-project.2",
     takes=dict,
     called="a dictionary of file names and their texts",
     hint="give a dictionary with listings.py, bookings.py and their texts",
+    stub=GIVEN_2,
 )
 def circle(answer: dict[str, str]) -> str:
     """Each module can be the first to be imported, and they do what they did."""
@@ -170,11 +206,21 @@ HEADER = "X-Request-ID"
 Middleware = Callable[[Any], Any]
 
 
+GIVEN_3 = """
+def request_id(get_response):
+    def middleware(request):
+        return get_response(request)
+
+    return middleware
+"""
+
+
 @judge(
     "django-project.3",
     takes=Callable,  # type: ignore[arg-type]
     called="a middleware: a function or a class that takes get_response",
     hint="give a function (or a class) that takes get_response and returns a function of a request",
+    stub=GIVEN_3,
 )
 def request_id(answer: Callable[[Middleware], Middleware]) -> str:
     """Each request has an id, in the request and in its answer; a client's only if it is sane."""
@@ -326,12 +372,30 @@ def nothing(_: Connection) -> None:
     """Leaves the database empty."""
 
 
+GIVEN_4 = """
+from django.db import migrations
+from listings.models import Place
+
+
+def there(apps, schema_editor):
+    for place in Place.objects.all():
+        place.nightly_minor = int(place.nightly * 100)
+        place.save()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("listings", "0002_minor")]
+    operations = [migrations.RunPython(there)]
+"""
+
+
 @judge(
     "django-project.4",
     takes=str,
     called="the text of a migration",
     hint="give the text of 0003_copy.py: a class Migration that follows 0002_minor and fills "
     "nightly_minor",
+    stub=GIVEN_4,
 )
 def data_migration(answer: str) -> str:
     """Each price is copied to the cent, and back again."""

@@ -13,6 +13,7 @@ from typing import Any, cast
 import strawberry
 from graphql import (
     DocumentNode,
+    GraphQLField,
     GraphQLObjectType,
     SelectionNode,
     SelectionSetNode,
@@ -27,7 +28,7 @@ from graphql import (
 from strawberry.types import ExecutionResult
 
 from nexus.judging import NotYet, first_line, judge
-from nexus.judging.limits import within
+from nexus.judging.limits import Guard, within
 
 DEPTH = 6
 """How deep the judge looks for a leak."""
@@ -42,12 +43,19 @@ Select = Callable[[Sequence[int]], list[Row]]
 Load = Callable[[list[int], Select], object]
 
 
+GIVEN_1 = """
+def load(keys, select):
+    return select(keys)
+"""
+
+
 @judge(
     "graphql.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a list of keys and a function select: it returns one row, or None, "
     "for each key",
+    stub=GIVEN_1,
 )
 def loader(answer: Load) -> str:
     """One value for each key, in their order, with one statement."""
@@ -135,11 +143,29 @@ HOUSES = [
 ]
 
 
+GIVEN_2 = """type Home {
+  title: String!
+  host: Resident!
+}
+
+type Resident {
+  name: String!
+  email: String!
+  homes: [Home!]!
+}
+
+type Root {
+  houses: [Home!]!
+  me: Resident
+}"""
+
+
 @judge(
     "graphql.2",
     takes=strawberry.Schema,
     called="a strawberry.Schema",
     hint="give a strawberry.Schema with the fields houses and me",
+    stub=GIVEN_2,
 )
 def leak(answer: strawberry.Schema) -> str:
     """Everybody reads houses and hosts; nobody reads another one's address, on no way."""
@@ -156,6 +182,8 @@ def leak(answer: strawberry.Schema) -> str:
             if (result.data or {}).get("me") != {"email": viewer.email}:
                 said = result.errors[0].message if result.errors else json.dumps(result.data)
                 raise NotYet(f"{viewer.name} should read the own address by me {{ email }}: {said}")
+        for viewer in viewers:
+            _hosts(_ask(answer, "{ houses { host { name email } } }", viewer), viewer)
         for document in _ways(answer):
             for viewer in viewers:
                 _search(_ask(answer, document, viewer), document, viewer)
@@ -170,6 +198,18 @@ def _search(result: ExecutionResult, document: str, viewer: Person | None) -> No
     for person in PEOPLE:
         if person is not viewer and person.email in text:
             raise NotYet(f"{_called(viewer)} reads {person.name}'s address by {document}")
+
+
+def _hosts(result: ExecutionResult, viewer: Person | None) -> None:
+    """Looks whether the address at a host is the host's, where there is one."""
+    for house in (result.data or {}).get("houses") or ():
+        host = (house or {}).get("host") or {}
+        known = {person.name: person.email for person in PEOPLE}
+        if host.get("email") and host["email"] != known.get(host.get("name", "")):
+            raise NotYet(
+                f"{_called(viewer)} asks for the hosts' addresses, and {host.get('name')} has "
+                f"{host['email']}"
+            )
 
 
 def _called(viewer: Person | None) -> str:
@@ -197,26 +237,50 @@ def _quiet() -> Iterator[None]:
 
 
 def _ways(schema: strawberry.Schema) -> Iterator[str]:
-    """Every way from the root to a value by fields that need no argument, short ones first."""
+    """Every way from the root to a value, short ones first; arguments are guessed."""
     root = schema._schema.query_type
     level: list[tuple[tuple[str, ...], GraphQLObjectType]] = [((), root)] if root else []
     for _ in range(DEPTH):
         following = []
         for path, kind in level:
             for name, field in kind.fields.items():
-                if any(map(is_required_argument, field.args.values())):
-                    continue
                 inner = get_named_type(field.type)
-                if is_leaf_type(inner):
-                    yield "{ " + " { ".join((*path, name)) + " }" * (len(path) + 1)
-                elif isinstance(inner, GraphQLObjectType):
-                    following.append(((*path, name), inner))
-                elif is_abstract_type(inner):
-                    following += [
-                        ((*path, name, f"... on {possible.name}"), possible)
-                        for possible in schema._schema.get_possible_types(inner)
-                    ]
+                for called in _calls(name, field):
+                    if is_leaf_type(inner):
+                        yield "{ " + " { ".join((*path, called)) + " }" * (len(path) + 1)
+                    elif isinstance(inner, GraphQLObjectType):
+                        following.append(((*path, called), inner))
+                    elif is_abstract_type(inner):
+                        following += [
+                            ((*path, called, f"... on {possible.name}"), possible)
+                            for possible in schema._schema.get_possible_types(inner)
+                        ]
         level = following[:50]
+
+
+GUESSES = {
+    "Boolean": ["true", "false"],
+    "Int": ["0", "1", "2", "3"],
+    "ID": [f'"{number}"' for number in range(4)],
+    "String": [f'"{text}"' for person in PEOPLE for text in (person.name, person.email)],
+}
+"""What somebody who looks for a leak would try, by the type of an argument."""
+
+
+def _calls(name: str, field: GraphQLField) -> Iterator[str]:
+    """How a field can be asked for: with what it needs, and with each other argument in turn."""
+    required = {key for key, argument in field.args.items() if is_required_argument(argument)}
+    guesses = {
+        key: GUESSES.get(str(get_named_type(argument.type)), [])
+        for key, argument in field.args.items()
+    }
+    if not required:
+        yield name
+    for key in required or guesses:
+        if all(guesses[other] for other in required):
+            for guess in guesses[key]:
+                values = {other: guesses[other][0] for other in required} | {key: guess}
+                yield f"{name}({', '.join(f'{n}: {value}' for n, value in values.items())})"
 
 
 BOMB = "\n".join(
@@ -242,21 +306,39 @@ COUNTS = [
 ]
 
 
+GIVEN_3 = """
+def values(document):
+    operation, *_ = document.definitions
+    return len(operation.selection_set.selections)
+"""
+
+
 @judge(
     "graphql.3",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a parsed document: it returns how many values the answer could hold",
+    stub=GIVEN_3,
 )
 def counting(answer: Callable[[DocumentNode], int]) -> str:
     """It counts what is asked for, fragments too, and stops counting at the limit."""
     for document, expected in COUNTS:
-        got = within(partial(answer, parse(document)))
+        try:
+            got = within(partial(answer, parse(document)))
+        except NotYet:
+            raise
+        except Exception as error:
+            raised = f"{type(error).__name__}: {first_line(error)}"
+            raise NotYet(f"of {document} the answer raised {raised}") from None
         if got != expected or isinstance(got, bool):
             limit = f" (more than {MOST:,})" if expected > MOST else ""
             raise NotYet(f"of {document} it says {got!r:.60}; it is {expected:,}{limit}")
+    guard = Guard(LOOKS, f"it had gone through selections {LOOKS:,} times and was not done")
     try:
-        got = within(partial(answer, _guarded(parse(BOMB))))
+        try:
+            got = within(partial(answer, _guarded(parse(BOMB), guard)))
+        finally:
+            guard.check()  # whatever came of it: an answer may swallow what a guard raises
     except NotYet as hint:
         raise NotYet(
             f"forty fragments, each spreading the next one twice: {hint}. Stop counting once it is "
@@ -272,20 +354,16 @@ def counting(answer: Callable[[DocumentNode], int]) -> str:
     return "it counts lists by their length and fragments by their spreads, and stops in time"
 
 
-def _guarded(document: DocumentNode) -> DocumentNode:
+def _guarded(document: DocumentNode, guard: Guard) -> DocumentNode:
     """A document whose selections cannot be gone through without end."""
-    looks = 0
 
     class Guarded(tuple[SelectionNode, ...]):
         def __iter__(self) -> Iterator[SelectionNode]:
-            nonlocal looks
-            looks += 1
-            if looks > LOOKS:
-                raise NotYet(f"it had gone through selections {LOOKS:,} times and was not done")
+            guard.tick()
             return super().__iter__()
 
-    class Guard(Visitor):
+    class Watch(Visitor):
         def leave_selection_set(self, node: SelectionSetNode, *_: object) -> SelectionSetNode:
             return SelectionSetNode(selections=Guarded(node.selections), loc=node.loc)
 
-    return cast(DocumentNode, visit(document, Guard()))
+    return cast(DocumentNode, visit(document, Watch()))

@@ -1,16 +1,18 @@
 """Judges of "REST with DRF": a client, a page, and once."""
 
 import random
-import threading
-import time
 from collections.abc import Callable
 
 import httpx
 import psycopg
 
 from nexus.judging import NotYet, judge, limits
-from nexus.judging.limits import within
-from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
+from nexus.judging.clock import Clock
+from nexus.judging.limits import Guard, Run, all_of, within
+from nexus.judging.meeting import waiting
+from nexus.judging.orders import other_plans
+from nexus.judging.sandbox import Connection, Sandbox, another, database
+from nexus.judging.workers import OtherProcessError, Worker, worker
 from nexus.services.process import wait_for
 
 MANY = 30
@@ -24,19 +26,21 @@ class Server:
     """A server that answers by a script; its last line is repeated for ever.
 
     Attributes:
-        requests: what came, each with the time when it came.
+        requests: what came, each with how long the client had slept by then.
     """
 
     def __init__(self, *script: Answer) -> None:
         self.script = script
         self.requests: list[tuple[float, httpx.Request]] = []
+        self.clock = Clock()
+        self.guard = Guard(
+            MANY, f"after {MANY} requests, none of which did any good, it had not given up"
+        )
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answers a request, or loses the answer."""
-        self.requests.append((time.monotonic(), request))
-        if len(self.requests) > MANY:
-            while True:  # who goes on for ever waits, and burns nothing, until `within` ends it
-                time.sleep(0.05)
+        self.requests.append((self.clock.slept, request))
+        self.guard.tick()
         answer = self.script[min(len(self.requests), len(self.script)) - 1]
         if isinstance(answer, httpx.Response):
             return httpx.Response(answer.status_code, headers=answer.headers)
@@ -56,16 +60,11 @@ class Server:
                 return send(client, method, "/orders", **options)
 
         try:
-            got = within(call)
-        except NotYet:
-            if len(self.requests) <= MANY:
-                raise
-            raise NotYet(
-                f"after {len(self.requests) - 1} requests, none of which did any good, it had not "
-                "given up"
-            ) from None
+            got = within(call, self.clock)
         except (httpx.TransportError, httpx.HTTPStatusError) as error:
+            self.guard.check()
             return error
+        self.guard.check()
         if not isinstance(got, httpx.Response):
             raise NotYet(f"it should return the response, and returned {got!r}")
         return got
@@ -75,12 +74,19 @@ LOST = httpx.RemoteProtocolError
 REFUSED = httpx.Response(503, headers={"Retry-After": "1"})
 
 
+GIVEN_1 = """
+def send(client, method, url, **options):
+    return client.request(method, url, **options)
+"""
+
+
 @judge(
     "rest-with-drf.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a client, a method, an address and options: it calls client.request, "
     "and again if no answer came and the request may be repeated",
+    stub=GIVEN_1,
 )
 def patient_client(send: Send) -> str:
     """It repeats what may be repeated, waits as it is told, and gives up."""
@@ -102,6 +108,12 @@ def patient_client(send: Send) -> str:
                 f"the answer to a {method} was lost; the caller should be told, and got "
                 f"{_named(got)}"
             )
+    for method in ("HEAD", "OPTIONS"):
+        server = Server(LOST, httpx.Response(200))
+        if _named(server.ask(send, method)) != "200":
+            raise NotYet(
+                f"the answer to a {method} was lost: it changes nothing, and may be sent again"
+            )
     _with_a_key(send)
     for status in (200, 404, 409, 422):
         server = Server(httpx.Response(status), httpx.Response(200))
@@ -111,9 +123,18 @@ def patient_client(send: Send) -> str:
                 f"{status} is an answer; it came, the request was sent {_times(server)}, and the "
                 f"caller got {_named(got)}"
             )
+    for status in (500, 502, 504):
+        server = Server(httpx.Response(status), httpx.Response(201))
+        server.ask(send, "POST", json={"nights": 3})
+        if len(server.requests) > 1:
+            raise NotYet(
+                f"a POST without a key got {status}, and was sent {_times(server)}: nobody knows "
+                "how far the first one came"
+            )
     _waits(send)
     for script in (LOST, httpx.Response(503, headers={"Retry-After": "0"})):
         Server(script).ask(send, "GET")
+    _without_a_word(send)
     return "what may be repeated is, what may not is not, it waits as told, and it gives up"
 
 
@@ -130,19 +151,37 @@ def _with_a_key(send: Send) -> None:
 
 
 def _waits(send: Send) -> None:
-    """It waits as long as Retry-After says."""
-    server = Server(REFUSED, httpx.Response(200))
-    got = server.ask(send, "GET")
-    if _named(got) != "200":
+    """It waits as long as Retry-After says, whatever was asked for: nothing was done yet."""
+    for status, seconds in ((503, 1), (503, 7), (429, 1)):
+        told = f"{status} with Retry-After: {seconds}"
+        for method in ("GET", "POST") if seconds == 1 else ("GET",):
+            server = Server(
+                httpx.Response(status, headers={"Retry-After": str(seconds)}), httpx.Response(200)
+            )
+            got = server.ask(send, method)
+            if len(server.requests) < 2 or _named(got) != "200":
+                raise NotYet(
+                    f"a {method} got {told}: it was not done and may be sent again; it was sent "
+                    f"{_times(server)}, and the caller got {_named(got)}"
+                )
+            if server.requests[1][0] < seconds:
+                raise NotYet(
+                    f"{told} asks for {'a second' if seconds == 1 else f'{seconds} seconds'}, and "
+                    "the next request came sooner"
+                )
+
+
+def _without_a_word(send: Send) -> None:
+    """503 without Retry-After: to try again is as right as to give up; to stumble is not."""
+    server = Server(httpx.Response(503), httpx.Response(200))
+    try:
+        server.ask(send, "GET")  # to try again is as right as to give up
+    except NotYet:
+        raise
+    except Exception as error:
         raise NotYet(
-            f"after 503 with Retry-After: 1 it may try again; the caller got {_named(got)}"
-        )
-    waited = server.requests[1][0] - server.requests[0][0]
-    if waited < 0.95:  # a clock may be a little off
-        raise NotYet("Retry-After: 1 asks for a second, and the next request came sooner")
-    server = Server(httpx.Response(429, headers={"Retry-After": "1"}), httpx.Response(201))
-    if _named(server.ask(send, "GET")) != "201":
-        raise NotYet("429 with Retry-After is a request that was not done: it may be sent again")
+            f"503 came without Retry-After, and it raised {type(error).__name__}"
+        ) from None
 
 
 def _named(got: httpx.Response | Exception) -> str:
@@ -191,6 +230,11 @@ def next_page(statement: str) -> str:
                 raise NotYet(_difference(got, rows[index + 1 : index + 1 + PAGE], rows[index]))
         if _page(box, statement, rows[-1]):
             raise NotYet("after the last place there are still some")
+        for plan in other_plans(box.learner):
+            got, right = _page(box, statement, rows[95]), rows[96 : 96 + PAGE]
+            if got != right:
+                ways = " and ".join(plan)
+                raise NotYet(f"{_difference(got, right, rows[95])} (planned without {ways})")
         early, late = (_cost(box, statement, rows[index]) for index in (30, 3_900))
         if late > 3 * early + 30:
             raise NotYet(
@@ -275,47 +319,66 @@ def messages(box: Sandbox) -> int:
     return int(row[0]) if row else 0
 
 
+GIVEN_3 = """
+def once(connection, key, body, work):
+    return work(connection)
+"""
+
+
 @judge(
     "rest-with-drf.3",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a connection, a key, a body and a function work: it calls "
     "work(connection) for a new key, and else returns what was kept",
+    stub=GIVEN_3,
 )
 def once(answer: Once) -> str:
     """The work is done once for a key, together with keeping its result, also in a race."""
-    with database("rest_answers", answers) as box, another(box) as first:
+    with (
+        database("rest_answers", answers) as box,
+        another(box) as first,
+        # Before the first call: it knows only what is in the database.
+        worker(lambda *call: _in_another_process(answer, box, *call)) as other,
+    ):
         result = _ask(answer, first, "k1", "eight", _in_a_transaction)
         again = _ask(answer, first, "k1", "eight", write)
         if messages(box) != 1:
             raise NotYet(f"one request, sent twice, and there are {messages(box)} messages")
         if not isinstance(result, str) or again != result:
             raise NotYet(f"the first call returned {result!r}, and the second one {again!r}")
-        with another(box) as later:  # as in another process
-            try:
-                known = _ask(answer, later, "k1", "eight", write)
-            except NotYet as waits:
-                raise NotYet(
-                    f"sent again to another process, {waits}: is something locked?"
-                ) from None
-            if known != result:
-                raise NotYet("another process does not know what was answered")
+        other.ask("k1", "eight")
+        try:
+            known = other.answer("sent again to another process, it")
+        except NotYet as waits:
+            raise NotYet(f"{waits}: is something locked?") from None
+        except OtherProcessError as error:
+            raise NotYet(
+                f"sent again to another process, it raised {error.kind[0]}: {error}"
+            ) from None
+        if known != result:
+            raise NotYet("another process does not know what was answered")
         _another_body(answer, box, first)
         _failing(answer, box, first)
         if first.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             raise NotYet("when it returns, its transaction is still open")
-        _race(answer, box)
+        _race(answer, box, other)
     return "one message for each key: sent again, after a failure, and at the same moment"
 
 
 def _ask(answer: Once, connection: Connection, key: str, body: str, work: Work) -> object:
-    """What a call returns; a statement of it that waits too long is cancelled.
+    """What a call returns.
 
     Raises:
         NotYet: if it takes too long.
     """
-    with watched(connection):
-        return within(lambda: answer(connection, key, body, work))
+    return within(lambda: answer(connection, key, body, work))
+
+
+def _in_another_process(answer: Once, box: Sandbox, key: str, body: str) -> object:
+    """What a call returns there, on a connection of that process."""
+    with another(box) as connection:
+        return answer(connection, key, body, write)
 
 
 def _in_a_transaction(connection: Connection) -> str:
@@ -364,50 +427,42 @@ def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
         raise NotYet("the work failed, and the same request could not be done later")
 
 
-def _race(answer: Once, box: Sandbox) -> None:
+def _race(answer: Once, box: Sandbox, other: Worker) -> None:
     """Two calls with one key at the same moment: the second begins while the first one works."""
-    begun = threading.Event()
-    outcomes: dict[str, object] = {}
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-    with another(box) as first, another(box) as second, another(box) as watch:
+    begun: list[bool] = []
+    with another(box) as first:
 
         def slow(connection: Connection) -> str:
             result = write(connection)
-            begun.set()
-            pid = second.info.backend_pid
+            begun.append(True)
+            other.ask("k3", "eight")
+            # It waits for the first one's lock, or ends; else it is not held by anything here.
             wait_for(
-                lambda: "second" in outcomes or watch.execute(waiting, [pid]).fetchone(),
-                limits.SECONDS / 2,
-                "the other call to end, or to wait",
+                lambda: other.is_done() or waiting(box), 0.8 * limits.SECONDS, "the other process"
             )
             return result
 
-        def call(name: str, connection: Connection, work: Work) -> None:
-            try:
-                with watched(connection):
-                    outcomes[name] = answer(connection, "k3", "eight", work)
-            except BaseException as error:
-                outcomes[name] = error
-
-        threads = [
-            threading.Thread(target=call, args=("first", first, slow), daemon=True),
-            threading.Thread(target=call, args=("second", second, write), daemon=True),
-        ]
-        threads[0].start()
-        if not begun.wait(limits.SECONDS):
-            limits.end(threads[0])
-            raise NotYet("a call with a new key had not begun its work")
-        threads[1].start()
-        for thread in threads:
-            thread.join(limits.SECONDS)
-            limits.end(thread)
-    for outcome in outcomes.values():
-        if isinstance(outcome, NotYet):
-            raise NotYet(f"two calls with one key met, and {outcome}")
-    if len(outcomes) < 2:
-        raise limits.late("two calls with one key")
+        run = Run(lambda: answer(first, "k3", "eight", slow))
+        try:
+            all_of([run], "two calls with one key")
+        except NotYet:
+            if begun:
+                raise
+            raise NotYet("a call with a new key had not begun its work") from None
+    if isinstance(run.error, TimeoutError):
+        raise NotYet("two calls with one key met, and the other one neither waits nor ends")
+    if isinstance(run.error, NotYet):
+        raise NotYet(f"two calls with one key met, and {run.error}")
+    outcomes = [run.value() if run.error is None else run.error]
+    try:
+        outcomes.append(other.answer("of two calls with one key, the other process's"))
+    except OtherProcessError as error:
+        outcomes.append(error)
     if messages(box) != 3:
-        raise NotYet(f"two calls with one key met, and the work was done {messages(box) - 2} times")
-    results = {value for value in outcomes.values() if isinstance(value, str)}
+        raise NotYet(
+            f"two calls with one key met, in two processes, and the work was done "
+            f"{messages(box) - 2} times: a lock in your process keeps no other one out"
+        )
+    results = {value for value in outcomes if isinstance(value, str)}
     if len(results) != 1:
         raise NotYet("two calls with one key met, and they got different answers, or none")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import psycopg
 
 from nexus.judging import NotYet, judge
+from nexus.judging.limits import within
 from nexus.judging.sandbox import Connection, Sandbox, database
 
 NEVER_REVIEWED = ["Barn", "Lighthouse"]
@@ -68,18 +69,25 @@ def constraint(answer: str) -> str:
     raise NotYet("a review without a property can still be stored")
 
 
+GIVEN_3 = """
+def never_reviewed(connection):
+    return []
+"""
+
+
 @judge(
     "template.3",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give the function itself, without calling it: it gets a connection and returns a list",
+    stub=GIVEN_3,
 )
 def function(answer: Callable[[Connection], list[str]]) -> str:
     """The function returns the names, whatever the server holds when it is called."""
     with database("template", build) as box:
-        if (found := answer(box.learner)) != NEVER_REVIEWED:
+        if (found := within(lambda: answer(box.learner))) != NEVER_REVIEWED:
             raise NotYet(f"it returned {found!r}; expected is a sorted list of two names")
         box.admin.execute("INSERT INTO review VALUES (2, 3)")
-        if answer(box.learner) != ["Lighthouse"]:
+        if within(lambda: answer(box.learner)) != ["Lighthouse"]:
             raise NotYet("it did not see that Barn got a review: does it ask the server each time?")
     return "it asks the server each time, and returns the names in order"

@@ -1,21 +1,16 @@
 """Judges of "Transactions and locks": a retry loop, a queue, a transfer, a rule for ranges."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import cast
 
 import psycopg
 
-from nexus.judging import NotYet, judge, limits
-from nexus.judging.limits import Enough, as_exception, within
+from nexus.judging import NotYet, judge
+from nexus.judging.clock import Clock
+from nexus.judging.limits import Guard, Run, all_of, as_exception, within
+from nexus.judging.meeting import come_to_rest, holding
 from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
-from nexus.services import Postgres, current
-from nexus.services.process import wait_for
-
-PATIENCE = 2.0
-"""How long to wait for a transfer to wait for a lock, before the locks are let go of anyway."""
 
 ATTEMPTS = 2_000
 """More than any loop with an end needs for work that is hopeless."""
@@ -48,12 +43,20 @@ def balances(box: Sandbox) -> dict[str, int]:
 Work = Callable[[Connection], object]
 
 
+GIVEN_1 = """
+def again(connection, work):
+    with connection.transaction():
+        return work(connection)
+"""
+
+
 @judge(
     "transactions-and-locks.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a connection and a function work: it calls work(connection) in a "
     "SERIALIZABLE transaction, and again if that one was refused",
+    stub=GIVEN_1,
 )
 def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
     """It tries again what may succeed, at once gives up what cannot, and ends."""
@@ -75,7 +78,7 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
             return "the result of work"
 
         try:
-            result = within(lambda: answer(client, unlucky))
+            result = within(lambda: answer(client, unlucky), Clock())
         except psycopg.errors.SerializationFailure:
             raise NotYet(f"it gave up after {len(attempts)} of three attempts") from None
         except psycopg.errors.InFailedSqlTransaction:
@@ -121,7 +124,7 @@ def _commit_refused(answer: Callable[[Connection, Work], object], box: Sandbox) 
     before = balances(box)["Bode"]
     with another(box) as client:
         try:
-            within(lambda: answer(client, skewed))
+            within(lambda: answer(client, skewed), Clock())
         except psycopg.errors.SerializationFailure:
             raise NotYet(
                 "the refusal came with the COMMIT, after work had returned, and it was not tried "
@@ -146,42 +149,41 @@ def _gives_up_at_once(answer: Callable[[Connection, Work], object], box: Sandbox
 def _once(
     answer: Callable[[Connection, Work], object], box: Sandbox, what: str, statements: list[str]
 ) -> None:
-    attempts = []
+    guard = Guard(20, f"it tries {what} again and again")
 
     def wrong(connection: Connection) -> None:
-        attempts.append(1)
-        if len(attempts) > 20:
-            raise Enough(f"it tries {what} again and again")
+        guard.tick()
         for statement in statements:
             connection.execute(statement)  # type: ignore[arg-type]
 
     with another(box) as client:
         try:
-            within(lambda: answer(client, wrong))
+            within(lambda: answer(client, wrong), Clock())
         except (psycopg.errors.CheckViolation, psycopg.errors.QueryCanceled):
             pass
         else:
+            guard.check()
             raise NotYet(f"it was given {what}, and the caller was not told")
-        if len(attempts) != 1:
-            raise NotYet(f"it tried {what} {len(attempts)} times; once is enough")
+        if guard.count != 1:
+            raise NotYet(f"it tried {what} {guard.count} times; once is enough")
         still_usable(client, "after an error")
 
 
 def _ends(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
-    """Work that is refused every time comes back with that error."""
-    attempts = []
+    """Work that is refused every time comes back with that error, however patiently it waits."""
+    guard = Guard(ATTEMPTS, "work is refused in every attempt, and it never gives up")
 
     def hopeless(_: Connection) -> None:
-        attempts.append(1)
-        if len(attempts) > ATTEMPTS:
-            raise Enough("work is refused in every attempt, and it never gives up")
+        guard.tick()
         raise psycopg.errors.SerializationFailure("another one is always faster")
 
     with another(box) as client:
         try:
-            within(lambda: answer(client, hopeless))
+            within(lambda: answer(client, hopeless), Clock())
         except psycopg.errors.SerializationFailure:
+            guard.check()
             return
+    guard.check()
     raise NotYet("work was refused in every attempt, and the caller was not told")
 
 
@@ -204,12 +206,12 @@ def queue(answer: str) -> str:
     """Two clients get two jobs, nobody waits, and a job that is given back is there again."""
     with database("transactions_jobs", jobs) as box, another(box) as second:
         box.learner.execute("BEGIN")
-        got = _take(box.learner, answer)
+        got = _take(box, box.learner, answer)
         if got != [4]:
             raise NotYet(f"the first client got {got or 'nothing'}; job 4 waits longest")
         second.execute("SET lock_timeout = '1s'")
         try:
-            other = _take(second, answer)
+            other = _take(box, second, answer)
         except psycopg.errors.LockNotAvailable as error:
             what = "waits" if "lock timeout" in str(error) else "is refused, and gets no other job"
             raise NotYet(f"while one client has a job in its hands, the next one {what}") from None
@@ -219,33 +221,67 @@ def queue(answer: str) -> str:
         if state != ("running",):
             raise NotYet("it returns a job that it has not set to 'running'")
         box.learner.execute("ROLLBACK")
-        again = _take(second, answer)
+        again = _take(box, second, answer)
         if again != [4]:
             raise NotYet(
                 f"the first client died; its job should be taken next, and {again or 'none'} was"
             )
-        rest = [_take(second, answer) for _ in range(4)]
+        rest = [_take(box, second, answer) for _ in range(4)]
         if rest != [[6], [7], [8], []]:
             raise NotYet(f"what was left came as {rest}, and not as 6, 7, 8, nothing")
+        _inside(box, second, answer)
         done = box.admin.execute("SELECT count(*) FROM job WHERE status = 'done'").fetchone()
         if done != (3,):
             raise NotYet("jobs that were done are not done any more")
     return "two clients got two jobs without waiting, and the one that was given back came next"
 
 
-def _take(connection: Connection, statement: str) -> list[int]:
+def _inside(box: Sandbox, client: Connection, statement: str) -> None:
+    """Another one is inside the same statement: it has chosen a job, and not yet changed it.
+
+    So it has whatever lock the answer's SELECT takes; the weakest that shuts out FOR UPDATE is
+    held here. Who only asks for a lock to read does not see it, and takes the same job.
+    """
+    box.admin.execute("UPDATE job SET status = 'waiting' WHERE id IN (4, 5)")
+    with holding(box, "SELECT 1 FROM job WHERE id = 4 FOR SHARE"):
+        try:
+            got = _take(box, client, statement)
+        except psycopg.errors.LockNotAvailable:
+            got = [4]
+    if got != [5]:
+        raise NotYet(
+            f"two clients were inside the statement at once: one had chosen job 4, and the other "
+            f"one took {'it too' if got == [4] else got or 'nothing'}. A lock FOR SHARE is one "
+            "that many can have"
+        )
+    box.admin.execute("UPDATE job SET status = 'running' WHERE id IN (4, 5)")
+
+
+def _take(box: Sandbox, connection: Connection, statement: str) -> list[int]:
     """The ids that a statement returns; it is cancelled when it takes too long."""
-    with watched(connection):
+    with watched(box, connection):
         cursor = connection.execute(statement)  # type: ignore[arg-type]
     if cursor.description is None:
         raise NotYet("it returns nothing: how does the worker learn which job it has?")
     columns = [column.name for column in cursor.description]
+    rows = cursor.fetchall()
+    if len(columns) == 1 and all(isinstance(row[0], int) for row in rows):
+        return [row[0] for row in rows]  # it may have any name
     if "id" not in columns:
         raise NotYet(f"it returns {', '.join(columns)}, and no column that is called id")
-    return [row[columns.index("id")] for row in cursor.fetchall()]
+    return [row[columns.index("id")] for row in rows]
 
 
 Transfer = Callable[[Connection, str, str, int], object]
+
+
+GIVEN_3 = """
+def move(connection, giver, taker, cents):
+    update = "UPDATE account SET cents = cents + %s WHERE owner = %s"
+    with connection.transaction():
+        connection.execute(update, [-cents, giver])
+        connection.execute(update, [cents, taker])
+"""
 
 
 @judge(
@@ -254,6 +290,7 @@ Transfer = Callable[[Connection, str, str, int], object]
     called="a function",
     hint="give a function of a connection, two owners and an amount: it moves the money in one "
     "transaction",
+    stub=GIVEN_3,
 )
 def transfer(answer: Transfer) -> str:
     """It moves money, all or nothing, and two in opposite directions never end as a deadlock."""
@@ -295,44 +332,29 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
     Both rows are held until both wait. Then one row is let go of, and the other when everybody has
     come to rest again.
     """
-    errors: list[BaseException] = []
+    runs: list[Run] = []
 
-    def run(client: Connection, giver: str, taker: str, cents: int) -> None:
-        try:
-            answer(client, giver, taker, cents)
-        except BaseException as error:
-            errors.append(error)
+    def settle() -> None:
+        come_to_rest(box, [lambda run=run: run.is_running for run in runs])  # type: ignore[misc]
 
-    waiting = (
-        "SELECT count(*) FROM unnest(%s::int[]) AS pid WHERE cardinality(pg_blocking_pids(pid)) > 0"
-    )
-    pids = [first.info.backend_pid, second.info.backend_pid]
-    threads = [
-        threading.Thread(target=run, args=(first, "Amina", "Bode", 10), daemon=True),
-        threading.Thread(target=run, args=(second, "Bode", "Amina", 20), daemon=True),
-    ]
-
-    def at_rest() -> bool:
-        row = box.admin.execute(waiting, [pids]).fetchone()
-        return row == (sum(thread.is_alive() for thread in threads),)
-
-    server = cast(Postgres, current("postgres"))
-    lock = "SELECT 1 FROM account WHERE owner = %s FOR UPDATE"
+    lock = "SELECT 1 FROM account WHERE owner = '{}' FOR UPDATE"
     with (
-        server.connect(dbname=box.admin.info.dbname) as holds_amina,
-        server.connect(dbname=box.admin.info.dbname) as holds_bode,
+        holding(box, lock.format("Amina")) as holds_amina,
+        holding(box, lock.format("Bode")) as holds_bode,
     ):
-        holds_amina.execute(lock, ["Amina"])
-        holds_bode.execute(lock, ["Bode"])
-        for thread in threads:
-            thread.start()
-            _settle(at_rest)
+        for client, giver, taker, cents in (
+            (first, "Amina", "Bode", 10),
+            (second, "Bode", "Amina", 20),
+        ):
+            runs.append(Run(partial(answer, client, giver, taker, cents)))
+            settle()
         holds_amina.commit()
-        _settle(at_rest)
+        settle()
         between = _seen_in_all(box)
         holds_bode.commit()
-    limits.join(threads, "two opposite transfers")
-    if errors and isinstance(errors[0], psycopg.errors.DeadlockDetected):
+    all_of(runs, "two opposite transfers")
+    errors = [run.error for run in runs if run.error]
+    if any(isinstance(error, psycopg.errors.DeadlockDetected) for error in errors):
         raise NotYet("two opposite transfers met, and one ended with: deadlock detected")
     if errors:
         raise as_exception(errors[0])
@@ -349,12 +371,6 @@ def _seen_in_all(box: Sandbox) -> int | None:
     with suppress(psycopg.errors.LockNotAvailable):
         return sum(balances(box).values())
     return None
-
-
-def _settle(at_rest: Callable[[], bool]) -> None:
-    """Waits until whoever is not done waits for a lock; who asks again and again never does."""
-    with suppress(TimeoutError):
-        wait_for(at_rest, PATIENCE, "both transfers to wait or to end")
 
 
 def shifts(connection: Connection) -> None:
@@ -375,7 +391,10 @@ ADD = "INSERT INTO shift (cleaner, during, cancelled) VALUES (%s, %s, %s)"
 MORNING = "[2026-12-01 11:00,2026-12-01 13:00)"
 AFTERNOON = "[2026-12-01 12:00,2026-12-01 16:00)"
 NOON = "[2026-12-01 11:30,2026-12-01 12:30)"
-BRING_BACK = ("UPDATE shift SET cancelled = false WHERE cancelled", ())
+BRING_BACK = (
+    "UPDATE shift SET cancelled = false WHERE id = (SELECT min(id) FROM shift WHERE cancelled)",
+    (),
+)
 MOVE = ("UPDATE shift SET during = %s WHERE during = %s", (NOON, AFTERNOON))
 
 
@@ -389,7 +408,6 @@ def overlap(answer: str) -> str:
     """Overlaps of one cleaner are refused, also in a race; all else is not."""
     with database("transactions_shifts", shifts) as box:
         box.run(answer)
-        box.admin.execute("SET statement_timeout = '10s'")  # for triggers of the answer
         for what, row in {
             "a shift that begins when the one before ends": ("Chidi", AFTERNOON, False),
             "another cleaner at the same time": ("Dalila", MORNING, False),
@@ -405,28 +423,18 @@ def overlap(answer: str) -> str:
             "a cancelled shift can come back": BRING_BACK,
             "a shift can be moved": MOVE,
         }.items():
-            if _possible(box, *change):
+            if _possible(box.admin, *change):
                 raise NotYet(f"{what} to a time at which Chidi has another one")
+        if not _stored(box, ("Chidi", MORNING, True)):
+            raise NotYet("a second cancelled shift at the same time should be possible")
         with another(box) as first:
             first.execute("BEGIN")
             first.execute(ADD, ("Esi", AFTERNOON, False))
-            added: list[bool] = []
-            thread = threading.Thread(
-                target=lambda: added.append(_stored(box, ("Esi", NOON, False))), daemon=True
-            )
-            thread.start()
-            waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-            watch = cast(Postgres, current("postgres")).connect(autocommit=True)
-            with watch:
-                wait_for(
-                    lambda: (
-                        added or watch.execute(waiting, [box.admin.info.backend_pid]).fetchone()
-                    ),
-                    limits.SECONDS,
-                    "the second shift to be refused, or to wait",
-                )
-            first.execute("COMMIT")
-            thread.join(limits.SECONDS)
+            with another(box) as second:
+                run = Run(partial(_possible, second, ADD, ("Esi", NOON, False)))
+                come_to_rest(box, [lambda: run.is_running])
+                first.execute("COMMIT")
+                added = [all_of([run], "a second shift")[0].value()]
         if added != [False]:
             raise NotYet(
                 "two that are added at the same moment do not see each other, and both stay"
@@ -436,13 +444,13 @@ def overlap(answer: str) -> str:
 
 def _stored(box: Sandbox, row: tuple[str, str, bool]) -> bool:
     """Whether a row can be added."""
-    return _possible(box, ADD, row)
+    return _possible(box.admin, ADD, row)
 
 
-def _possible(box: Sandbox, statement: str, values: tuple[object, ...]) -> bool:
+def _possible(connection: Connection, statement: str, values: tuple[object, ...]) -> bool:
     """Whether PostgreSQL accepts a statement."""
     try:
-        box.admin.execute(statement, values)  # type: ignore[arg-type]
+        connection.execute(statement, values)  # type: ignore[arg-type]
     except psycopg.Error:
         return False
     return True

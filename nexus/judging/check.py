@@ -1,7 +1,7 @@
 """What a reader calls: the verdict is printed, and the try recorded."""
 
 from nexus.judging import progress
-from nexus.judging.verdict import judge_answer
+from nexus.judging.judgement import judge_answer
 
 
 def check(name: str, answer: object = None, *, record: bool = True) -> None:
@@ -10,7 +10,8 @@ def check(name: str, answer: object = None, *, record: bool = True) -> None:
     Args:
         name: the exercise, such as "indexes-and-plans.1".
         answer: your answer.
-        record: whether it counts for your progress; the chapters' own solutions do not.
+        record: whether it counts for your progress; the chapters' own solutions do not. What the
+            chapter gave, untouched, never counts.
 
     Raises:
         LookupError: if there is no such exercise.
@@ -18,5 +19,5 @@ def check(name: str, answer: object = None, *, record: bool = True) -> None:
     """
     verdict = judge_answer(name, answer)
     print(verdict)  # noqa: T201 (a cell's output)
-    if record:
+    if record and verdict.tried:
         progress.record(name, right=verdict.right)

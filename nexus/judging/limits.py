@@ -1,49 +1,207 @@
-"""An end for every answer: a function of the reader's may loop, sleep, or leave."""
+"""An end for every answer: a function of the reader's may loop, sleep, wait, or leave.
+
+Each function of an answer runs in a thread of its own, as a `Run`. When its time is over, what it
+may be waiting for is cut first (`when_late`: the sandbox ends its sessions, a Valkey is killed),
+and only then is its Python code told to end: a thread that waits in a library's own code hears
+nothing before that returns.
+"""
 
 import ctypes
+import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, cast
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
 
+from nexus.judging import memory
 from nexus.judging.verdict import NotYet
+
+if TYPE_CHECKING:
+    from nexus.judging.clock import Clock
 
 SECONDS = 10.0
 """How long an answer may take."""
 
-TRIES = 20
-"""How often a thread is told to end: an answer may catch everything, once or twice."""
+WHOLE = 12
+"""How many times as long a judgement may take in all: a net below the limits of its parts."""
+
+POLITE = 0.1
+"""Seconds that a thread has to end after it was told once."""
+
+BURST = 0.4
+"""Seconds for which it is then told again and again: an answer may catch everything."""
 
 
 class Enough(BaseException):
     """Ends an answer that would go on for ever; `except Exception` does not hold it up."""
 
 
-def within(action: Callable[[], object]) -> object:
+class Guard:
+    """Counts what an answer does, and ends it when that is too much.
+
+    The answer may swallow what the guard raises, so `check` looks again after the call.
+    """
+
+    def __init__(self, most: int, said: str) -> None:
+        """Makes a guard.
+
+        Args:
+            most: how often is still fine.
+            said: what to say of more.
+        """
+        self.most, self.said = most, said
+        self.count = 0
+
+    def tick(self) -> None:
+        """Counts once more; to be called in what the answer calls."""
+        self.count += 1
+        if self.count > self.most:
+            raise Enough(self.said)
+
+    def check(self) -> None:
+        """To be called after the answer.
+
+        Raises:
+            NotYet: if it was too much.
+        """
+        if self.count > self.most:
+            raise NotYet(self.said)
+
+
+class _Thread(threading.Thread):
+    """A thread that prints nothing, wherever in its life it is told to end."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        super().__init__(target=target, daemon=True)
+        # threading.excepthook is everybody's; this is only for the judge's own threads.
+        self._invoke_excepthook: Callable[..., None] = lambda *_: None
+
+
+class Run:
+    """Something of an answer's that runs in a thread of its own, from now on.
+
+    Attributes:
+        over: set when its time is over; what it sleeps on ends then.
+        clock: what it takes for the time of day; None for the real one.
+    """
+
+    def __init__(self, action: Callable[[], object], clock: "Clock | None" = None) -> None:
+        self.clock = clock
+        self.over = threading.Event()
+        self._action = action
+        self._parent = current_run()
+        self._done = threading.Event()
+        self._outcome: tuple[bool, Any] | None = None
+        self._deadline = time.monotonic() + SECONDS
+        self._thread = _Thread(self._main)
+        memory.hold()
+        _running.append(self)
+        self._thread.start()
+
+    def _main(self) -> None:
+        _local.run = self
+        try:
+            with suppress(Enough):  # told to end, and told again while it was ending
+                try:
+                    self._outcome = (True, self._action())
+                except BaseException as error:
+                    self._outcome = (False, error)
+        finally:
+            self._done.set()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not come to its end."""
+        return not self._done.is_set()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it has raised; None if nothing, or nothing yet."""
+        return self._outcome[1] if self._outcome and not self._outcome[0] else None
+
+    def wait(self) -> bool:
+        """Waits until it is done or its time is over, and says whether it is done.
+
+        In short steps: who waits here may itself be an answer's that is told to end.
+        """
+        while not self._done.wait(min(0.05, max(0.0, self._deadline - time.monotonic()))):
+            if time.monotonic() >= self._deadline:
+                return False
+        return True
+
+    def value(self) -> object:
+        """What it has returned.
+
+        Raises:
+            Exception: what it has raised.
+        """
+        if self._outcome is None:
+            raise late("it")
+        fine, value = self._outcome
+        if fine:
+            return cast(object, value)
+        raise as_exception(value)
+
+    def descends_from(self, others: Sequence["Run"]) -> bool:
+        """Whether it is one of some runs, or was begun by one."""
+        run: Run | None = self
+        while run is not None:
+            if run in others:
+                return True
+            run = run._parent
+        return False
+
+
+_local = threading.local()
+_running: list[Run] = []
+_cuts: list[Callable[[], None]] = []
+_late: list[NotYet] = []
+
+
+def current_run() -> Run | None:
+    """The run whose thread this is; None for a thread that is not an answer's."""
+    return getattr(_local, "run", None)
+
+
+def within(action: Callable[[], object], clock: "Clock | None" = None) -> object:
     """Runs an action in a thread, and returns or raises what it does.
+
+    Args:
+        action: calls the answer.
+        clock: what the answer takes for the time of day.
 
     Raises:
         NotYet: if it takes too long, or raises what is not an Exception.
     """
-    outcome: list[tuple[bool, Any]] = []
+    return all_of([Run(action, clock)], "it")[0].value()
 
-    def run() -> None:
-        with suppress(Enough):  # told to end, and told again while it was ending
-            try:
-                outcome.append((True, action()))
-            except BaseException as error:
-                outcome.append((False, error))
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    if not outcome:
-        end(thread)
-        raise late("it")
-    fine, value = outcome[0]
-    if fine:
-        return cast(object, value)
-    raise as_exception(value)
+def all_of(runs: Sequence[Run], what: str) -> Sequence[Run]:
+    """Waits for runs of an answer, and ends those that do not come back.
+
+    Args:
+        runs: what has begun.
+        what: the subject of the sentence, should one be late.
+
+    Returns:
+        The runs, all of which are done.
+
+    Raises:
+        NotYet: if one is late.
+    """
+    try:
+        behind = [run for run in runs if not run.wait()]
+    except BaseException:  # an interrupt: nothing may go on behind the reader's back
+        _end(runs)
+        raise
+    if behind:
+        error = late(what)
+        _late.append(error)
+        _end(runs)
+        raise error
+    _forget(runs)
+    return runs
 
 
 def late(what: str) -> NotYet:
@@ -55,43 +213,145 @@ def late(what: str) -> NotYet:
     return NotYet(f"{what} had not come to an end after {SECONDS:g} seconds")
 
 
-def join(threads: Sequence[threading.Thread], what: str) -> None:
-    """Waits for threads of an answer, and ends those that do not come back.
-
-    Args:
-        threads: they have been started.
-        what: the subject of the sentence, should one be late.
-
-    Raises:
-        NotYet: if one is late.
-    """
-    for thread in threads:
-        thread.join(SECONDS)
-    behind = [thread for thread in threads if thread.is_alive()]
-    for thread in behind:
-        end(thread)
-    if behind:
-        raise late(what)
-
-
 def as_exception(error: BaseException) -> Exception:
     """What a judge may raise for what an answer raised: no interrupt, no end of the kernel."""
     if isinstance(error, Exception):
         return error
     if isinstance(error, Enough):
-        return NotYet(str(error))
+        return NotYet(str(error) or "the answer raised Enough")
     return NotYet(f"the answer raised {type(error).__name__}")
 
 
-def end(thread: threading.Thread) -> None:
-    """Ends the Python code of a thread, which would burn a core as long as the kernel lives.
+@contextmanager
+def when_late(cut: Callable[[], None]) -> Iterator[None]:
+    """Has something cut when an answer's time is over, so that what waits for it comes back.
 
-    What waits in a library's own code, such as a query, ends when that returns.
+    Args:
+        cut: called from another thread than the answer's, perhaps more than once.
     """
-    for _ in range(TRIES):
-        if thread.ident is None or not thread.is_alive():
-            return
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(Enough)
-        )
-        thread.join(0.1)
+    _cuts.append(cut)
+    try:
+        yield
+    finally:
+        _cuts.remove(cut)
+
+
+@contextmanager
+def watchdog(cut: Callable[[], None], seconds: float) -> Iterator[threading.Event]:
+    """Calls something unless the block is left in time.
+
+    Yields:
+        What is set if it was called.
+    """
+    fired, left = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        if not left.wait(seconds):
+            fired.set()
+            cut()
+
+    thread = _Thread(watch)
+    thread.start()
+    try:
+        yield fired
+    finally:
+        left.set()
+        thread.join()
+
+
+@contextmanager
+def judgement() -> Iterator[None]:
+    """Ends what its parts did not: the judge's own thread may compare what has no end.
+
+    Raises:
+        NotYet: if it takes too long, or if an answer was late and the judge has not said so.
+    """
+    judge, lock = threading.get_ident(), threading.Lock()
+    state = {"is over": False}
+    _late.clear()
+
+    def cut() -> None:
+        _cut()
+        with lock:
+            if not state["is over"]:
+                _tell(judge, Enough)
+
+    try:
+        with watchdog(cut, WHOLE * SECONDS) as fired:
+            try:
+                yield
+            finally:
+                with lock:
+                    state["is over"] = True
+                    _tell(judge, None)  # what was told and not heard yet
+    except NotYet:
+        raise
+    except BaseException as error:
+        if fired.is_set() and isinstance(error, Enough | Exception):
+            raise NotYet(f"it had not come to an end after {WHOLE * SECONDS:g} seconds") from None
+        if _late and isinstance(error, Exception):
+            raise _late[0] from None
+        raise
+    finally:
+        _end(list(_running))
+    if _late:
+        raise _late[0]
+
+
+def _cut() -> None:
+    for cut in reversed(_cuts):
+        with suppress(Exception):  # what is gone already need not be cut
+            cut()
+
+
+def _end(runs: Sequence[Run]) -> None:
+    """Cuts what runs may be waiting for, and ends them and what they have begun."""
+    ending = [run for run in _running if run.is_running and run.descends_from(runs)]
+    for run in ending:
+        run.over.set()
+    if ending:
+        _cut()
+        end([run._thread for run in ending])
+    _forget([*ending, *runs])
+
+
+def _forget(runs: Sequence[Run]) -> None:
+    for run in runs:
+        if run in _running:
+            _running.remove(run)
+            memory.let_go()
+
+
+def end(threads: Sequence[threading.Thread]) -> None:
+    """Ends the Python code of threads, which would burn a core as long as the kernel lives.
+
+    Each is told once. Who catches that is told again and again, and lets the other thread go on
+    after each time, so that it also comes between a handler and its loop.
+    A thread that waits for a lock of its own hears nothing: it stays, and sleeps.
+    """
+    for thread in threads:
+        if thread.ident is not None:
+            _tell(thread.ident, Enough)
+    begun = time.monotonic()
+    for thread in threads:
+        thread.join(max(0.0, begun + POLITE - time.monotonic()))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        while time.monotonic() < begun + POLITE + BURST:
+            alive = [thread for thread in threads if thread.is_alive()]
+            if not alive:
+                return
+            for thread in alive:
+                if thread.ident is not None and thread.is_alive():
+                    _tell(thread.ident, Enough)
+            time.sleep(0)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def _tell(thread: int, error: type[BaseException] | None) -> None:
+    """Raises an error in a thread, as soon as that runs Python code; None takes it back."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(error) if error else None
+    )

@@ -13,19 +13,24 @@ PACKAGE = "nexus.exercises"
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise's judge, the kind of answer it takes, and a hint for who has none yet."""
+    """An exercise's judge, the kind of answer it takes, and a hint for who has none yet.
+
+    Attributes:
+        stub: what the chapter gives, if that is to be mended; None if it gives nothing.
+    """
 
     judge: Callable[..., str]
     takes: type
     called: str
     hint: str
+    stub: object = None
 
 
 _exercises: dict[str, Exercise] = {}
 
 
 def judge(
-    name: str, *, takes: type, called: str, hint: str
+    name: str, *, takes: type, called: str, hint: str, stub: object = None
 ) -> Callable[[Callable[..., str]], Callable[..., str]]:
     """Makes a function the judge of an exercise.
 
@@ -36,10 +41,12 @@ def judge(
         takes: the type of an answer.
         called: what such an answer is, for readers: "SQL in quotes".
         hint: what to say to None and to an empty answer.
+        stub: what the chapter gives to be mended: a function, a text or a dictionary. Untouched
+            it is judged, and is no try.
     """
 
     def register(function: Callable[..., str]) -> Callable[..., str]:
-        _exercises[name] = Exercise(function, takes, called, hint)
+        _exercises[name] = Exercise(function, takes, called, hint, stub)
         return function
 
     return register

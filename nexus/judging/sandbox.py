@@ -14,11 +14,15 @@ import psycopg
 import sqlparse
 from psycopg import sql
 
-from nexus.judging import limits
+from nexus.judging import limits, memory
 from nexus.judging.verdict import NotYet
 from nexus.services import Postgres, current
 
 Connection = psycopg.Connection[Any]
+
+KINDLY = 0.2
+"""Seconds that a statement has to end after it was cancelled: it may catch that."""
+
 _templates: dict[tuple[str, str], int] = {}
 """How many databases were made from the template of a server (its directory) and a name."""
 
@@ -28,10 +32,12 @@ class Sandbox:
     """A database made for one judgement.
 
     Attributes:
+        server: the PostgreSQL that it is on.
         admin: the judge's connection, which no setting of the answer's role reaches.
         learner: the answer's connection.
     """
 
+    server: Postgres
     admin: Connection
     learner: Connection
 
@@ -49,36 +55,77 @@ class Sandbox:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Cancels what the answer runs on its connection when it takes too long; see `watched`."""
-        with watched(self.learner):
+        """Stops what the answer runs on its connection when it takes too long; see `watched`."""
+        with watched(self, self.learner):
             yield
+
+    def stop(self, *connections: Connection) -> None:
+        """Ends sessions from outside, whatever they do or wait for; by default all of the answer's.
+
+        Whoever waits for them in another thread comes back. The judge's own session stays.
+        """
+        pids = [connection.info.backend_pid for connection in connections if not connection.closed]
+        own = self.admin.info
+        with self.server.connect(dbname=own.dbname, autocommit=True) as another_one:
+            another_one.execute(
+                "SELECT pg_terminate_backend(pid, 500) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), %s) "
+                "AND (pid = ANY(%s) OR %s)",
+                [own.backend_pid, pids, not connections],
+            )
 
 
 @contextmanager
-def watched(connection: Connection) -> Iterator[None]:
-    """Cancels what runs on a connection when it takes too long; no setting of it prevents that.
+def watched(box: Sandbox, connection: Connection) -> Iterator[None]:
+    """Stops what runs on a connection when it takes too long; no setting of it prevents that.
+
+    It is cancelled; and ended, if it goes on all the same.
 
     Raises:
-        NotYet: if it was cancelled.
+        NotYet: if it was stopped.
     """
-    watchdog = threading.Timer(limits.SECONDS, connection.cancel)
-    watchdog.daemon = True
-    watchdog.start()
+    left = threading.Event()
+
+    def stop() -> None:
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=1)
+        if not left.wait(KINDLY):
+            box.stop(connection)
+
+    memory.hold()  # rows come in the kernel's memory
     try:
-        yield
-    except psycopg.errors.QueryCanceled:
-        raise NotYet(f"it was stopped after {limits.SECONDS:g} seconds") from None
+        with limits.watchdog(stop, limits.SECONDS) as fired:
+            try:
+                yield
+            except psycopg.Error:
+                if fired.is_set():
+                    raise NotYet(f"it was stopped after {limits.SECONDS:g} seconds") from None
+                raise
+            finally:
+                left.set()
     finally:
-        watchdog.cancel()
+        memory.let_go()
 
 
 @contextmanager
 def another(box: Sandbox) -> Iterator[Connection]:
     """A second connection of the answer's role, as a second client would have."""
-    server = cast(Postgres, current("postgres"))
     info = box.learner.info
-    with server.connect(dbname=info.dbname, user=info.user, autocommit=True) as connection:
+    connection = box.server.connect(dbname=info.dbname, user=info.user, autocommit=True)
+    try:
         yield connection
+    finally:
+        _let_go(box, connection)
+
+
+def _let_go(box: Sandbox, connection: Connection) -> None:
+    """Closes a connection without waiting for who may still use it.
+
+    psycopg's own `with` begins with a ROLLBACK, and waits for the lock of a statement that runs.
+    """
+    if connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+        box.stop(connection)
+    connection.close()
 
 
 @contextmanager
@@ -107,16 +154,31 @@ def database(name: str, build: Callable[[Connection], None]) -> Iterator[Sandbox
         cluster.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
         cluster.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(role, template))
         try:
-            with (
-                server.connect(dbname=own, autocommit=True) as admin,
-                server.connect(dbname=own, user=own, autocommit=True) as learner,
-            ):
-                give(admin, role)
-                yield Sandbox(admin, learner)
+            with _sessions(server, own) as box, limits.when_late(box.stop):
+                give(box.admin, role)
+                yield box
         finally:
             cluster.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(role))
             with suppress(psycopg.Error):
                 cluster.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+@contextmanager
+def _sessions(server: Postgres, name: str) -> Iterator[Sandbox]:
+    """The judge's and the answer's session in a database."""
+    admin = server.connect(dbname=name, autocommit=True)
+    try:
+        # The judge may meet a lock that an answer holds, or a trigger of its.
+        milliseconds = round(1000 * limits.SECONDS)
+        admin.execute(f"SET statement_timeout = {milliseconds}")  # type: ignore[arg-type]
+        learner = server.connect(dbname=name, user=name, autocommit=True)
+        box = Sandbox(server, admin, learner)
+        try:
+            yield box
+        finally:
+            _let_go(box, learner)
+    finally:
+        admin.close()
 
 
 def make_template(

@@ -1,6 +1,7 @@
 """Each judge of background-jobs: the stub, right answers of several kinds, wrong ones."""
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -281,6 +282,26 @@ def breaks(*_: object) -> None:
 def takes_nothing() -> None: ...
 
 
+IN_THIS_PROCESS = threading.Lock()
+
+
+def looks_under_a_lock(db: Connection, booking: int, cents: int) -> None:
+    with IN_THIS_PROCESS:
+        check_then_insert(db, booking, cents)
+
+
+def publishes_under_a_lock(db: Connection, publish: Publish) -> None:
+    with IN_THIS_PROCESS:
+        for number, task in db.execute(WAITING).fetchall():
+            with db.transaction():
+                db.execute(MARK, [number])
+                publish(task)
+
+
+def asks_slowly(db: Connection, *_: object) -> None:
+    db.execute("SELECT pg_sleep(1000)")
+
+
 RIGHT = [
     *[
         (ONE, answer)
@@ -319,6 +340,11 @@ RIGHT = [
     ],
 ]
 WRONG = [
+    (ONE, looks_under_a_lock, "same moment"),
+    (ONE, asks_slowly, "had not come to an end after 1 seconds"),
+    (TWO, {"run": lambda self=None: None}, "returned as if it had not"),  # noqa: ARG005
+    (THREE, publishes_under_a_lock, "both published"),
+    (THREE, asks_slowly, "had not come to an end after 1 seconds"),
     (ONE, stub_1, "a second time"),
     (ONE, check_then_insert, "same moment"),
     (ONE, not_where_exists, "same moment"),

@@ -501,7 +501,63 @@ def but(path: str, **headers: str) -> Callable[[str], dict[str, str]]:
     return lambda asked: named if asked == path else headers_plain(asked)
 
 
+def remember_by_sentinel(client: Client, key: str, seconds: int, load: Load) -> object:
+    with contextlib.suppress(redis.RedisError):
+        if (kept := client.get(key)) is not None:
+            return None if kept == "__none__" else kept
+    value = load()
+    with contextlib.suppress(redis.RedisError):
+        client.set(key, "__none__" if value is None else value, ex=seconds)
+    return value
+
+
+def remember_as_long_as_it_is_read(client: Client, key: str, seconds: int, load: Load) -> object:
+    with contextlib.suppress(redis.RedisError):
+        if (kept := client.getex(key, ex=seconds)) is not None:
+            return json.loads(kept)
+    value = load()
+    with contextlib.suppress(redis.RedisError):
+        client.set(key, json.dumps(value), ex=seconds)
+    return value
+
+
+def one_waiting(
+    *, lives: int = 10_000, rounds: int = 400, two_steps: bool = False
+) -> Callable[[Client, str, int, Load], object]:
+    """A lock of one's own that is waited for; with one fault."""
+
+    def one(client: Client, key: str, seconds: int, load: Load) -> object:
+        mine, lock = secrets.token_hex(8), f"{key}:lock"
+        for _ in range(rounds):
+            if (value := client.get(key)) is not None:
+                return value
+            if two_steps:
+                taken = client.setnx(lock, mine)
+                if taken:
+                    client.pexpire(lock, lives)
+            else:
+                taken = client.set(lock, mine, nx=True, px=lives)
+            if taken:
+                try:
+                    if (value := client.get(key)) is None:
+                        value = load()
+                        client.set(key, value, ex=seconds)
+                    return value
+                finally:
+                    client.execute_command("DELIFEQ", lock, mine)
+            time.sleep(0.01)
+        return None
+
+    return one
+
+
+def flushed(client: Client, _: str) -> None:
+    client.flushall()
+
+
 RIGHT = [
+    (TWO, one_waiting()),
+    (FOUR, but("/best", Cache_Control="s-maxage=60", Expires="Thu, 01 Jan 1970 00:00:00 GMT")),
     (ONE, remember_json),
     (ONE, remember_hash),
     (ONE, remember_marked),
@@ -517,6 +573,15 @@ RIGHT = [
 ]
 
 NOT_YET = [
+    (ONE, remember_by_sentinel, "load returned '__none__'"),
+    (ONE, remember_as_long_as_it_is_read, "it was read, and lives longer for it"),
+    (TWO, one_waiting(lives=100), "how long does the lock live?"),
+    (TWO, one_waiting(rounds=3), "who came meanwhile got None"),
+    (TWO, one_waiting(two_steps=True), "page:lock without an end"),
+    (THREE, (read_by_token, flushed), "they are not this function's to delete"),
+    (FOUR, but("/bookings", Cache_Control="public, max-age=60", X_Accel_Expires="0"), "neither"),
+    (FOUR, but("/bookings", Set_Cookie="a=b"), "neither private nor no-store"),
+    (FOUR, but("/bookings", Expires="0"), "neither private nor no-store"),
     (ONE, remember_stub, "load returned None, and redis-py cannot send that"),
     (ONE, remember_without_none, "returned None, and was called again"),
     (ONE, remember_as_text, "load returned 'None', and the first call None"),

@@ -41,7 +41,7 @@ def loop(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.R
             continue
         if answer.status_code not in (429, 503) or not left:
             return answer
-        time.sleep(float(answer.headers["Retry-After"]))
+        time.sleep(float(answer.headers.get("Retry-After", 1)))
     raise AssertionError
 
 
@@ -58,7 +58,7 @@ def recursive(
         raise
     except httpx.HTTPStatusError as error:
         if left and error.response.status_code in (429, 503):
-            time.sleep(int(error.response.headers["Retry-After"]))
+            time.sleep(int(error.response.headers.get("Retry-After", 1)))
             return recursive(client, method, url, left - 1, **options)
         return error.response
     return answer
@@ -282,9 +282,98 @@ def left_open(connection: Connection, key: str, body: str, work: Work) -> str:
     return result
 
 
+def backing_off(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    """1, 2, 4, 8 seconds over five tries: as patient as a client should be."""
+    keyed = "Idempotency-Key" in options.get("headers", {})
+    for attempt in range(5):
+        try:
+            answer = client.request(method, url, **options)
+        except httpx.TransportError:
+            if attempt == 4 or not (method in SAFE or keyed):
+                raise
+            time.sleep(2**attempt)
+            continue
+        if answer.status_code not in (429, 503):
+            return answer
+        time.sleep(max(2**attempt, float(answer.headers.get("Retry-After", 0))))
+    return answer
+
+
+def _like_loop(method: str, status: int, seconds: float, *, fault: str) -> float | None:
+    """How long the loop would sleep before another try; None for none. With one fault."""
+    if status in (500, 502, 504):
+        return 0 if fault == "again after 500" or method != "POST" else None
+    if status not in (429, 503) or (fault == "no POST after 429" and method == "POST"):
+        return None
+    return 1 if fault == "a second whatever it says" else seconds
+
+
+def faulty(fault: str) -> Callable[..., httpx.Response]:
+    def send(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+        keyed = "Idempotency-Key" in options.get("headers", {})
+        safe = {"GET", "PUT", "DELETE"} if fault == "no HEAD" else SAFE
+        for left in reversed(range(4)):
+            try:
+                answer = client.request(method, url, **options)
+            except httpx.TransportError:
+                if not left or not (method in safe or keyed):
+                    raise
+                continue
+            if fault == "stumbles" and answer.status_code in (429, 503):
+                answer.headers["Retry-After"]
+            seconds = float(answer.headers.get("Retry-After", 0))
+            wait = _like_loop(method, answer.status_code, seconds, fault=fault)
+            if wait is None or not left:
+                return answer
+            time.sleep(wait)
+        raise AssertionError
+
+    return send
+
+
+def a_lock_of_this_process() -> Callable[[Connection, str, str, Work], str]:
+    """Right in one process: the table is never touched."""
+    kept: dict[str, tuple[str, str]] = {}
+    lock = threading.Lock()
+
+    def remember(connection: Connection, key: str, body: str, work: Work) -> str:
+        with lock:
+            if key in kept:
+                if kept[key][0] != body:
+                    raise ValueError(key)
+                return kept[key][1]
+            with connection.transaction():
+                result = work(connection)
+            kept[key] = (body, result)
+            return result
+
+    return remember
+
+
+def a_lock_and_the_table() -> Callable[[Connection, str, str, Work], str]:
+    """What is kept is seen by all, and the lock by this process only."""
+    lock = threading.Lock()
+
+    def remember(connection: Connection, key: str, body: str, work: Work) -> str:
+        with lock, connection.transaction():
+            kept = connection.execute(KEPT, [key]).fetchone()
+            if kept and kept[0] != body:
+                raise ValueError(key)
+            if kept:
+                return str(kept[1])
+            result = work(connection)
+            again = " ON CONFLICT (key) DO UPDATE SET result = excluded.result"
+            connection.execute(KEEP + again, [key, body, result])
+            return result
+
+    return remember
+
+
 RIGHT: list[tuple[str, Any]] = [
     (ONE, loop),
     (ONE, recursive),
+    (ONE, backing_off),
+    (ONE, faulty("none")),
     (TWO, ROWS),
     (TWO, BOUND),
     (TWO, UNION),
@@ -301,13 +390,21 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (ONE, another_key, "the same key and the same body"),
     (ONE, any_failure, "404 is an answer"),
     (ONE, at_once, "came sooner"),
+    (ONE, faulty("again after 500"), "a POST without a key got 500"),
+    (ONE, faulty("no HEAD"), "the answer to a HEAD was lost"),
+    (ONE, faulty("no POST after 429"), "a POST got 503 with Retry-After: 1"),
+    (ONE, faulty("a second whatever it says"), "asks for 7 seconds"),
+    (ONE, faulty("stumbles"), "raised KeyError"),
+    (TWO, ROWS.replace(", id DESC", "").replace(", id desc", ""), "planned without"),
+    (THREE, a_lock_of_this_process(), "another process does not know"),
+    (THREE, a_lock_and_the_table(), "a lock in your process keeps no other one out"),
     (ONE, for_ever, "had not given up"),
     (ONE, swallowed, "should be told, and got 500"),
     (ONE, lambda *_, **__: None, "returned None"),
     (ONE, "a loop", "should be a function"),
     (ONE, leaves, "SystemExit"),
     (ONE, raises, "I do not want to"),
-    (ONE, sleeps, "had not come to an end"),
+    (ONE, sleeps, "should return the response"),
     (TWO, PAGE.format("id < %(id)s"), "it is not there"),
     (TWO, PAGE.format("rating < %(rating)s"), "it is not there"),
     (TWO, PAGE.format("rating <= %(rating)s"), "shown again"),

@@ -459,7 +459,43 @@ ALTER TABLE shift
     ADD UNIQUE (cleaner, takes_place WITHOUT OVERLAPS)
 """
 
+TAKE = (
+    "UPDATE job SET status = 'running' WHERE id = (SELECT id FROM job WHERE status = 'waiting' "
+    "ORDER BY id LIMIT 1 FOR {}) RETURNING id"
+)
+
+
+def exponentially(connection: Connection, work: Work) -> object:
+    """Eight attempts, and after the last 12.8 seconds: no limit was said."""
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for attempt in range(8):
+        try:
+            with connection.transaction():
+                return work(connection)
+        except SerializationFailure:
+            if attempt == 7:
+                raise
+            time.sleep(0.1 * 2**attempt)
+    raise AssertionError
+
+
+def waits_in_the_server(connection: Connection, *_: object) -> None:
+    connection.execute("SELECT pg_sleep(35)")
+
+
+def keeps_a_lock(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    """An advisory lock lives as long as its session, and not as its transaction."""
+    connection.execute("SELECT pg_advisory_lock(1)")
+    with connection.transaction():
+        for owner, change in sorted([(giver, -cents), (taker, cents)]):
+            update = "UPDATE account SET cents = cents + %s WHERE owner = %s"
+            connection.execute(update, [change, owner])
+
+
 RIGHT: list[tuple[str, Any]] = [
+    (ONE, exponentially),
+    (TWO, TAKE.format("UPDATE SKIP LOCKED").replace("RETURNING id", "RETURNING id AS job_id")),
+    (TWO, TAKE.format("NO KEY UPDATE SKIP LOCKED")),
     (ONE, by_transaction),
     (ONE, by_hand),
     (ONE, retried),
@@ -523,6 +559,15 @@ RIGHT: list[tuple[str, Any]] = [
 ]
 
 NOT_YET: list[tuple[str, Any, str]] = [
+    (TWO, TAKE.format("SHARE SKIP LOCKED"), "were inside the statement at once"),
+    (THREE, waits_in_the_server, "had not come to an end after 1 seconds"),
+    (THREE, keeps_a_lock, "two opposite transfers had not come to an end"),
+    (
+        FOUR,
+        "ALTER TABLE shift ADD EXCLUDE USING gist"
+        " (cleaner WITH =, during WITH &&, (cancelled::int) WITH =)",
+        "a second cancelled shift",
+    ),
     (ONE, once, "gave up after 1"),
     (ONE, at_the_default_level, "ran at read committed"),
     (
@@ -665,6 +710,13 @@ def test_a_stub_gets_a_hint(exercise: str, stub: object) -> None:
     verdict = judge_answer(exercise, stub)
     assert not verdict.right
     assert len(verdict.message) > 20
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """What will never end need not be waited for as long as a learner's answer may take."""
+    if any(answer in request.node.name for answer in ("waits_in_the_server", "keeps_a_lock")):
+        monkeypatch.setattr("nexus.judging.limits.SECONDS", 1.0)
 
 
 @pytest.mark.parametrize(("exercise", "answer"), RIGHT)

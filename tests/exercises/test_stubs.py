@@ -1,0 +1,124 @@
+"""What the chapters give to begin with: each stub gets a hint, and is no try."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import nexus
+from nexus.judging import check, judge_answer
+from nexus.judging.registry import exercises, find
+from nexus.judging.stubs import does_nothing, is_empty, is_same
+
+ROOT = Path(__file__).parents[2]
+CHECK = re.compile(r'^nexus\.check\("(?P<name>[\w-]+\.\d+)", (?P<answer>.*)\)$', re.M)
+
+
+def cells() -> Iterator[tuple[str, str, str, str]]:
+    """Each exercise's name, its stub's cell, the answer in it, and what is stored as its output."""
+    for path in sorted((ROOT / "notebooks").rglob("*.ipynb")):
+        if ".ipynb_checkpoints" in path.parts:
+            continue
+        for cell in json.loads(path.read_text())["cells"]:
+            source = "".join(cell["source"])
+            found = CHECK.search(source)
+            if cell["cell_type"] == "code" and found and "record=False" not in source:
+                code = source.replace(found[0], "")
+                said = "".join("".join(output.get("text", "")) for output in cell["outputs"])
+                yield found["name"], code, found["answer"], said
+
+
+CELLS = {name: rest for name, *rest in cells()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with nexus.postgres():
+        yield
+
+
+def test_each_exercise_has_a_stub() -> None:
+    assert sorted(CELLS) == sorted(name for names in exercises().values() for name in names)
+
+
+def stub_of(name: str) -> object:
+    code, answer, _ = CELLS[name]
+    names: dict[str, object] = {"__name__": "__main__"}
+    exec(f"import strawberry\n{code}", names)
+    return eval(answer, names)
+
+
+@pytest.mark.parametrize("name", sorted(CELLS))
+def test_an_untouched_stub_gets_its_hint_and_is_not_recorded(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "progress.json"
+    monkeypatch.setenv("NEXUS_PROGRESS", str(kept))
+    check(name, stub_of(name))
+    assert capsys.readouterr().out == CELLS[name][2]
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("name", sorted(name for name in CELLS if find(name).stub is not None))
+def test_a_stub_that_was_touched_is_no_stub(name: str) -> None:
+    stub = stub_of(name)
+    assert is_same(stub, find(name).stub)
+    assert not is_same(lambda *_: 7, find(name).stub)
+    if isinstance(stub, str):
+        assert not is_same(f"{stub} and more", find(name).stub)
+    if isinstance(stub, dict):
+        assert not is_same(stub | {"more": "1"}, find(name).stub)
+
+
+def unwritten(connection: object) -> None:
+    """To be written."""
+    raise NotImplementedError
+
+
+def unwritten_with_a_word() -> None:
+    raise NotImplementedError("your turn")
+
+
+def dots(connection: object) -> None:
+    """To be written."""
+    ...
+
+
+def passes() -> None:
+    pass
+
+
+def returns_a_list() -> list[str]:
+    return []
+
+
+def calls(connection: object) -> None:
+    str(connection)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, ..., "", " \n", "-- CREATE INDEX …", "# a comment\n\n", "/* SELECT\n1 */", unwritten,
+     unwritten_with_a_word, (unwritten, unwritten)],
+)  # fmt: skip
+def test_what_says_nothing_is_empty(answer: object) -> None:
+    assert is_empty(answer)
+
+
+@pytest.mark.parametrize("answer", [0, False, "SELECT 1 -- one", [], (), calls, returns_a_list])
+def test_what_says_something_is_not(answer: object) -> None:
+    assert not is_empty(answer)
+    assert not does_nothing(answer)
+
+
+@pytest.mark.parametrize("answer", [dots, passes, lambda *_: None])
+def test_a_function_without_a_body_is_no_try(answer: object) -> None:
+    assert does_nothing(answer)
+    assert not judge_answer("template.3", answer).tried
+
+
+def test_a_wrong_answer_is_a_try() -> None:
+    assert judge_answer("template.3", calls).tried
+    assert judge_answer("template.1", "SELECT 1").tried
