@@ -255,7 +255,7 @@ class Progress:
             after = ALL_SOLVED
         return (
             f"<p><strong>{self.headline}</strong></p>\n"
-            f'<table style="border-collapse:collapse">\n<tbody>\n'
+            f'<table style="border-collapse:collapse;margin:0 0 1em">\n<tbody>\n'
             + "\n".join(rows)
             + f"\n</tbody>\n</table>\n<p>{legend}</p>\n<p>{after}</p>"
         )
