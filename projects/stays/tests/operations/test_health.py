@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from stays.operations import health
-from tests.programs import Program
+from tests.programs import DEADLINE, Program
 
 FINE = {"database": "ok", "migrations": "ok", "cache": "ok", "broker": "ok"}
 
@@ -128,5 +128,5 @@ def test_a_probe_only_asks(client: Client, path: str) -> None:
 
 @pytest.mark.django_db
 def test_served(server: Program) -> None:
-    answer = httpx.get(f"{server.url()}/readyz", headers={"Host": "whoever"})
+    answer = httpx.get(f"{server.url()}/readyz", headers={"Host": "whoever"}, timeout=DEADLINE)
     assert (answer.status_code, answer.json()["checks"]) == (200, FINE)

@@ -15,7 +15,7 @@ from zeal import zeal_ignore
 from stays.operations import logs
 from stays.operations.middleware import REQUEST_ID
 from tests.factories import PASSWORD, make_user
-from tests.programs import Program, Start, wait_for
+from tests.programs import DEADLINE, Program, Start, wait_for
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
@@ -151,7 +151,7 @@ def test_a_log_for_people() -> None:
 
 @pytest.mark.django_db
 def test_served_as_json_lines_only(server: Program) -> None:
-    httpx.get(f"{server.url()}/nothing", headers={"X-Request-ID": "as-served-1"})
+    httpx.get(f"{server.url()}/nothing", headers={"X-Request-ID": "as-served-1"}, timeout=DEADLINE)
     (line,) = wait_for(lambda: server.events(request_id="as-served-1"))
     assert (line["event"], line["status"]) == ("request", 404)
     assert all(text.startswith("{") for text in server.text().splitlines())

@@ -134,7 +134,7 @@ def test_all_workers_count_together_and_a_new_worker_goes_on(start: Start, tmp_p
 @pytest.mark.django_db
 def test_a_directory_of_gunicorn_s_own_is_removed(start: Start, tmp_path: Path) -> None:
     server = start("gunicorn", WEB_CONCURRENCY="1", TMPDIR=str(tmp_path))
-    httpx.get(f"{server.url()}/nothing")
+    httpx.get(f"{server.url()}/nothing", timeout=DEADLINE)
     assert len(list(tmp_path.glob("stays-metrics-*/counter_0.db"))) == 1
     assert server.end() == 0
     assert list(tmp_path.glob("stays-metrics-*")) == []
@@ -142,7 +142,7 @@ def test_a_directory_of_gunicorn_s_own_is_removed(start: Start, tmp_path: Path) 
 
 @pytest.mark.django_db
 def test_the_served_page_is_prometheus_s(server: Program) -> None:
-    answer = httpx.get(f"{server.url()}/metrics", headers=TOKEN)
+    answer = httpx.get(f"{server.url()}/metrics", headers=TOKEN, timeout=DEADLINE)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     names = [family.name for family in text_string_to_metric_families(answer.text)]

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from stays import celery
 from stays.operations import tracing
-from tests.programs import ROOT, Start, wait_for
+from tests.programs import DEADLINE, ROOT, Start, wait_for
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -83,7 +83,7 @@ def statement(span: Any) -> str:
 def test_a_request_and_its_sql_make_a_tree(start: Start, collector: Collector) -> None:
     server = start("gunicorn", WEB_CONCURRENCY="2", **environment(collector))
     url = server.url()
-    httpx.get(f"{url}/readyz", headers=TRACEPARENT)
+    httpx.get(f"{url}/readyz", headers=TRACEPARENT, timeout=DEADLINE)
     httpx.get(
         f"{url}/admin/",
         headers=TRACEPARENT | {"X-Request-ID": "traced-1", "Authorization": "Bearer secret"},

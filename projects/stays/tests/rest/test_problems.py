@@ -19,7 +19,7 @@ from stays.common import errors
 from stays.common.metrics import REFUSALS
 from stays.operations.wsgi import KnownLength
 from stays.rest import problems
-from tests.programs import Program, Start
+from tests.programs import DEADLINE, Program, Start
 
 KEYS = {"type", "title", "status", "code", "detail", "errors", "request_id"}
 SECRET = "a secret of the database"
@@ -266,14 +266,14 @@ def chunks(size: int) -> Any:
 @pytest.mark.django_db
 def test_ten_megabytes_as_served(server: Program, chunked: bool) -> None:
     content = chunks(10_000_000) if chunked else b"a" * 10_000_000
-    answer = httpx.post(f"{server.url()}/admin/login/", content=content, timeout=30)
+    answer = httpx.post(f"{server.url()}/admin/login/", content=content, timeout=DEADLINE)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert answer.headers["content-type"] == problems.MEDIA_TYPE
 
 
 @pytest.mark.django_db
 def test_a_small_chunked_body_is_read(server: Program) -> None:
-    cookies = httpx.get(f"{server.url()}/admin/login/").cookies
+    cookies = httpx.get(f"{server.url()}/admin/login/", timeout=DEADLINE).cookies
     form = f"csrfmiddlewaretoken={cookies['csrftoken']}&username=nobody&password=wrong"
     answer = httpx.post(
         f"{server.url()}/admin/login/",
@@ -290,7 +290,7 @@ def test_a_small_chunked_body_is_read(server: Program) -> None:
 )
 @pytest.mark.django_db
 def test_odd_addresses_as_served(server: Program, target: str) -> None:
-    connection = http.client.HTTPConnection(urlsplit(server.url()).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(server.url()).netloc, timeout=DEADLINE)
     connection.request("GET", target)
     answer = connection.getresponse()
     found = json.loads(answer.read())
@@ -302,7 +302,7 @@ def test_odd_addresses_as_served(server: Program, target: str) -> None:
 def test_a_database_that_does_not_answer(start: Start) -> None:
     server = start("gunicorn", DATABASE_URL="postgresql://postgres@127.0.0.1:9/stays")
     for address in ("/api/v1/properties", "/api/v1/cities", "/api/v1/properties/somewhere"):
-        answer = httpx.get(f"{server.url()}{address}")
+        answer = httpx.get(f"{server.url()}{address}", timeout=DEADLINE)
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert answer.headers["Retry-After"] == "5"
         assert "127.0.0.1" not in answer.text
