@@ -213,7 +213,7 @@ class Server:
     """What ends it for good: its data is about to be removed."""
     stop_signal = "SIGTERM"
     """What ends it so that it can be started again."""
-    patience = 30.0
+    patience = 60.0
     """Seconds it has to get ready. A deadline for a machine in trouble, not an expectation."""
 
     _started: ClassVar["weakref.WeakValueDictionary[int, Server]"] = weakref.WeakValueDictionary()

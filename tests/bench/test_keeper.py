@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
 from nexus.services import keeper as keeper_program
 from nexus.services.process import wait_for
-from tests.leftovers import expect_nothing, processes, run_directory
+from tests.leftovers import PATIENCE, expect_nothing, processes, run_directory
 
 pytestmark = pytest.mark.long(60)
 
@@ -39,14 +40,14 @@ class Kernel:
         self.manager.start_kernel(env=env | {"NEXUS_RUN_DIR": str(run_dir)})
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=PATIENCE)
 
     @property
     def pid(self) -> int:
         assert self.manager.provisioner is not None
         return int(self.manager.provisioner.pid)  # type: ignore[attr-defined]
 
-    def run(self, code: str, *, timeout: float = 60) -> tuple[str, str]:
+    def run(self, code: str, *, timeout: float = PATIENCE) -> tuple[str, str]:
         """Gives what the code printed, and the error it raised (its name and message)."""
         printed: list[str] = []
         errors: list[str] = []
@@ -68,12 +69,12 @@ class Kernel:
         # An error aborts what comes in just after it, unless told not to.
         request = self.client.execute(code, stop_on_error=False)
         while True:
-            message = self.client.get_iopub_msg(timeout=20)
+            message = self.client.get_iopub_msg(timeout=PATIENCE)
             if message["msg_type"] == "stream" and says in message["content"]["text"]:
                 break
-        wait_for(condition, 10, "the moment to interrupt")
+        wait_for(condition, PATIENCE, "the moment to interrupt")
         self.manager.interrupt_kernel()
-        while self.client.get_shell_msg(timeout=20)["parent_header"].get("msg_id") != request:
+        while self.client.get_shell_msg(timeout=PATIENCE)["parent_header"].get("msg_id") != request:
             pass  # until the cell has ended: what is queued before would be aborted with it
 
     def start_servers(self) -> None:
@@ -120,8 +121,8 @@ def test_sigkill(kernel: Kernel) -> None:
 def test_restart_ends_the_old_servers_and_can_start_new_ones(kernel: Kernel) -> None:
     kernel.start_servers()
     kernel.manager.restart_kernel(now=True)
-    kernel.client.wait_for_ready(timeout=60)
-    wait_for(lambda: list(kernel.run_dir.iterdir()) == [], 15, "the old servers to be gone")
+    kernel.client.wait_for_ready(timeout=PATIENCE)
+    wait_for(lambda: list(kernel.run_dir.iterdir()) == [], PATIENCE, "the old servers to be gone")
     kernel.start_servers()
 
 
@@ -153,14 +154,14 @@ def test_exception_leaves_servers_running_and_the_kernel_ends_them(kernel: Kerne
     printed, errors = kernel.run("print(cache.connect().ping())")
     assert printed == "True\n", errors
     kernel.run("exit()")
-    wait_for(lambda: not kernel.manager.is_alive(), 15, "the kernel to exit")
+    wait_for(lambda: not kernel.manager.is_alive(), PATIENCE, "the kernel to exit")
     expect_nothing(kernel.run_dir)
 
 
 def test_sigkill_of_the_keeper(kernel: Kernel) -> None:
     kernel.start_servers()
     os.kill(kernel.keeper_pid(), signal.SIGKILL)
-    wait_for(lambda: list(kernel.run_dir.iterdir()) == [], 15, "the directory to be gone")
+    wait_for(lambda: list(kernel.run_dir.iterdir()) == [], PATIENCE, "the directory to be gone")
     printed, errors = kernel.run("print(pg)\npg.psql('SELECT 1').check_returncode()")
     assert printed == "<postgres, stopped>\n"
     assert "CalledProcessError" in errors
@@ -180,7 +181,7 @@ def test_sigkill_of_kernel_and_keeper_at_once(kernel: Kernel) -> None:
     servers = ("postgres", "valkey-server")
     wait_for(
         lambda: not any(name in p for p in processes(kernel.run_dir) for name in servers),
-        15,
+        PATIENCE,
         "the servers to be gone",
     )
     stale = list(kernel.run_dir.iterdir())
@@ -192,7 +193,7 @@ def test_sigkill_of_a_server_is_noticed_and_it_can_be_started_again(kernel: Kern
     kernel.start_servers()
     kernel.run("db = pg.connect(autocommit=True); db.execute('CREATE TABLE t AS SELECT 1 AS n')")
     kernel.run("import os, signal; os.kill(pg.pid, signal.SIGKILL)")
-    wait_for(lambda: kernel.run("print(pg.running)")[0] == "False\n", 15, "it to be noticed")
+    wait_for(lambda: kernel.run("print(pg.running)")[0] == "False\n", PATIENCE, "it to be noticed")
     printed, errors = kernel.run("pg.start(); print(pg.connect().execute('TABLE t').fetchall())")
     assert printed == "[(1,)]\n", errors
 
@@ -202,11 +203,18 @@ def test_forked_children_do_not_keep_servers_alive(kernel: Kernel) -> None:
     kernel.run(
         "import os, time\n"
         "if os.fork() == 0:\n"
-        "    os.chdir('/'); os.execve('/bin/sleep', ['sleep', '3'], {})"
+        "    os.chdir('/'); os.execve('/bin/sleep', ['sleep', '1000'], {})"
     )
-    kernel.run("import os, time\nif os.fork() == 0:\n    time.sleep(3); os._exit(0)")
+    kernel.run("import os, time\nif os.fork() == 0:\n    time.sleep(1000); os._exit(0)")
+    forked = psutil.Process(kernel.pid).children()
+    forked = [child for child in forked if child.pid != kernel.keeper_pid()]
     os.kill(kernel.pid, signal.SIGKILL)
-    wait_for(lambda: list(kernel.run_dir.iterdir()) == [], 2.5, "the directory to be gone")
+    try:
+        wait_for(lambda: list(kernel.run_dir.iterdir()) == [], PATIENCE, "the directory to be gone")
+        assert [child.is_running() for child in forked] == [True, True]
+    finally:
+        for child in forked:
+            child.kill()
 
 
 def test_two_kernels_never_meet(kernel: Kernel) -> None:
@@ -217,7 +225,7 @@ def test_two_kernels_never_meet(kernel: Kernel) -> None:
         kernel.run("pg.psql('CREATE TABLE mine (n int)')")
         assert other.run("print(pg.psql('TABLE mine').stderr)")[0].startswith("ERROR")
         os.kill(other.pid, signal.SIGKILL)
-        wait_for(lambda: len(list(kernel.run_dir.iterdir())) == 1, 15, "the other's end")
+        wait_for(lambda: len(list(kernel.run_dir.iterdir())) == 1, PATIENCE, "the other's end")
         assert kernel.run("print(cache.connect().ping())")[0] == "True\n"
     finally:
         other.close()
@@ -244,7 +252,7 @@ def test_sweep_clears_what_is_dead() -> None:
         try:
             keeper_program.sweep(directory)
             assert not dead.exists()
-            assert orphan.wait(timeout=5) == -signal.SIGKILL
+            assert orphan.wait(timeout=PATIENCE) == -signal.SIGKILL
             assert stranger.poll() is None
         finally:
             for process in (orphan, stranger):

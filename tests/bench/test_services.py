@@ -26,7 +26,7 @@ from nexus.services import ports as ports_module
 from nexus.services import process as process_module
 from nexus.services import web as web_module
 from nexus.services.process import wait_for
-from tests.leftovers import run_directory
+from tests.leftovers import PATIENCE, run_directory
 
 pytestmark = pytest.mark.long(60)
 
@@ -276,15 +276,17 @@ def test_valkey_explains_a_failed_start() -> None:
 def test_serve_wsgi_with_workers_that_can_be_killed(app_dir: Path) -> None:
     with nexus.serve("hello", workers=2, cwd=app_dir, env={"COLOUR": "red"}, ready="/") as web:
         assert httpx.get(web.url).text.endswith(" red")
-        wait_for(lambda: len(web.workers) == 2, 10, "two workers")
+        wait_for(lambda: len(web.workers) == 2, PATIENCE, "two workers")
         victim = web.workers[0].pid
         web.kill(worker=0)
         wait_for(
             lambda: len(web.workers) == 2 and victim not in {w.pid for w in web.workers},
-            10,
+            PATIENCE,
             "the worker to be replaced",
         )
-        wait_for(lambda: f"(pid:{victim}) was sent SIGKILL" in web.log, 10, "gunicorn to say so")
+        wait_for(
+            lambda: f"(pid:{victim}) was sent SIGKILL" in web.log, PATIENCE, "gunicorn to say so"
+        )
         assert httpx.get(web.url).status_code == 200
         with pytest.raises(ServiceError, match="there is no worker 7: 2 are running"):
             web.kill(worker=7)
@@ -301,7 +303,7 @@ def test_serve_celery_worker(app_dir: Path) -> None:
         worker = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-l", "INFO", "-c", "2"]
         with nexus.serve(worker, cwd=app_dir, env={"BROKER": url}, ready="ready.") as celery:
             assert len(celery.workers) == 2
-            code = "import tasks; print(tasks.add.delay(2, 3).get(timeout=20))"
+            code = "import tasks; print(tasks.add.delay(2, 3).get(timeout=60))"
             done = subprocess.run(
                 [sys.executable, "-c", code],
                 cwd=app_dir,
@@ -369,7 +371,7 @@ def test_a_program_hears_all_signals(app_dir: Path) -> None:
         "time.sleep(1000)"
     )
     with nexus.serve([sys.executable, "-c", code], ready="ignored: ", cwd=app_dir) as web:
-        wait_for(lambda: web.log.endswith("\n"), 10, "the whole line")
+        wait_for(lambda: web.log.endswith("\n"), PATIENCE, "the whole line")
         assert web.log == "ignored: set()\n"
 
 
@@ -444,7 +446,9 @@ def test_nginx_serves_and_reloads_without_a_new_port() -> None:
             server.reload(site.format("red").replace("location", "locution"))
         assert httpx.get(server.url).text == "green"
         # nginx writes the line when the client already has its answer.
-        wait_for(lambda: server.access_log.count('"GET / HTTP/1.1" 200') == 3, 10, "the log's line")
+        wait_for(
+            lambda: server.access_log.count('"GET / HTTP/1.1" 200') == 3, PATIENCE, "the log's line"
+        )
 
 
 def test_nginx_stands_before_an_application(app_dir: Path) -> None:
@@ -482,11 +486,13 @@ def test_rabbitmq_routes_a_message_and_leaves_no_process() -> None:
             queue = connection.SimpleQueue("letters")
             queue.put("hello")
             assert "letters" in node.ctl("list_queues", "name")
-            assert queue.get(timeout=10).payload == "hello"
+            assert queue.get(timeout=PATIENCE).payload == "hello"
             queue.close()
         pids = [process.pid for process in node.processes()]
         assert len(pids) > 1
-    wait_for(lambda: not any(alive(pid) for pid in pids), 10, "the node's processes to be gone")
+    wait_for(
+        lambda: not any(alive(pid) for pid in pids), PATIENCE, "the node's processes to be gone"
+    )
 
 
 def test_rabbitmq_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -521,7 +527,7 @@ def test_a_handle_that_nobody_refers_to_ends_its_server() -> None:
     assert pid is not None
     del server
     gc.collect()
-    wait_for(lambda: not alive(pid) and not directory.exists(), 10, "the server to be gone")
+    wait_for(lambda: not alive(pid) and not directory.exists(), PATIENCE, "the server to be gone")
 
 
 def test_a_connection_keeps_its_server() -> None:

@@ -9,6 +9,7 @@ from nexus import draw
 from nexus.services import Postgres, ServiceError
 from nexus.services.process import wait_for
 from nexus.sessions import Event, Story, in_words, sessions
+from tests.leftovers import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +170,7 @@ def test_nobody_is_left_if_one_cannot_connect(pg: Postgres) -> None:
         query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
         with pytest.raises(psycopg.OperationalError, match="nowhere"):
             sessions("Amina", server=pg, dbname="nowhere")
-        wait_for(lambda: connection.execute(query).fetchone() == (1,), 10, "it to be alone")
+        wait_for(lambda: connection.execute(query).fetchone() == (1,), PATIENCE, "it to be alone")
 
 
 def test_a_statement_that_will_be_refused_can_be_waited_for(story: Story) -> None:
