@@ -27,15 +27,16 @@ STAMP = BUILD / "book-complete"
 def fingerprint() -> str:
     """Name what every page depends on, and which pages there could be.
 
-    Sphinx sees a page that changed, but not a changed extension or template, and it leaves the
-    HTML of a page that is gone.
+    Sphinx sees a page that changed, but not a changed extension, template or style sheet, and it
+    leaves the HTML of a page that is gone.
 
     Returns:
         A digest that stays the same as long as a rebuild of changed pages is enough.
     """
     digest = hashlib.sha256(sys.version.encode())
     shared = [ROOT / name for name in ("_config.yml", "_toc.yml", "requirements.txt")]
-    shared += sorted(path for path in (ROOT / "book").rglob("*") if path.suffix in {".html", ".py"})
+    look = {".css", ".html", ".js", ".py", ".svg"}
+    shared += sorted(path for path in (ROOT / "book").rglob("*") if path.suffix in look)
     for path in shared:
         digest.update(path.read_bytes())
     for folder in ("notebooks", "docs", "notes", "snippets", "diagrams"):

@@ -164,6 +164,14 @@ class Outcome:
         return f"{self.seed.name}: {self.verdict}. {self.seed.why} {ADVICE[self.verdict]}{said}"
 
 
+def seeded() -> list[Path]:
+    """Return the notebooks that have faults: all but Start here, which claims nothing.
+
+    The template has some, for a new chapter begins with them.
+    """
+    return [path for path in chapters.in_book() if path.stem != "start-here"]
+
+
 def file_of(path: Path, folder: Path = FOLDER) -> Path:
     """Return the file that holds a chapter's faults."""
     return folder / f"{path.stem}.toml"
@@ -362,7 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="show how each failed")
     asked = parser.parse_args(arguments)
     try:
-        paths = [chapters.find(name) for name in asked.chapter] or chapters.in_book()
+        paths = [chapters.find(name) for name in asked.chapter] or seeded()
         found = {path: seeds(path) for path in paths}
     except (chapters.UnknownChapterError, FaultError) as error:
         print(f"faults: {error}", file=sys.stderr)

@@ -350,7 +350,9 @@ def test_serve_says_that_a_program_is_missing(
     app_dir: Path, monkeypatch: pytest.MonkeyPatch, program: str, message: str
 ) -> None:
     # One that an ordinary user cannot enter comes first, as root's own after `su` without a dash.
-    monkeypatch.setenv("PATH", f"/root/bin:{os.environ['PATH']}")
+    closed = app_dir / "closed"
+    closed.mkdir(mode=0)
+    monkeypatch.setenv("PATH", f"{closed}:{os.environ['PATH']}")
     with pytest.raises(MissingProgram, match=message):
         nexus.serve([program], ready="never", cwd=app_dir)
 

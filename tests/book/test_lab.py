@@ -18,14 +18,17 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize
 
-from tests.book.test_pages import DESKTOP, SWITCHES, chromium
+from tests.book.conftest import PATIENCE
 from tools import chapters, lab
 
 ROOT = chapters.ROOT
-SECONDS = 120  # to wait for a server, a page or a kernel on a busy machine
+SECONDS = PATIENCE / 1000
+DESKTOP = ViewportSize(width=1280, height=900)
 NOTEBOOKS = chapters.in_book()
+
+pytestmark = pytest.mark.xdist_group("lab")  # one JupyterLab for all
 
 # In the page: open a notebook, and wait until its kernel has said what JupyterLab writes into it.
 OPEN = """async path => {
@@ -114,16 +117,13 @@ def requested() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def page(server: str, requested: list[str]) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES)
-        opened = browser.new_page(viewport=DESKTOP)
-        opened.set_default_timeout(SECONDS * 1000)
+def page(browser: Browser, server: str, requested: list[str]) -> Iterator[Page]:
+    with browser.new_page(viewport=DESKTOP) as opened:
+        opened.set_default_timeout(PATIENCE)
         opened.on("request", lambda request: requested.append(request.url))
         opened.goto(server)
         opened.wait_for_function("window.jupyterapp")
         yield opened
-        browser.close()
 
 
 def pictures(notebook: NotebookNode) -> dict[str, int]:

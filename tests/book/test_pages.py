@@ -1,9 +1,12 @@
-"""The built book, opened in a headless Chromium as a reader opens it; and its links, followed."""
+"""The built book, opened in a headless Chromium as a reader opens it; and its links, followed.
+
+Best with `--numprocesses=2 --dist=loadgroup`: all tests of a page then go to one worker, which
+reads its file once. Each worker has its own server and browser.
+"""
 
 import gzip
 import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -27,9 +30,9 @@ from playwright.sync_api import (
     Response,
     ViewportSize,
     expect,
-    sync_playwright,
 )
 
+from tests.book.conftest import PATIENCE
 from tools import chapters
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,25 +40,8 @@ HTML = ROOT / "_build" / "html"
 BUDGET = 500_000  # bytes of a page and all it asks for, gzipped, without pictures
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=390, height=844)
-CHROMIUMS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-)
 # Without fetching the style sheets again, and without a list of what is right.
 AXE = {"preload": False, "resultTypes": ["violations"]}
-# Headless, and asking nobody for anything but our pages.
-SWITCHES = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 BUILT = sorted(
     path.relative_to(HTML).as_posix()
     for path in HTML.rglob("*.html")
@@ -66,9 +52,9 @@ WRITTEN = [name for name in OPENED if name != "search.html"]
 
 
 def each(names: list[str]) -> pytest.MarkDecorator:
-    """Run a test for each page; with `--dist=loadgroup`, all tests of a page on one worker."""
-    marked = [pytest.param(name, marks=pytest.mark.xdist_group(name), id=name) for name in names]
-    return pytest.mark.parametrize("name", marked)
+    """Run a test for each page, on the worker that has the page's other tests."""
+    pages = [pytest.param(name, marks=pytest.mark.xdist_group(name), id=name) for name in names]
+    return pytest.mark.parametrize("name", pages)
 
 
 CHAPTER = "notebooks/data/indexes-and-plans.html"
@@ -101,40 +87,19 @@ def site(built: None) -> Iterator[str]:  # noqa: ARG001
     server.server_close()
 
 
-def chromium() -> str:
-    """Return the browser's path, or skip the test."""
-    named = [os.environ["NEXUS_CHROMIUM"]] if "NEXUS_CHROMIUM" in os.environ else CHROMIUMS
-    found = next(filter(None, map(shutil.which, named)), None)
-    if found is None:
-        message = (
-            f"no Chromium (looked for {', '.join(named)}): apt-get install chromium, "
-            "or name one by NEXUS_CHROMIUM"
-        )
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
-    return found
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES)
-        yield opened
-        opened.close()
-
-
 @dataclass
 class Visit:
-    """An open page, and what the browser noted meanwhile."""
+    """An open page, and what the browser noted since it was opened."""
 
     page: Page
     site: str
-    requested: set[str] = field(default_factory=set)
+    requests: list[Request] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.on("request", self._request)
         self.page.on("response", self._response)
-        self.page.on("requestfailed", lambda request: self._complain("failed", request.url))
+        self.page.on("requestfailed", self._failed)
         self.page.on("pageerror", lambda error: self._complain("script error", str(error)))
         self.page.on(
             "console",
@@ -145,46 +110,66 @@ class Visit:
         )
 
     def open(self, name: str) -> None:
+        self.requests.clear()
+        self.complaints.clear()
         self.page.goto(self.site + name)
         self.page.evaluate("document.fonts.ready.then(() => null)")
+
+    @property
+    def files(self) -> set[str]:
+        """What was asked of our site."""
+        ours = (each.url for each in self.requests if each.url.startswith(self.site))
+        return {unquote(urlsplit(url).path).lstrip("/") for url in ours}
 
     def _complain(self, what: str, detail: str) -> None:
         self.complaints.append(f"{what}: {detail}")
 
     def _request(self, request: Request) -> None:
-        if request.url.startswith(self.site):
-            self.requested.add(unquote(urlsplit(request.url).path).lstrip("/"))
-        elif not request.url.startswith("data:"):
+        self.requests.append(request)
+        if not request.url.startswith((self.site, "data:")):
             self._complain("third-party request", request.url)
 
+    def _failed(self, request: Request) -> None:
+        if request in self.requests:  # and not one of the page before, which was left
+            self._complain("failed", request.url)
+
     def _response(self, response: Response) -> None:
-        if response.status >= 400:
+        if response.status >= 400 and response.request in self.requests:
             self._complain(str(response.status), response.url)
 
 
 @pytest.fixture(scope="session")
-def readers(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
+def contexts(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
     """Two readers: one at a desk in the light, one with a phone in the dark."""
-    contexts = {
+    opened = {
         "desk": browser.new_context(viewport=DESKTOP, color_scheme="light"),
         "phone": browser.new_context(viewport=PHONE, color_scheme="dark"),
     }
-    yield contexts
-    for context in contexts.values():
+    for context in opened.values():
+        context.set_default_timeout(PATIENCE)
+    yield opened
+    for context in opened.values():
         context.close()
 
 
-@pytest.fixture
-def visits(readers: dict[str, BrowserContext], site: str) -> Iterator[dict[str, Visit]]:
-    opened = {name: Visit(context.new_page(), site) for name, context in readers.items()}
-    yield opened
-    for visit in opened.values():
-        visit.page.close()
+@pytest.fixture(scope="session")
+def readers(contexts: dict[str, BrowserContext], site: str) -> dict[str, Visit]:
+    """They go from page to page in one tab: a new one takes longer than to open a page."""
+    return {name: Visit(context.new_page(), site) for name, context in contexts.items()}
 
 
 @pytest.fixture
-def visit(visits: dict[str, Visit]) -> Visit:
-    return visits["desk"]
+def visit(contexts: dict[str, BrowserContext], site: str) -> Iterator[Visit]:
+    """A new tab at the desk, for a test that does more than look."""
+    with contexts["desk"].new_page() as page:
+        yield Visit(page, site)
+
+
+@pytest.fixture
+def on_phone(contexts: dict[str, BrowserContext], site: str) -> Iterator[Visit]:
+    """A new tab on the phone."""
+    with contexts["phone"].new_page() as page:
+        yield Visit(page, site)
 
 
 @cache
@@ -202,8 +187,8 @@ def anchors(name: str) -> set[str]:
 
 
 @each(OPENED)
-def test_page_opens_as_it_should(visits: dict[str, Visit], name: str) -> None:
-    for reader, visit in visits.items():
+def test_page_opens_as_it_should(readers: dict[str, Visit], name: str) -> None:
+    for reader, visit in readers.items():
         visit.open(name)
         page = visit.page
         theme = page.evaluate("document.documentElement.dataset.theme")
@@ -223,8 +208,12 @@ def test_page_opens_as_it_should(visits: dict[str, Visit], name: str) -> None:
 def weight(visit: Visit) -> int:
     """Add up what the page asked for, gzipped, without pictures."""
     pictures = (".svg", ".png", ".jpg", ".jpeg", ".gif")
-    files = [HTML / path for path in visit.requested if not path.endswith(pictures)]
-    return sum(len(gzip.compress(file.read_bytes())) for file in files)
+    return sum(gzipped(path) for path in visit.files if not path.endswith(pictures))
+
+
+@cache
+def gzipped(path: str) -> int:
+    return len(gzip.compress((HTML / path).read_bytes()))
 
 
 def icons_missing(visit: Visit) -> list[str]:
@@ -234,22 +223,24 @@ def icons_missing(visit: Visit) -> list[str]:
            .filter(icon => getComputedStyle(icon, '::before').content === 'none')
            .map(icon => icon.className)"""
     )
-    return blank + [path for path in visit.requested if path.endswith((".woff2", ".ttf"))]
+    return blank + [path for path in visit.files if path.endswith((".woff2", ".ttf"))]
 
 
 def grave_violations(page: Page) -> list[str]:
     """Ask axe what keeps people from reading this page."""
     # A chapter has thousands of coloured words of code, in a dozen colours: one of each will do.
+    # The others become plain text of their block: axe looks at every element in the page, also at
+    # those it is told to leave out, and took ten times as long.
     page.evaluate(
         """const seen = new Set();
            for (const word of document.querySelectorAll('.highlight span[class]')) {
              const block = word.closest('.cell_input, .cell_output');
              const look = [block?.className, word.className].join();
-             if (seen.has(look)) word.dataset.again = '';
+             if (seen.has(look)) word.replaceWith(...word.childNodes);
              seen.add(look);
            }"""
     )
-    report = Axe().run(page, context={"exclude": [["[data-again]"]]}, options=AXE).response
+    report = Axe().run(page, options=AXE).response
     return [
         f"{violation['id']}: {node['target']} {node['failureSummary']}"
         for violation in report["violations"]
@@ -265,15 +256,20 @@ def test_index_leads_to_the_first_page(visit: Visit) -> None:
     assert visit.complaints == []
 
 
-def test_search_finds_a_chapter(visits: dict[str, Visit]) -> None:
-    visit = visits["phone"]
+def test_search_finds_a_chapter(on_phone: Visit) -> None:
+    visit = on_phone
     visit.open("search.html?q=slow")
 
     hit = visit.page.locator("#search-results li", has_text="find the slow query").first
     excerpt = hit.locator("p.context")
     expect(excerpt).to_contain_text("slow query")
     expect(excerpt).not_to_contain_text("Binder")  # a button, and not what was asked for
-    visit.page.wait_for_load_state("networkidle")  # each hit's page is fetched for its excerpt
+    # Each hit's page is fetched for its excerpt; a fetch cut off would be a complaint.
+    expect(visit.page.locator("#search-results .search-summary")).to_contain_text("finished")
+    visit.page.wait_for_function(
+        """() => [...document.querySelectorAll('#search-results li')]
+                 .every(hit => hit.querySelector('p.context'))"""
+    )
     hit.locator("a").first.click()
 
     visit.page.wait_for_url(re.compile(re.escape(CHAPTER)))
@@ -291,8 +287,8 @@ def test_search_field_leads_to_results(visit: Visit) -> None:
     visit.page.locator("#search-results a").first.wait_for()
 
 
-def test_menu_opens_on_a_phone(visits: dict[str, Visit]) -> None:
-    visit = visits["phone"]
+def test_menu_opens_on_a_phone(on_phone: Visit) -> None:
+    visit = on_phone
     visit.open("intro.html")
     status = visit.page.locator("#pst-primary-sidebar-modal a", has_text="Status")
     expect(status).not_to_be_visible()
@@ -305,6 +301,7 @@ def test_menu_opens_on_a_phone(visits: dict[str, Visit]) -> None:
 
 def test_reader_chooses_the_theme(browser: Browser, site: str) -> None:
     context = browser.new_context(viewport=DESKTOP, color_scheme="light")
+    context.set_default_timeout(PATIENCE)
     visit = Visit(context.new_page(), site)
     visit.open("intro.html")
     theme = "document.documentElement.dataset.theme"
@@ -333,11 +330,10 @@ def test_folded_solution_opens(visit: Visit) -> None:
     assert code.is_visible()
 
 
-def test_wide_output_scrolls_and_does_not_wrap(visits: dict[str, Visit]) -> None:
-    visit = visits["phone"]
-    visit.open(CHAPTER)
+def test_wide_output_scrolls_and_does_not_wrap(on_phone: Visit) -> None:
+    on_phone.open(CHAPTER)
 
-    kept = visit.page.evaluate(
+    kept = on_phone.page.evaluate(
         """[...document.querySelectorAll('.cell_output pre')].every(pre => {
              const style = getComputedStyle(pre);
              return style.whiteSpace === 'pre' && style.overflowX === 'auto'; })"""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tools import chapters, faults
+from tools import faults
 
 AT_LEAST = 6
 
 
-@pytest.mark.parametrize("path", chapters.in_book(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", faults.seeded(), ids=lambda path: path.stem)
 def test_a_chapter_has_faults_that_fit(path: Path) -> None:
     seeds = faults.seeds(path)
     assert len(seeds) >= AT_LEAST
@@ -22,4 +22,4 @@ def test_a_chapter_has_faults_that_fit(path: Path) -> None:
 
 def test_there_are_no_faults_of_a_chapter_that_is_gone() -> None:
     files = {file.stem for file in faults.FOLDER.glob("*.toml")}
-    assert files == {path.stem for path in chapters.in_book()}
+    assert files == {path.stem for path in faults.seeded()}

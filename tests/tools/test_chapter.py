@@ -50,7 +50,8 @@ def root(tmp_path: Path) -> Path:
     for name in (*chapters.TEMPLATE_ROOMS.values(), "pyproject.toml"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy / name)
-    shutil.copytree(ROOT / "nexus", copy / "nexus", ignore=shutil.ignore_patterns("__pycache__"))
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "nexus", copy / "nexus", ignore=ignore, dirs_exist_ok=True)
     (copy / "data").mkdir()
     (copy / "data" / "map.yml").write_text(yaml.safe_dump(MAP))
     (copy / "_toc.yml").write_text(TOC)
