@@ -264,15 +264,15 @@ def one_for_all(answer: Remember) -> str:
         admin = connect(server)
         _at_once(answer, server, admin)
         admin.flushall()
-        _takes_long(answer, server)
-        admin.flushall()
-        _dies(answer, server, admin)
-        admin.flushall()
         _late(answer, server)
         admin.flushall()
         _fails(answer, server, admin)
         admin.flushall()
         _overtaken(answer, server, admin)
+        admin.flushall()
+        _takes_long(answer, server)
+        admin.flushall()
+        _dies(answer, server, admin)
     return (
         "one computes and all get it, also who looked too early and came too late; and a lock "
         "ends, but only one's own"

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from nexus.judging import memory
@@ -35,6 +36,25 @@ BURST = 0.4
 
 class Enough(BaseException):
     """Ends an answer that would go on for ever; `except Exception` does not hold it up."""
+
+
+def _insistent(thread: int) -> type[Enough]:
+    """An Enough that is told again to its thread when it has been swallowed.
+
+    Its end comes with the end of the handler that has caught it, and so outside of the `try`. A C
+    function as `__del__` runs no Python code, in which it would be raised at once.
+    """
+    again = partial(
+        ctypes.pythonapi.PyThreadState_SetAsyncExc,
+        ctypes.c_ulong(thread),
+        ctypes.py_object(Enough),
+    )
+    return type("Enough", (Enough,), {"__del__": again})
+
+
+def swallowed_no_more(said: str) -> Enough:
+    """What to raise in this thread, an answer's, so that it ends whatever it catches."""
+    return _insistent(threading.get_ident())(said)
 
 
 class Guard:
@@ -105,10 +125,13 @@ class Run:
             with suppress(Enough):  # told to end, and told again while it was ending
                 try:
                     self._outcome = (True, self._action())
+                except Enough as error:
+                    self._outcome = (False, Enough(str(error)))  # not one that insists
                 except BaseException as error:
                     self._outcome = (False, error)
         finally:
             self._done.set()
+            _tell(threading.get_ident(), None)  # what comes now would be for nobody
 
     @property
     def is_running(self) -> bool:
@@ -157,6 +180,7 @@ _local = threading.local()
 _running: list[Run] = []
 _cuts: list[Callable[[], None]] = []
 _late: list[NotYet] = []
+_undisturbed: list[bool] = []
 
 
 def current_run() -> Run | None:
@@ -260,6 +284,16 @@ def watchdog(cut: Callable[[], None], seconds: float) -> Iterator[threading.Even
 
 
 @contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets the judge make or remove something as a whole, also when the time of all is over."""
+    _undisturbed.append(True)
+    try:
+        yield
+    finally:
+        _undisturbed.pop()
+
+
+@contextmanager
 def judgement() -> Iterator[None]:
     """Ends what its parts did not: the judge's own thread may compare what has no end.
 
@@ -272,12 +306,14 @@ def judgement() -> Iterator[None]:
 
     def cut() -> None:
         _cut()
+        while _undisturbed and not state["is over"]:
+            time.sleep(0.01)
         with lock:
             if not state["is over"]:
                 _tell(judge, Enough)
 
     try:
-        with watchdog(cut, WHOLE * SECONDS) as fired:
+        with watchdog(cut, WHOLE * SECONDS) as fired, _quietly():
             try:
                 yield
             finally:
@@ -298,6 +334,22 @@ def judgement() -> Iterator[None]:
         raise _late[0]
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Says nothing of an Enough that was raised where nothing can be, as in a `__del__`."""
+    before = sys.unraisablehook
+
+    def hook(what: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(what.exc_type, Enough):
+            before(what)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 def _cut() -> None:
     for cut in reversed(_cuts):
         with suppress(Exception):  # what is gone already need not be cut
@@ -311,7 +363,7 @@ def _end(runs: Sequence[Run]) -> None:
         run.over.set()
     if ending:
         _cut()
-        end([run._thread for run in ending])
+        _end_threads(ending)
     _forget([*ending, *runs])
 
 
@@ -322,32 +374,33 @@ def _forget(runs: Sequence[Run]) -> None:
             memory.let_go()
 
 
-def end(threads: Sequence[threading.Thread]) -> None:
-    """Ends the Python code of threads, which would burn a core as long as the kernel lives.
+def _end_threads(runs: Sequence[Run]) -> None:
+    """Ends the Python code of runs, which would burn a core as long as the kernel lives.
 
-    Each is told once. Who catches that is told again and again, and lets the other thread go on
-    after each time, so that it also comes between a handler and its loop.
+    Each is told once. Who catches that is told again and again, in a way that outlives handlers.
     A thread that waits for a lock of its own hears nothing: it stays, and sleeps.
     """
-    for thread in threads:
-        if thread.ident is not None:
-            _tell(thread.ident, Enough)
+
+    def alive() -> list[tuple[Run, int]]:
+        return [(run, run._thread.ident) for run in runs if run.is_running and run._thread.ident]
+
+    for _, thread in alive():
+        _tell(thread, Enough)
     begun = time.monotonic()
-    for thread in threads:
-        thread.join(max(0.0, begun + POLITE - time.monotonic()))
+    for run in runs:
+        run._done.wait(max(0.0, begun + POLITE - time.monotonic()))
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        while time.monotonic() < begun + POLITE + BURST:
-            alive = [thread for thread in threads if thread.is_alive()]
-            if not alive:
-                return
-            for thread in alive:
-                if thread.ident is not None and thread.is_alive():
-                    _tell(thread.ident, Enough)
-            time.sleep(0)
+        while (left := alive()) and time.monotonic() < begun + POLITE + BURST:
+            for _, thread in left:
+                _tell(thread, _insistent(thread))
+            time.sleep(0.0005)  # it goes on, until it has swallowed that
     finally:
         sys.setswitchinterval(interval)
+    for run in runs:
+        if not run.is_running:
+            run._thread.join(POLITE)
 
 
 def _tell(thread: int, error: type[BaseException] | None) -> None:

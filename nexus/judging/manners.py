@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from nexus.judging.limits import Enough, current_run
+from nexus.judging.limits import Enough, current_run, swallowed_no_more
 
 ENDS = ("_exit", "abort", "fork", "forkpty", "execv", "execve")
 """What would end this process, or make a second kernel of it; the other exec functions are in
@@ -107,6 +107,6 @@ def _ending(real: Function) -> Function:
         elif run.clock:
             run.clock.sleep(seconds)
         elif run.over.wait(seconds):
-            raise Enough("its time was over while it slept")
+            raise swallowed_no_more("its time was over while it slept")
 
     return sleep

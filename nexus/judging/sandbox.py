@@ -145,22 +145,24 @@ def database(name: str, build: Callable[[Connection], None]) -> Iterator[Sandbox
     server = cast(Postgres, current("postgres"))
     key = (str(server.directory), name)
     with server.connect(autocommit=True) as cluster:
-        if key not in _templates:
-            make_template(server, cluster, name, build)
-            _templates[key] = 0
-        _templates[key] += 1
-        own = f"{name}_{_templates[key]}"
-        role, template = sql.Identifier(own), sql.Identifier(name)
-        cluster.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
-        cluster.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(role, template))
+        with limits.undisturbed():
+            if key not in _templates:
+                make_template(server, cluster, name, build)
+                _templates[key] = 0
+            _templates[key] += 1
+            own = f"{name}_{_templates[key]}"
+            role, template = sql.Identifier(own), sql.Identifier(name)
+            cluster.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+            cluster.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(role, template))
         try:
             with _sessions(server, own) as box, limits.when_late(box.stop):
                 give(box.admin, role)
                 yield box
         finally:
-            cluster.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(role))
-            with suppress(psycopg.Error):
-                cluster.execute(sql.SQL("DROP ROLE {}").format(role))
+            with limits.undisturbed():
+                cluster.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(role))
+                with suppress(psycopg.Error):
+                    cluster.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 @contextmanager

@@ -5,6 +5,9 @@ import re
 from collections.abc import Mapping
 from types import CodeType, FunctionType
 
+COMMENTS = re.compile(r"/\*[\s\S]*?\*/|^[^\S\n]*(--|#(?!!)).*$", re.M)
+"""Of SQL, and of what begins with `#`; `#!` is the first line of a script."""
+
 NOTHING = frozenset(
     {"RESUME", "NOP", "LOAD_CONST", "POP_TOP", "RETURN_VALUE", "RETURN_CONST", "COPY_FREE_VARS"}
 )
@@ -19,7 +22,7 @@ def is_empty(answer: object) -> bool:
     if answer is None or answer is ...:
         return True
     if isinstance(answer, str):
-        return not re.sub(r"/\*.*?\*/|^\s*(--|#).*$", "", answer, flags=re.S | re.M).strip()
+        return not COMMENTS.sub("", answer).strip()
     if isinstance(answer, tuple):
         return bool(answer) and all(map(is_empty, answer))
     if not isinstance(answer, FunctionType):

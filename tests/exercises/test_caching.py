@@ -576,7 +576,7 @@ NOT_YET = [
     (ONE, remember_by_sentinel, "load returned '__none__'"),
     (ONE, remember_as_long_as_it_is_read, "it was read, and lives longer for it"),
     (TWO, one_waiting(lives=100), "how long does the lock live?"),
-    (TWO, one_waiting(rounds=3), "who came meanwhile got None"),
+    (TWO, one_waiting(rounds=3), "got None"),
     (TWO, one_waiting(two_steps=True), "page:lock without an end"),
     (THREE, (read_by_token, flushed), "they are not this function's to delete"),
     (FOUR, but("/bookings", Cache_Control="public, max-age=60", X_Accel_Expires="0"), "neither"),

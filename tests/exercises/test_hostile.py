@@ -206,6 +206,9 @@ def extra(server: Postgres, before: dict[str, set[object]]) -> dict[str, set[obj
     return {what: now - before[what] for what, now in seen(server).items() if now - before[what]}
 
 
+# What is ended in the middle leaves files to the garbage collector; a kernel does not say so.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_judge_survives(
     name: str,
@@ -225,7 +228,7 @@ def test_every_judge_survives(
         assert not verdict.right, what
         assert 10 < len(verdict.message) <= 1000, what
         took = time.process_time() - begun[0]
-        assert took < SECONDS + SPARE + 1, f"{what}: {took:.1f} s of CPU"
+        assert took < 6 * SECONDS, f"{what}: {took:.1f} s of CPU"
         if psutil.getloadavg()[0] < 2:
             wall = time.monotonic() - begun[1]
             assert wall < 12 * (SECONDS + SPARE), f"{what}: {wall:.1f} s"

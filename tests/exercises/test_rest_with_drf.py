@@ -17,6 +17,7 @@ from nexus.exercises import rest_with_drf
 from nexus.judging import judge_answer
 from nexus.judging.sandbox import Connection
 from nexus.services import Postgres, current
+from tests.exercises import tables
 
 EXERCISES = [f"rest-with-drf.{number}" for number in range(1, 4)]
 ONE, TWO, THREE = EXERCISES
@@ -449,17 +450,7 @@ def test_a_stub_gets_a_hint(exercise: str, stub: object) -> None:
     assert len(verdict.message) > 20
 
 
-@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
-def test_right_answers(exercise: str, answer: object) -> None:
-    verdict = judge_answer(exercise, answer)
-    assert verdict.right, verdict.message
-
-
-@pytest.mark.parametrize(("exercise", "answer", "hint"), NOT_YET)
-def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> None:
-    verdict = judge_answer(exercise, answer)
-    assert not verdict.right
-    assert hint in verdict.message
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
 
 
 def test_no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 import nexus
-from nexus.judging import judge_answer
 from nexus.judging.sandbox import Connection
+from tests.exercises import tables
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,14 +53,4 @@ NOT_YET = [
 ]
 
 
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_right(name: str, answer: object) -> None:
-    verdict = judge_answer(name, answer)
-    assert verdict.right, verdict
-
-
-@pytest.mark.parametrize(("name", "answer", "hint"), NOT_YET)
-def test_not_yet(name: str, answer: object, hint: str) -> None:
-    verdict = judge_answer(name, answer)
-    assert not verdict.right
-    assert hint in verdict.message
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)

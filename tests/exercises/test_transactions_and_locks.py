@@ -17,6 +17,7 @@ import nexus
 from nexus.judging import judge_answer
 from nexus.judging.sandbox import Connection
 from nexus.services.process import wait_for
+from tests.exercises import tables
 
 EXERCISES = [f"transactions-and-locks.{number}" for number in range(1, 5)]
 ONE, TWO, THREE, FOUR = EXERCISES
@@ -719,17 +720,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
         monkeypatch.setattr("nexus.judging.limits.SECONDS", 1.0)
 
 
-@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
-def test_right_answers(exercise: str, answer: object) -> None:
-    verdict = judge_answer(exercise, answer)
-    assert verdict.right, verdict.message
-
-
-@pytest.mark.parametrize(("exercise", "answer", "hint"), NOT_YET)
-def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> None:
-    verdict = judge_answer(exercise, answer)
-    assert not verdict.right
-    assert hint in verdict.message
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
 
 
 @pytest.mark.parametrize(

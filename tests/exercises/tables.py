@@ -1,0 +1,41 @@
+"""Tests of judges from tables: what is right, and what is not yet with the words that say why.
+
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
+"""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from nexus.judging import judge_answer
+
+Right = Sequence[tuple[str, object]]
+NotYet = Sequence[tuple[str, object, str]]
+
+
+def name_of(answer: object) -> str:
+    """What a test of an answer is called: by its function, or by how it begins."""
+    return getattr(answer, "__name__", None) or repr(answer)[:40]
+
+
+def tests(right: Right, not_yet: NotYet) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The tests of a module's tables; each row is a test of its own."""
+
+    @pytest.mark.parametrize(
+        ("exercise", "answer"), right, ids=[f"{name}-{name_of(answer)}" for name, answer in right]
+    )
+    def test_right(exercise: str, answer: object) -> None:
+        verdict = judge_answer(exercise, answer)
+        assert verdict.right, verdict
+
+    @pytest.mark.parametrize(
+        ("exercise", "answer", "hint"),
+        not_yet,
+        ids=[f"{name}-{name_of(answer)}" for name, answer, _ in not_yet],
+    )
+    def test_not_yet(exercise: str, answer: object, hint: str) -> None:
+        verdict = judge_answer(exercise, answer)
+        assert not verdict.right
+        assert hint in verdict.message, verdict
+
+    return test_right, test_not_yet
