@@ -25,7 +25,7 @@ THERE = "SELECT 1 FROM payment WHERE booking = %s"
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    with nexus.postgres():
+    with nexus.postgres(fsync="off"):  # databases come and go
         yield
 
 

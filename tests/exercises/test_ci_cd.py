@@ -22,7 +22,7 @@ Files = Mapping[str, str]
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    with nexus.postgres():
+    with nexus.postgres(fsync="off"):  # databases come and go
         yield
 
 

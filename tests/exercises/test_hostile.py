@@ -32,7 +32,7 @@ NAMES = [name for names in exercises().values() for name in names]
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[Postgres]:
-    with nexus.postgres() as running:
+    with nexus.postgres(fsync="off") as running:  # databases come and go
         yield running
 
 

@@ -19,7 +19,7 @@ REBUILD = "CREATE UNIQUE INDEX guest_email_unique ON guest (lower(email))"
 
 @pytest.fixture(scope="module", autouse=True)
 def pg() -> Iterator[Postgres]:
-    with nexus.postgres() as server:
+    with nexus.postgres(fsync="off") as server:  # databases come and go
         yield server
 
 

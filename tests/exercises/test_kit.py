@@ -27,7 +27,7 @@ from nexus.services import Postgres
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[Postgres]:
-    with nexus.postgres() as running:
+    with nexus.postgres(fsync="off") as running:  # databases come and go
         yield running
 
 

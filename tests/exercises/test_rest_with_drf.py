@@ -27,7 +27,7 @@ Work = Callable[[Connection], str]
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    with nexus.postgres():
+    with nexus.postgres(fsync="off"):  # databases come and go
         yield
 
 

@@ -37,7 +37,7 @@ CELLS = {name: rest for name, *rest in cells()}
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    with nexus.postgres():
+    with nexus.postgres(fsync="off"):  # databases come and go
         yield
 
 

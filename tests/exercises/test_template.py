@@ -11,7 +11,7 @@ from tests.exercises import tables
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    with nexus.postgres():
+    with nexus.postgres(fsync="off"):  # databases come and go
         yield
 
 

@@ -26,7 +26,7 @@ Work = Callable[[Connection], object]
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    with nexus.postgres():
+    with nexus.postgres(fsync="off"):  # databases come and go
         yield
 
 
