@@ -143,7 +143,12 @@ HOUSES = [
 ]
 
 
-GIVEN_2 = """type Home {
+GIVEN_2 = """
+schema {
+  query: Root
+}
+
+type Home {
   title: String!
   host: Resident!
 }

@@ -460,11 +460,6 @@ ALTER TABLE shift
     ADD UNIQUE (cleaner, takes_place WITHOUT OVERLAPS)
 """
 
-TAKE = (
-    "UPDATE job SET status = 'running' WHERE id = (SELECT id FROM job WHERE status = 'waiting' "
-    "ORDER BY id LIMIT 1 FOR {}) RETURNING id"
-)
-
 
 def exponentially(connection: Connection, work: Work) -> object:
     """Eight attempts, and after the last 12.8 seconds: no limit was said."""
@@ -495,8 +490,13 @@ def keeps_a_lock(connection: Connection, giver: str, taker: str, cents: int) -> 
 
 RIGHT: list[tuple[str, Any]] = [
     (ONE, exponentially),
-    (TWO, TAKE.format("UPDATE SKIP LOCKED").replace("RETURNING id", "RETURNING id AS job_id")),
-    (TWO, TAKE.format("NO KEY UPDATE SKIP LOCKED")),
+    (
+        TWO,
+        TAKE.format(FIRST + " FOR UPDATE SKIP LOCKED").replace(
+            "RETURNING id", "RETURNING id AS job_id"
+        ),
+    ),
+    (TWO, TAKE.format(FIRST + " FOR NO KEY UPDATE SKIP LOCKED")),
     (ONE, by_transaction),
     (ONE, by_hand),
     (ONE, retried),
@@ -560,7 +560,7 @@ RIGHT: list[tuple[str, Any]] = [
 ]
 
 NOT_YET: list[tuple[str, Any, str]] = [
-    (TWO, TAKE.format("SHARE SKIP LOCKED"), "were inside the statement at once"),
+    (TWO, TAKE.format(FIRST + " FOR SHARE SKIP LOCKED"), "were inside the statement at once"),
     (THREE, waits_in_the_server, "had not come to an end after 1 seconds"),
     (THREE, keeps_a_lock, "two opposite transfers had not come to an end"),
     (
