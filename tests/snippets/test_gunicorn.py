@@ -28,7 +28,7 @@ import pathlib
 import threading
 import time
 
-HERE = pathlib.Path(__file__).parent.parent.parent
+HERE = pathlib.Path(__file__).parent.parent
 TOGETHER = threading.Barrier(4)
 (HERE / f"worker-{os.getpid()}").touch()  # it is loaded when signals are heeded
 
