@@ -109,6 +109,11 @@ def test_build_follows_what_changed(book: Path) -> None:
     assert build(book).returncode == 0
     assert not (html / "two.html").exists(), "a page that is gone was left in the book"
 
+    with (book / "book" / "static" / "book.css").open("a") as style:
+        style.write("\n.new {}\n")
+    assert build(book).returncode == 0
+    assert ".new {}" in (html / "_static" / "book.css").read_text()
+
 
 def test_mistake_in_the_settings_is_named(book: Path) -> None:
     (book / "_toc.yml").write_text("format: jb-book\nroot: intro\nchapter: []\n")
