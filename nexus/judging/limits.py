@@ -34,6 +34,13 @@ BURST = 0.4
 """Seconds for which it is then told again and again: an answer may catch everything."""
 
 
+PERSISTENCE = 60.0
+"""Seconds for which it is told after the verdict, where many threads have to share a busy core."""
+
+SWITCHING = sys.getswitchinterval()
+"""How long a thread may keep the interpreter while another one waits for it; Python's own."""
+
+
 class Enough(BaseException):
     """Ends an answer that would go on for ever; `except Exception` does not hold it up."""
 
@@ -380,27 +387,41 @@ def _end_threads(runs: Sequence[Run]) -> None:
     Each is told once. Who catches that is told again and again, in a way that outlives handlers.
     A thread that waits for a lock of its own hears nothing: it stays, and sleeps.
     """
-
-    def alive() -> list[tuple[Run, int]]:
-        return [(run, run._thread.ident) for run in runs if run.is_running and run._thread.ident]
-
-    for _, thread in alive():
+    for thread in _alive(runs):
         _tell(thread, Enough)
     begun = time.monotonic()
     for run in runs:
         run._done.wait(max(0.0, begun + POLITE - time.monotonic()))
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        while (left := alive()) and time.monotonic() < begun + POLITE + BURST:
-            for _, thread in left:
-                _tell(thread, _insistent(thread))
-            time.sleep(0.0005)  # it goes on, until it has swallowed that
-    finally:
-        sys.setswitchinterval(interval)
+    if not _insist(runs, BURST, pause=0.0005):  # a busy machine; the verdict need not wait for it
+        _Thread(partial(_insist, runs, PERSISTENCE, pause=0.01)).start()
     for run in runs:
         if not run.is_running:
             run._thread.join(POLITE)
+
+
+def _alive(runs: Sequence[Run]) -> list[int]:
+    """The threads of runs that have not come to their end."""
+    return [run._thread.ident for run in runs if run.is_running and run._thread.ident]
+
+
+def _insist(runs: Sequence[Run], seconds: float, pause: float) -> bool:
+    """Tells runs again and again to end, and says whether all have ended in time.
+
+    Args:
+        runs: what is to end.
+        seconds: for how long.
+        pause: seconds between two times; the run goes on then, until it has swallowed that.
+    """
+    until = time.monotonic() + seconds
+    sys.setswitchinterval(1e-5)
+    try:
+        while (left := _alive(runs)) and time.monotonic() < until:
+            for thread in left:
+                _tell(thread, _insistent(thread))
+            time.sleep(pause)
+    finally:
+        sys.setswitchinterval(SWITCHING)
+    return not left
 
 
 def _tell(thread: int, error: type[BaseException] | None) -> None:
