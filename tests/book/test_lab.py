@@ -43,6 +43,11 @@ OPEN = """async path => {
   await new Promise(resolve => setTimeout(resolve));
   window.panel = panel;
 }"""
+# What has not come to an end by then fails, and says which step it was.
+IN_TIME = """([step, argument]) => Promise.race([
+  eval(step)(argument),
+  new Promise((_, fail) => setTimeout(() => fail(new Error('no end: ' + step)), PATIENCE)),
+])""".replace("PATIENCE", str(PATIENCE))
 # Show one cell after the other, as scrolling does, and count the pictures that are drawn in each.
 PICTURES = """async expected => {
   const shown = {};
@@ -88,6 +93,8 @@ def server() -> Iterator[str]:
         options = [
             f"--IdentityProvider.token={token}",
             "--LabApp.expose_app_in_browser=True",
+            # A port that was free when Jupyter chose it may be taken when the kernel wants it.
+            "--KernelManager.transport=ipc",
             f"--LabApp.user_settings_dir={scratch / 'settings'}",
             f"--LabApp.workspaces_dir={scratch / 'workspaces'}",
         ]
@@ -139,12 +146,12 @@ def pictures(notebook: NotebookNode) -> dict[str, int]:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_chapter_opens_with_its_pictures_and_is_not_modified(page: Page, path: Path) -> None:
     stored = nbformat.read(path, as_version=4)
-    page.evaluate(OPEN, path.relative_to(ROOT).as_posix())
+    page.evaluate(IN_TIME, [OPEN, path.relative_to(ROOT).as_posix()])
     try:
-        shown = page.evaluate(PICTURES, pictures(stored))
+        shown = page.evaluate(IN_TIME, [PICTURES, pictures(stored)])
         state = page.evaluate(STATE)
     finally:
-        page.evaluate(CLOSE)
+        page.evaluate(IN_TIME, [CLOSE, None])
     assert shown == pictures(stored)
     assert state["metadata"] == stored.metadata
     assert not state["dirty"]
