@@ -17,7 +17,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from tools import chapters, lab
+from tools import chapters, lab, reading
 
 CELL_TIMEOUT = 120  # seconds
 
@@ -100,8 +100,9 @@ def indented(source: str) -> str:
 
 
 def normalise(notebook: NotebookNode) -> None:
-    """Leave nothing in the metadata that depends on the machine or the hour."""
+    """Leave nothing in the metadata of the machine or the hour, and say how long it takes."""
     notebook.metadata = nbformat.from_dict(METADATA)
+    reading.write(notebook)
     for cell in notebook.cells:
         for key in HOURLY:
             cell.metadata.pop(key, None)

@@ -12,10 +12,26 @@ import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
+from tools import reading
+
 Rule = Callable[[NotebookNode, Path], list[str]]
 
 MAX_BYTES = 500_000
 EXERCISES = 3  # at least, in a chapter
+CELL_LINES = 40  # at most, of a cell that is not folded
+MINUTES = 60  # at most, to read a chapter; what is longer is two chapters
+
+# Cells with more lines than that, in chapters that have them still. May only fall.
+LONG_CELLS = {
+    "django-project": 3,
+    "graphql": 2,
+    "rest-with-drf": 6,
+    "background-jobs": 4,
+    "caching": 6,
+    "transactions-and-locks": 2,
+    "ci-cd": 5,
+    "containers": 1,
+}
 
 UNCOMPARED = {"nbval-skip", "nbval-ignore-output"}
 MARKER = re.compile(r"^\s*#+\s*(NBVAL_\w+|PYTEST_VALIDATE_IGNORE_OUTPUT)\s*$", re.MULTILINE)
@@ -28,6 +44,7 @@ PRIVATE = re.compile(
     r"|\S*site-packages\S*"
 )
 CHECK = re.compile(r"""\bnexus\.check\(\s*["']([a-z0-9_-]+)\.(\d+)["']""")
+EXERCISE = re.compile(r"^### Exercise (\d+): \S", re.MULTILINE)
 FENCE = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 MD_IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]*)")
@@ -217,6 +234,11 @@ def is_folded(cell: NotebookNode) -> bool:
     return "hide-cell" in tags(cell) and hidden
 
 
+def checks(cell: NotebookNode) -> list[tuple[str, str]]:
+    """Return the exercises that a cell asks the judge about: chapter and number."""
+    return CHECK.findall(cell.source)
+
+
 def has_exercises(notebook: NotebookNode, path: Path) -> list[str]:
     """Each exercise has an open stub and, after it, a folded solution; there are enough of them."""
     stubs, solutions, found = [], [], []
@@ -226,7 +248,7 @@ def has_exercises(notebook: NotebookNode, path: Path) -> list[str]:
         )
         if half == 1:
             found.append(f"{name} is folded in one place only: tag hide-cell and source_hidden")
-        for chapter, number in CHECK.findall(cell.source):
+        for chapter, number in checks(cell):
             (solutions if is_folded(cell) else stubs).append((chapter, int(number)))
             if is_folded(cell) and (chapter, int(number)) not in stubs:
                 found.append(f"{name} solves {chapter}.{number} before there is a stub for it")
@@ -240,6 +262,51 @@ def has_exercises(notebook: NotebookNode, path: Path) -> list[str]:
     if len(numbers) < needed:
         found.append(f"{len(numbers)} exercises; a chapter has {needed} or more")
     return found
+
+
+def exercises_can_be_linked(notebook: NotebookNode, path: Path) -> list[str]:
+    """Each exercise has a heading: `### Exercise 1: The host's calendar`."""
+    del path
+    numbers = sorted({int(number) for _, cell in code(notebook) for _, number in checks(cell)})
+    headed = [int(n) for text in prose(notebook) for n in EXERCISE.findall(plain(text))]
+    if headed != numbers:
+        return [f"headings `### Exercise N: …` for {headed}, and exercises {numbers}"]
+    return []
+
+
+def solutions_say_so(notebook: NotebookNode, path: Path) -> list[str]:
+    """A folded solution begins with `# Solution`, and its output, which tells it, is folded too."""
+    del path
+    found = []
+    for name, cell in code(notebook):
+        if is_folded(cell) and checks(cell):
+            if not cell.source.startswith("# Solution"):
+                found.append(f"{name} must begin with # Solution")
+            if not cell.metadata["jupyter"].get("outputs_hidden"):
+                found.append(f"{name} shows the verdict of its solution: set outputs_hidden")
+    return found
+
+
+def says_how_long(notebook: NotebookNode, path: Path) -> list[str]:
+    """The time under the title is the computed one, and no chapter is longer than an hour."""
+    expected = reading.head(notebook)
+    told = reading.HEAD.search(notebook.cells[0].source)
+    found = []
+    if told is None or told[0] != expected:
+        found.append(f"the line under the promise must begin with {expected!r}: `make refresh`")
+    if (took := reading.minutes(notebook)[0]) > MINUTES:
+        found.append(f"{took} minutes are too many: make two chapters")
+    return found
+
+
+def is_read_aloud(notebook: NotebookNode, path: Path) -> list[str]:
+    """No open cell is longer than 40 lines: harness is folded (`hide-input`), or in nexus."""
+    long = [
+        f"{name} has {len(cell.source.splitlines())} lines; at most {CELL_LINES}, or fold it"
+        for name, cell in code(notebook)
+        if reading.is_open(cell) and len(cell.source.splitlines()) > CELL_LINES
+    ]
+    return long if len(long) > LONG_CELLS.get(path.stem, 0) else []
 
 
 def section(notebook: NotebookNode, title: str) -> list[str]:
@@ -334,6 +401,10 @@ RULES: tuple[Rule, ...] = (
     raises_what_it_says,
     is_clean,
     has_exercises,
+    exercises_can_be_linked,
+    solutions_say_so,
+    says_how_long,
+    is_read_aloud,
     is_brief,
     says_what_it_ran_with,
     has_no_dead_link,
