@@ -9,14 +9,13 @@ rates of MOST, for a thousand words. What the patterns are good for is in docs/d
 import argparse
 import csv
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 
-from tools import chapters
+from tools import chapters, lint
 
 ROOT = chapters.ROOT
 BUDGET = Path("data") / "english.csv"
@@ -81,6 +80,11 @@ def examples(text: str, name: str) -> Iterator[str]:
         yield "… " + " ".join(around.split()) + " …"
 
 
+def is_prose(name: str) -> bool:
+    """Tell whether a file is one of the pages that are read here."""
+    return Path(name).suffix in {".md", ".ipynb"} and name not in NOT_READ
+
+
 def read(path: Path) -> dict[str, Counts]:
     """Return the stored budgets, by file."""
     if not path.exists():
@@ -118,22 +122,6 @@ def lowered(text: str, budget: Counts | None) -> Counts | None:
     return found if over(text, None) else None
 
 
-def pages(root: Path) -> list[str]:
-    """Return the pages that git tracks, or would."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *PAGES],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [
-        name
-        for name in listed.stdout.splitlines()
-        if name not in NOT_READ and (root / name).exists()
-    ]
-
-
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; see the module's own text."""
     parser = argparse.ArgumentParser(description="Hold prose to plain English, by counting.")
@@ -141,21 +129,19 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--write", action="store_true", help="store what has become better")
     parser.add_argument("--show", action="store_true", help="show every place of the files named")
     asked = parser.parse_args(arguments)
-    names = asked.files or pages(root)
+    names = asked.files or lint.tracked(PAGES)
     if missing := [name for name in names if not (root / name).is_file()]:
         print(f"english: there is no file {missing[0]}", file=sys.stderr)
         return 2
     budgets = read(root / BUDGET)
-    first = not budgets
+    read_here = [name for name in names if is_prose(name)]
     failed = False
-    for name in names:
-        if Path(name).suffix not in {".md", ".ipynb"} or name in NOT_READ:
-            continue
+    for name in read_here:
         text = prose(root / name)
         if asked.show:
             for pattern in PATTERNS:
                 print(f"{name}: {pattern}", *examples(text, pattern), sep="\n    ")
-        for pattern in over(text, budgets.get(name)) if not first else ():
+        for pattern in over(text, budgets.get(name)):
             failed = True
             print(
                 f"{name}: more {pattern} than it may have:", *examples(text, pattern), sep="\n    "
@@ -163,7 +149,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     if failed:
         return 1
     if asked.write:
-        kept = {name: lowered(prose(root / name), budgets.get(name)) for name in pages(root)}
+        kept = budgets if asked.files else {}
+        for name in read_here:
+            kept[name] = lowered(prose(root / name), budgets.get(name))
         write(root / BUDGET, {name: counts for name, counts in kept.items() if counts})
     return 0
 

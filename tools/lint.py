@@ -42,6 +42,7 @@ CHECKS = (
     Check("format", ("ruff", "format", "--check", "--quiet"), single=True),
     Check("imports", ("lint-imports", "--no-cache")),
     Check("spelling", ("codespell",), single=True),
+    Check("plain English", ("python", "-m", "tools.english"), single=True),
     Check("workflows: security", ("zizmor", "--offline", "--quiet", "--pedantic", ".github")),
     Check("workflows: schema", schema("github-workflows"), (".github/workflows/*.yml",)),
     Check("dependabot: schema", schema("dependabot"), (".github/dependabot.yml",)),

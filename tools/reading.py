@@ -12,6 +12,7 @@ STEP = 5  # minutes: nobody believes 43
 
 FOLDED = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 FENCE = re.compile(r"^ {0,3}(```+|~~~+).*?\n(.*?)^ {0,3}\1", re.MULTILINE | re.DOTALL)
+INLINE_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 EXERCISE = re.compile(r"^### Exercise \d+: ", re.MULTILINE)
 HEAD = re.compile(r"^\d+ minutes(?:, and \d+ for the exercises?)? ·", re.MULTILINE)
@@ -45,7 +46,7 @@ def minutes(notebook: NotebookNode) -> tuple[int, int]:
         elif cell.cell_type == "markdown":
             code += sum(lines(found[1]) for found in FENCE.findall(cell.source))
             words += len(FENCE.sub("", cell.source).split())
-            pictures += len(IMAGE.findall(cell.source))
+            pictures += len(IMAGE.findall(INLINE_CODE.sub("", FENCE.sub("", cell.source))))
             exercises += len(EXERCISE.findall(cell.source))
     exact = words / WORDS_A_MINUTE + code / CODE_LINES_A_MINUTE + pictures * MINUTES_A_PICTURE
     return max(STEP, STEP * round(exact / STEP)), exercises * MINUTES_AN_EXERCISE

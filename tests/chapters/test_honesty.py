@@ -2,7 +2,6 @@
 
 import copy
 import socket
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.chapters import honesty
-from tools import chapters
+from tools import chapters, lint
 
 ROOT = chapters.ROOT
 NOTEBOOKS = sorted(
@@ -40,18 +39,7 @@ def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) > 1
 
 
-def pages() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
-
-
-@pytest.mark.parametrize("path", pages(), ids=named)
+@pytest.mark.parametrize("path", [ROOT / name for name in lint.tracked(("*.md",))], ids=named)
 def test_page_has_no_dead_link(path: Path) -> None:
     assert honesty.dead_links(path.read_text(), path) == []
 
@@ -68,11 +56,14 @@ def picture(kind: str = "image/png", data: str = "iVBORw0=", **metadata: object)
 
 
 def good() -> NotebookNode:
-    folded = {"tags": ["hide-cell"], "jupyter": {"source_hidden": True}}
-    cells = [new_markdown_cell("# Find it\n\nSee [below](other.md) and ![a plan](plan.svg).")]
+    folded = {"tags": ["hide-cell"], "jupyter": {"source_hidden": True, "outputs_hidden": True}}
+    head = "# Find it\n\n5 minutes, and 30 for the exercises · Python"
+    text = "See [below](other.md) and ![a plan](plan.svg)."
+    exercises = "\n\n".join(f"### Exercise {n}: Find {n}" for n in (1, 2, 3))
+    cells = [new_markdown_cell(f"{head}\n\n{text}\n\n{exercises}")]
     for n in (1, 2, 3):
         cells.append(new_code_cell(f'nexus.check("good.{n}", ...)', outputs=[stream("not yet\n")]))
-        cells.append(new_code_cell(f'nexus.check("good.{n}", {n})', metadata=folded))
+        cells.append(new_code_cell(f'# Solution\nnexus.check("good.{n}", {n})', metadata=folded))
     cells.append(new_code_cell("draw()", outputs=[picture(**{"image/png": {"alt": "A plan"}})]))
     cells.append(new_markdown_cell("## Last run with"))
     uncompared = {"tags": ["nbval-ignore-output"], "reason": "versions differ between machines"}
@@ -117,6 +108,13 @@ def table(rows: int) -> str:
 
 def error() -> NotebookNode:
     return new_output("error", ename="KeyError", evalue="'x'", traceback=[])
+
+
+CHECKED = 'nexus.check("good.1", 1)'
+
+
+def head(notebook: NotebookNode, old: str, new: str) -> None:
+    notebook.cells[0].source = notebook.cells[0].source.replace(old, new)
 
 
 CAUGHT: list[tuple[honesty.Rule, str, Callable[[NotebookNode], None]]] = [
@@ -169,6 +167,23 @@ CAUGHT: list[tuple[honesty.Rule, str, Callable[[NotebookNode], None]]] = [
     (honesty.has_exercises, "in one place", tagged("hide-cell")),
     (honesty.has_exercises, "in one place", tagged(jupyter={"source_hidden": True})),
     (honesty.has_exercises, "more than one", runs('nexus.check("other.1", ...)')),
+    (honesty.exercises_can_be_linked, "for [1, 2, 3, 4]", says("### Exercise 4: None")),
+    (
+        honesty.exercises_can_be_linked,
+        "for [1, 2]",
+        lambda n: head(n, "### Exercise 3: Find 3", ""),
+    ),
+    (honesty.solutions_say_so, "# Solution", lambda n: n.cells[2].update(source=CHECKED)),
+    (
+        honesty.solutions_say_so,
+        "shows the verdict",
+        lambda n: n.cells[2].metadata["jupyter"].pop("outputs_hidden"),
+    ),
+    (honesty.says_how_long, "begin with '5 minutes", lambda n: head(n, "5 minutes", "6 minutes")),
+    (honesty.says_how_long, "begin with '5 minutes", lambda n: head(n, "30 for the", "ten for")),
+    (honesty.says_how_long, "begin with '20 minutes", says("word " * 3000)),
+    (honesty.says_how_long, "80 minutes are too many", says("word " * 15_000)),
+    (honesty.is_read_aloud, "41 lines", runs("x = 1\n" * 40 + "x = 2")),
     (honesty.is_brief, "6 rows", says(table(6))),
     (honesty.is_brief, "1 rows", says(table(1))),
     (honesty.is_brief, "6 lines", says("## What to keep\n\n" + "- A line.\n" * 6)),
@@ -193,6 +208,8 @@ ALLOWED: list[Callable[[NotebookNode], None]] = [
     prints("GET /users/42 in https://example.org/home/x, a/tmp/b, ratio 3/work"),
     tagged("nbval-ignore-output", reason="the versions differ from machine to machine"),
     runs("x = 1 != 2  # !important"),
+    runs("x = 1\n" * 39 + "x = 2"),
+    lambda n: (runs("x = 1\n" * 90)(n), tagged("hide-input")(n)),
     runs("%%bash\nif ! false; then echo '!'; fi"),
     shows(picture("text/html", "<img alt='A plan' src='x.png'>")),
     says(table(5) + "\n\n## Where it lives\n\n| other | table |\n|---|---|\n" + "| a | b |\n" * 9),
@@ -236,8 +253,9 @@ def complaints(notebook: NotebookNode, path: Path, rules: tuple[honesty.Rule, ..
 def test_a_good_notebook_passes(path: Path, change: Callable[[NotebookNode], None]) -> None:
     notebook = good()
     change(notebook)
-    exercised = [r for r in honesty.RULES if r is not honesty.has_exercises]
-    rules = honesty.RULES if "nexus.check" in first_code(notebook).source else tuple(exercised)
+    of_exercises = {honesty.has_exercises, honesty.exercises_can_be_linked}
+    kept = "nexus.check" in first_code(notebook).source
+    rules = tuple(rule for rule in honesty.RULES if kept or rule not in of_exercises)
     assert complaints(notebook, path, rules) == []
 
 
