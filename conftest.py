@@ -18,7 +18,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from math import inf
 from pathlib import Path
 from unittest import mock
 
@@ -51,9 +52,23 @@ class Kernel(RunningKernel):
                 if time.monotonic() > deadline:
                     raise
 
+    def reply_to(self, source: str) -> dict:
+        """Run a cell and return the content of the kernel's reply."""
+        asked = self.execute_cell_input(source, allow_stdin=False)
+        while True:
+            message = self.get_message("shell")
+            if message["parent_header"].get("msg_id") == asked:
+                return message["content"]
+
 
 class Chapter(IPyNbFile):
     """A notebook whose kernel starts as a reader's does."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Find the cells; with --again, all of them once more, in the same kernel."""
+        yield from super().collect()
+        if self.config.getoption("again"):
+            yield Again.from_parent(self, name="Run All again")
 
     def setup(self) -> None:
         """Start the kernel, in an environment that shows neither pytest nor the user's settings."""
@@ -77,6 +92,45 @@ class Chapter(IPyNbFile):
             self.kernel.stop()
         else:
             super().teardown()
+
+
+class Again(pytest.Item):
+    """All cells of a chapter, run after its strict run without a restart, as a reader may.
+
+    Nothing is compared, but no cell may fail that is not to fail. A cell that cannot be run twice
+    says so, and is tagged `once`.
+    """
+
+    parent: Chapter
+
+    def runtest(self) -> None:
+        """Run one cell after the other."""
+        cells = [cell for cell in self.parent.nb.cells if cell.cell_type == "code"]
+        for number, cell in enumerate(cells):
+            tags = set(cell.metadata.get("tags", ()))
+            if tags & {"once", "nbval-skip"}:
+                continue
+            reply = self.parent.kernel.reply_to(cell.source)
+            if reply["status"] != "ok" and "raises-exception" not in tags:
+                why = f"{reply.get('ename')}: {reply.get('evalue')}"
+                raise NotTwiceError(f"code cell {number} fails the second time: {why}")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str:  # type: ignore[override]
+        """Return what failed, without the stack of this file."""
+        return f"{self.parent.path.name}: {excinfo.value}"
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return where it is, and what it is called."""
+        return self.path, 0, self.name
+
+
+class NotTwiceError(Exception):
+    """A cell that fails when all are run again; the text says which, and how."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take --again."""
+    parser.addoption("--again", action="store_true", help="run a chapter's cells once more")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -149,10 +203,10 @@ def pytest_collect_file(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put cells back in order, whatever order tests are run in, and begin with what is long."""
     cells = sorted(
-        (item for item in items if isinstance(item, IPyNbCell)),
-        key=lambda cell: (str(cell.path), cell.cell_num),
+        (item for item in items if isinstance(item, IPyNbCell | Again)),
+        key=lambda item: (str(item.path), getattr(item, "cell_num", inf)),
     )
-    others = [item for item in items if not isinstance(item, IPyNbCell)]
+    others = [item for item in items if not isinstance(item, IPyNbCell | Again)]
     others.sort(key=lambda item: -sum(mark.args[0] for mark in item.iter_markers("long")))
     items[:] = others + cells
 
