@@ -97,7 +97,7 @@ class Chapter(IPyNbFile):
 class Again(pytest.Item):
     """All cells of a chapter, run after its strict run without a restart, as a reader may.
 
-    Nothing is compared, but no cell may fail that is not to fail. A cell that cannot be run twice
+    Nothing is compared, but no cell may fail that should not. A cell that cannot be run twice
     says so, and is tagged `once`.
     """
 

@@ -14,7 +14,7 @@ _set_up: tuple[str, dict[str, str]] | None = None
 """The project that Django is set up for, and the addresses it was given."""
 
 _servers: list[Server] = []
-"""Those servers: they live as long as the kernel, for Django cannot let go of them."""
+"""Those servers: they live until Django is given others, or as long as the kernel."""
 
 
 def project(
@@ -24,7 +24,8 @@ def project(
 
     The project's folder is where modules are looked for from now on, its settings are loaded, and
     its migrations are run on the database. Django has one set of settings in each notebook: a
-    second call with the same servers does nothing, one with others is refused.
+    second call with the same servers does nothing, and one with others, as when a cell is run
+    again, makes Django leave the former ones.
 
     Args:
         name: the project's folder in projects/.
@@ -37,7 +38,7 @@ def project(
 
     Raises:
         ServiceError: if there is no such project, Valkey has no TCP, or Django is set up for
-            another project or for other servers.
+            another project.
     """
     global _set_up
     folder = FOLDER / name
@@ -55,10 +56,11 @@ def project(
         return folder
     from django.conf import settings
 
-    if settings.configured:
-        what = f"for {_set_up[0]} on the servers it was given first" if _set_up else "already"
+    if settings.configured and (_set_up is None or _set_up[0] != name):
+        what = f"for {_set_up[0]}" if _set_up else "already"
         raise ServiceError(f"Django is set up {what}, once and for all: restart the kernel")
-    sys.path.insert(0, str(folder))
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
     # The project says itself what it needs to know.
     environment = importlib.import_module("local.environment")
     os.environ |= environment.variables(**addresses)
@@ -67,8 +69,33 @@ def project(
     import django
     from django.core.management import call_command
 
-    django.setup()
+    if _set_up:
+        _read_settings_again(name)
+    else:
+        django.setup()
     call_command("migrate", verbosity=0)
     _set_up = (name, addresses)
-    _servers.extend((database, valkey))
+    _servers[:] = [database, valkey]
     return folder
+
+
+def _read_settings_again(name: str) -> None:
+    """Lets Django, and the project's Celery, leave their servers for those of the environment."""
+    from django.conf import settings
+    from django.core.cache import caches
+    from django.db import connections
+
+    module = importlib.reload(importlib.import_module(settings.SETTINGS_MODULE))
+    for setting in filter(str.isupper, dir(module)):
+        setattr(settings, setting, getattr(module, setting))
+    connections.close_all()
+    for alias, values in settings.DATABASES.items():
+        connections.settings[alias].update(values)  # the one that all its connections look into
+    caches.close_all()
+    caches.settings = caches.configure_settings(None)
+    for alias in settings.CACHES:
+        if hasattr(caches._connections, alias):
+            del caches[alias]
+    if celery := sys.modules.get(f"{name}.celery"):
+        celery.app.close()
+        celery.app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -57,27 +57,36 @@ print(asyncio.run(cell()))
     assert said.splitlines() == ["[('accra',)]", "1", "1"]
 
 
-def test_again_is_fine_and_with_other_servers_is_not() -> None:
+def test_again_it_is_on_the_servers_it_is_given_then() -> None:
     said = in_a_kernel("""
 first = nexus.project("stays", database=pg, valkey=valkey)
 path = list(sys.path)
 assert nexus.project("stays", database=pg, valkey=valkey) == first
-assert sys.path == path
-valkey, other = nexus.valkey(tcp=True), nexus.postgres()  # as when the cell is run again
-print(refused(database=other))
-with other.connect() as connection:
-    print(connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
-          .fetchone())
+
 from django.core.cache import cache
+from stays.celery import app
+from stays.listings.models import City
+
+where = dict(country="GH", timezone="UTC", latitude=5.6, longitude=-0.2)
+City.objects.create(slug="accra", name="Accra", **where)
 cache.set("key", "value")
-print(cache.get("key"))
+with app.connection_for_write() as queue:
+    old = queue.as_uri(include_password=True)
+
+pg, valkey = nexus.postgres(), nexus.valkey(tcp=True)  # as when the cell is run again
+assert nexus.project("stays", database=pg, valkey=valkey) == first
+assert sys.path == path
+print(City.objects.count(), cache.get("key"))
+City.objects.create(slug="lagos", name="Lagos", **where)
+cache.set("key", "value")
+with pg.connect() as connection, valkey.connect() as client:
+    cities = connection.execute("SELECT slug FROM listings_city").fetchall()
+    print(cities, len(client.keys("*key*")))
+with app.connection_for_write() as queue:
+    queue.ensure_connection(max_retries=1)
+    print(queue.as_uri(include_password=True) != old)
 """)
-    assert said.splitlines() == [
-        "Django is set up for stays on the servers it was given first, once and for all: "
-        "restart the kernel",
-        "(0,)",
-        "value",
-    ]
+    assert said.splitlines() == ["0 None", "[('lagos',)] 1", "True"]
 
 
 def test_what_cannot_be_is_refused_before_anything_is_changed() -> None:
