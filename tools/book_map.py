@@ -1,16 +1,18 @@
 """Write the map of learning areas into intro.md and README.md, from data/map.yml.
 
-A chapter is linked once its notebook exists and stands in _toc.yml. `--check` writes nothing and
+A chapter is there once its notebook exists and is in _toc.yml. `--check` writes nothing and
 fails when a page is behind.
 """
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import yaml
 
-from tools import chapters
+from tools import chapters, reading
 from tools.chapters import Entry
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,35 +20,69 @@ PAGES = ("intro.md", "README.md")
 START, END = "<!-- map:start -->", "<!-- map:end -->"
 
 
-def tables(parts: list[dict[str, str]], planned: list[Entry], written: set[str]) -> str:
-    """Draw the map: one table a part, in plain Markdown that GitHub shows too.
+@dataclass(frozen=True)
+class Written:
+    """A chapter that is there.
+
+    Attributes:
+        entry: What the map says of it.
+        reading: How many minutes it takes to read.
+        exercising: How many minutes its exercises take.
+    """
+
+    entry: Entry
+    reading: int
+    exercising: int
+
+
+def measured(entry: Entry, root: Path) -> Written:
+    """Return a chapter with its times, which are computed from its text."""
+    return Written(entry, *reading.minutes(nbformat.read(root / entry.notebook, as_version=4)))
+
+
+def tables(parts: list[dict[str, str]], planned: list[Entry], written: list[Written]) -> str:
+    """Draw the map: what is there, and folded below it what is to come, in plain Markdown.
 
     Args:
         parts: the parts of data/map.yml: name and title.
         planned: all chapters of the map.
-        written: the notebooks that are in the book, from the project's folder.
+        written: those that are in the book.
 
     Returns:
         The Markdown, without the markers.
     """
-    present = sum(entry.notebook in written for entry in planned)
-    count = f"{present} of {len(planned)} chapters"
+    titles = {part["name"]: part["title"] for part in parts}
     lines = [
-        f"{count} {'is' if present == 1 else 'are'} there, and linked. The others are to come."
+        f"The book has {len(written)} of {len(planned)} chapters so far. "
+        f"Reading them takes {hours(sum(one.reading for one in written))}, and the exercises take "
+        f"{hours(sum(one.exercising for one in written))} more. The last column has the minutes "
+        "of each chapter, reading first.",
+        "",
+        "| Chapter | You will be able to | Minutes |",
+        "|---|---|---|",
     ]
-    for part in parts:
-        lines += ["", f"### {part['title']}", "", "| Chapter | What it promises |", "|---|---|"]
-        for entry in planned:
-            if entry.part == part["name"]:
-                there = entry.notebook in written
-                title = f"**[{entry.title}]({entry.notebook})**" if there else entry.title
-                lines.append(f"| {title} | {sentence(entry.promise)} |")
+    for one in written:
+        link = f"**[{one.entry.title}]({one.entry.notebook})**"
+        times = f"{one.reading} + {one.exercising}"
+        lines.append(f"| {link} | {one.entry.promise} | {times} |")
+    there = [one.entry for one in written]
+    coming = [entry for entry in planned if entry not in there]
+    if coming:
+        said = f"{len(coming)} chapter{'s' * (len(coming) > 1)} to come"
+        lines += ["", "<details>", f"<summary>{said}</summary>", ""]
+        for part in dict.fromkeys(entry.part for entry in coming):
+            names = [entry.title for entry in coming if entry.part == part]
+            lines.append(f"- **{titles[part]}**: {', '.join(names)}")
+        lines += ["", "</details>"]
     return "\n".join(lines)
 
 
-def sentence(promise: str) -> str:
-    """Begin a promise with a capital letter."""
-    return promise[:1].upper() + promise[1:]
+def hours(minutes: int) -> str:
+    """Say a time in hours, to the nearest half."""
+    halves = max(1, round(minutes / 30))
+    if halves == 1:
+        return "half an hour"
+    return f"{halves // 2}{'½' * (halves % 2)} hour{'s' * (halves > 2)}"
 
 
 def insert(page: str, block: str) -> str:
@@ -91,7 +127,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     if unknown := sorted(written - {entry.notebook for entry in planned}):
         sys.exit(f"map: in _toc.yml but not in data/map.yml: {', '.join(unknown)}; enter it there")
 
-    block = tables(parts, planned, written)
+    block = tables(parts, planned, [measured(e, root) for e in planned if e.notebook in written])
     behind = []
     for name in PAGES:
         old = (root / name).read_text()

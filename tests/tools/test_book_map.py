@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from tools import book_map
 
@@ -37,7 +39,8 @@ def enter(root: Path, *names: str) -> None:
     for name in names:
         notebook = root / "notebooks" / f"{name}.ipynb"
         notebook.parent.mkdir(parents=True, exist_ok=True)
-        notebook.touch()
+        text = f"# {name}\n\n" + "word " * 18_000 + "\n\n### Exercise 1: Find it"
+        nbformat.write(new_notebook(cells=[new_markdown_cell(text)]), notebook)
     chapters = [{"file": f"notebooks/{name}"} for name in ("template", *names)]
     toc = {"format": "jb-book", "root": "intro", "parts": [{"chapters": chapters}]}
     (root / "_toc.yml").write_text(yaml.safe_dump(toc))
@@ -53,16 +56,22 @@ def test_chapter_is_linked_once_it_is_there(project: Path) -> None:
         page = (project / name).read_text()
         assert page.startswith("# Title\n\nBefore\n\n")
         assert page.endswith("\n\nAfter\n")
-        assert "0 of 2 chapters are there" in page
-        assert "| Indexes | Find the slow query |" in page
+        assert "has 0 of 2 chapters" in page
+        assert "- **Data**: Indexes, Locks" in page
 
     enter(project, "data/indexes")
     book_map.main([], project)
     for name in book_map.PAGES:
         page = (project / name).read_text()
-        assert "1 of 2 chapters is there" in page
-        assert "| **[Indexes](notebooks/data/indexes.ipynb)** | Find the slow query |" in page
-        assert "| Locks | Make double booking impossible |" in page
+        assert "has 1 of 2 chapters" in page
+        assert "takes 1½ hours, and the exercises take half an hour more" in page
+        link = "**[Indexes](notebooks/data/indexes.ipynb)**"
+        assert f"| {link} | find the slow query | 90 + 10 |" in page
+        assert "<summary>1 chapter to come</summary>\n\n- **Data**: Locks\n" in page
+
+    enter(project, "data/indexes", "data/locks")
+    book_map.main([], project)
+    assert "to come" not in (project / "README.md").read_text()
 
 
 def test_chapter_entered_but_not_written_is_not_linked(project: Path) -> None:
@@ -71,7 +80,7 @@ def test_chapter_entered_but_not_written_is_not_linked(project: Path) -> None:
 
     book_map.main([], project)
 
-    assert "0 of 2 chapters are there" in (project / "intro.md").read_text()
+    assert "has 0 of 2 chapters" in (project / "intro.md").read_text()
 
 
 def test_check_fails_until_both_pages_are_written(project: Path) -> None:
