@@ -29,7 +29,11 @@ TELL_SECONDS = 20.0  # between two lines that say how far the steps are
 SLOWEST = 10
 
 # Of the pages that the step before them builds, and of the chapters in JupyterLab.
-BROWSER_TESTS = ("tests/book/test_pages.py", "tests/book/test_lab.py")
+BROWSER_TESTS = (
+    "tests/book/test_pages.py",
+    "tests/book/test_messages.py",
+    "tests/book/test_lab.py",
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""The rows of data/messages/: each can be used, leads somewhere, and says what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chapters import honesty
+from tools import chapters, messages
+
+GROUPS = messages.load()
+ROWS = [(group, row) for group in GROUPS for row in group.rows]
+LEAST = 2  # rows; may only grow
+
+
+def good() -> dict[str, Any]:
+    cause = {"cause": "The disk is full.", "test": "Run `df`.", "cure": "Make room."}
+    return {
+        "id": "disk-full",
+        "message": "No space left on device: …",
+        "program": "Linux",
+        "causes": [cause],
+        "see": {"Caching": "notebooks/async/caching.ipynb"},
+        "shown": "told",
+    }
+
+
+def stored(folder: Path, *rows: dict[str, Any], name: str = "python") -> Path:
+    content = {"title": "Python", "where": "In a traceback.", "rows": list(rows)}
+    (folder / f"{name}.yml").write_text(yaml.safe_dump(content))
+    return folder
+
+
+WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
+    "lacks message": lambda row: row.pop("message"),
+    "message must be a text": lambda row: row.update(message=""),
+    "code must be a text": lambda row: row.update(code=502),
+    "unknown cure": lambda row: row.update(cure="None."),
+    "an id has": lambda row: row.update(id="Disk full"),
+    "shown must be": lambda row: row.update(shown="often"),
+    "one cause or more": lambda row: row.update(causes=[]),
+    "a cause has": lambda row: row["causes"][0].pop("test"),
+    "none of them empty": lambda row: row["causes"][0].update(cure=""),
+    "needs a link": lambda row: row.update(shown="ci", see={}),
+    "must name an official page": lambda row: row.pop("see"),
+    "see must be links": lambda row: row.update(see=["notebooks/async/caching.ipynb"]),
+}
+
+
+@pytest.mark.parametrize("complaint", WRONG)
+def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, complaint: str) -> None:
+    row = good()
+    WRONG[complaint](row)
+    with pytest.raises(messages.MessageError, match=complaint):
+        messages.load(stored(tmp_path, row))
+
+
+def test_two_rows_have_two_addresses(tmp_path: Path) -> None:
+    with pytest.raises(messages.MessageError, match="two rows have the id 'disk-full'"):
+        messages.load(stored(tmp_path, good(), good()))
+
+
+def test_a_file_is_a_group_of_the_page(tmp_path: Path) -> None:
+    with pytest.raises(messages.MessageError, match=r"cobol\.yml is no group"):
+        messages.load(stored(tmp_path, good(), name="cobol"))
+    (tmp_path / "cobol.yml").unlink()
+    (tmp_path / "http.yml").write_text("rows: []")
+    with pytest.raises(messages.MessageError, match=r"http\.yml must have the keys"):
+        messages.load(tmp_path)
+
+
+def test_a_row_is_written_under_its_address(tmp_path: Path) -> None:
+    row = good() | {"message": "no `…` here", "code": "28", "read": "https://example.org/"}
+    page = messages.markdown(messages.load(stored(tmp_path, row)))
+    assert page.splitlines() == [
+        "## Python",
+        "",
+        "In a traceback.",
+        "",
+        "(m-disk-full)=",
+        "### `` no `…` here ``",
+        "",
+        "Linux, code `28` · see [Caching](notebooks/async/caching.ipynb) · "
+        "[official page](https://example.org/)",
+        "",
+        "1. The disk is full. *Test:* Run `df`. *Cure:* Make room.",
+    ]
+
+
+def test_a_row_without_a_place_in_the_book_says_so(tmp_path: Path) -> None:
+    row = good() | {"see": {}, "read": "https://example.org/"}
+    page = messages.markdown(messages.load(stored(tmp_path, row)))
+    assert "Linux · not in this book yet · [official page](https://example.org/)" in page
+
+
+def test_the_box_gets_addresses_of_the_book(tmp_path: Path) -> None:
+    (entry,) = messages.entries(messages.load(stored(tmp_path, good())))
+    assert entry["u"] == "messages.html#m-disk-full"
+    assert entry["l"] == [["Caching", "notebooks/async/caching.html"]]
+    assert messages.html("notes/gotchas/caching.md#a-page") == "notes/gotchas/caching.html#a-page"
+
+
+def test_there_are_enough() -> None:
+    assert len(ROWS) >= LEAST
+
+
+@pytest.mark.parametrize(("group", "row"), ROWS, ids=[row.id for _, row in ROWS])
+def test_its_links_are_alive_and_its_sentences_whole(
+    group: messages.Group, row: messages.Message
+) -> None:
+    page = messages.markdown([messages.Group(group.name, group.title, group.where, (row,))])
+    assert honesty.dead_links(page, chapters.ROOT / "messages.md") == []
+    for cause in row.causes:
+        for part in (cause.cause, cause.test, cause.cure):
+            assert part[0].isupper() or part[0] in "`*[", part
+            assert part[-1] in ".?", part
+    # Names differ from reader to reader: what is fixed must be enough to find it by.
+    assert len([word for word in row.message.replace("…", " ").split() if word.isascii()]) >= 1

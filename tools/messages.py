@@ -1,0 +1,221 @@
+"""Messages that people meet: read from data/messages/, and made into the page that explains them.
+
+Each file there is a group, with the keys `title`, `where` (a sentence: where a person sees these)
+and `rows`. A row has:
+
+- `id`: small letters, digits and hyphens; the row's address on the page. It never changes.
+- `message`: the fixed words of the message, with `…` where names stand.
+- `program`: which program says it, with its version where that matters.
+- `code`: an SQLSTATE, an HTTP or exit status, a number of a protocol; only if there is one.
+- `causes`: the usual ones, the likeliest first, each with `cause`, `test` (what tells it from the
+  others) and `cure`.
+- `see`: links into this project that show or explain it, from the project's folder, as text: path.
+- `read`: the address of an official page; needed where `see` is empty.
+- `shown`: `ci` if a chapter, a test or a snippet produces this message in CI, else `told`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools import chapters
+
+ROOT = chapters.ROOT
+FOLDER = ROOT / "data" / "messages"
+PAGE = "messages"  # its name in the book; links start from the project's folder
+
+# The groups in the order of the page: as a request travels, and at last what says nothing.
+GROUPS = (
+    "browser",
+    "http",
+    "python",
+    "django",
+    "postgresql",
+    "valkey",
+    "workers",
+    "servers",
+    "containers",
+    "exit-status",
+    "workflows",
+    "silent",
+)
+SHOWN = ("ci", "told")
+REQUIRED = {"id", "message", "program", "causes", "shown"}
+KNOWN = REQUIRED | {"code", "see", "read"}
+IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class MessageError(ValueError):
+    """A row or a group that cannot be used; the text says which, and why."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason for a message.
+
+    Attributes:
+        cause: What has happened.
+        test: How to see that it is this one.
+        cure: What to do.
+    """
+
+    cause: str
+    test: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """A row of the page; the module's text says what each part is."""
+
+    id: str
+    message: str
+    program: str
+    causes: tuple[Cause, ...]
+    shown: str
+    code: str = ""
+    see: Mapping[str, str] | None = None
+    read: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one place where a person may stand."""
+
+    name: str
+    title: str
+    where: str
+    rows: tuple[Message, ...]
+
+
+def load(folder: Path = FOLDER) -> list[Group]:
+    """Read all groups, in the order of the page; one that has no file yet is left out.
+
+    Raises:
+        MessageError: At the first row that cannot be used.
+    """
+    files = {path.stem: path for path in sorted(folder.glob("*.yml"))}
+    if strangers := sorted(set(files) - set(GROUPS)):
+        raise MessageError(f"{strangers[0]}.yml is no group; there are {', '.join(GROUPS)}")
+    groups = [group(files[name]) for name in GROUPS if name in files]
+    counts = Counter(row.id for each in groups for row in each.rows)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise MessageError(f"two rows have the id {twice[0]!r}")
+    return groups
+
+
+def group(path: Path) -> Group:
+    """Read one file."""
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or set(content) != {"title", "where", "rows"}:
+        raise MessageError(f"{path.name} must have the keys title, where and rows")
+    rows = tuple(row(entry, path.name) for entry in content["rows"])
+    return Group(path.stem, content["title"], content["where"], rows)
+
+
+def row(entry: Mapping[str, Any], file: str) -> Message:
+    """Check one row.
+
+    Raises:
+        MessageError: If a part is missing, empty, unknown or of a wrong kind.
+    """
+    place = f"{file}, {entry.get('id', 'a row without id')}"
+    if missing := REQUIRED - set(entry):
+        raise MessageError(f"{place}: lacks {', '.join(sorted(missing))}")
+    if unknown := set(entry) - KNOWN:
+        raise MessageError(f"{place}: unknown {', '.join(sorted(unknown))}")
+    if not IDENTIFIER.fullmatch(str(entry["id"])):
+        raise MessageError(f"{place}: an id has small letters, digits and hyphens")
+    for name in ("message", "program", "code", "read"):
+        if not isinstance(entry.get(name, ""), str) or (name in REQUIRED and not entry[name]):
+            raise MessageError(f"{place}: {name} must be a text; put it in quotes")
+    if entry["shown"] not in SHOWN:
+        raise MessageError(f"{place}: shown must be ci or told")
+    see = entry.get("see") or {}
+    if not isinstance(see, dict):
+        raise MessageError(f"{place}: see must be links, each as text: path")
+    if entry["shown"] == "ci" and not see:
+        raise MessageError(f"{place}: what is shown in CI needs a link in see")
+    if not see and not entry.get("read"):
+        raise MessageError(f"{place}: without see, read must name an official page")
+    return Message(**{**entry, "causes": tuple(causes(entry["causes"], place)), "see": see})
+
+
+def causes(entries: object, place: str) -> Iterator[Cause]:
+    """Check the causes of a row."""
+    if not isinstance(entries, list) or not entries:
+        raise MessageError(f"{place}: give one cause or more")
+    for entry in entries:
+        parts = {"cause", "test", "cure"}
+        if not isinstance(entry, dict) or set(entry) != parts or not all(entry.values()):
+            raise MessageError(f"{place}: a cause has cause, test and cure, none of them empty")
+        yield Cause(**{name: " ".join(str(entry[name]).split()) for name in parts})
+
+
+def code(text: str) -> str:
+    """Write a text as code in Markdown, whatever backticks it has."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def markdown(groups: list[Group]) -> str:
+    """Write the rows as Markdown, each under a heading with an address."""
+    lines: list[str] = []
+    for each in groups:
+        lines += [f"## {each.title}", "", each.where, ""]
+        for one in each.rows:
+            lines += [f"({anchor(one)})=", f"### {code(one.message)}", "", said_by(one), ""]
+            lines += [f"1. {c.cause} *Test:* {c.test} *Cure:* {c.cure}" for c in one.causes]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def anchor(one: Message) -> str:
+    """Return a row's address on the page."""
+    return f"m-{one.id}"
+
+
+def said_by(one: Message) -> str:
+    """Return the line under a message: who says it, and where to read on."""
+    parts = [one.program + (f", code {code(one.code)}" if one.code else "")]
+    links = ", ".join(f"[{text}]({path})" for text, path in (one.see or {}).items())
+    if links:
+        parts.append(("shown in " if one.shown == "ci" else "see ") + links)
+    else:
+        parts.append("not in this book yet")
+    if one.read:
+        parts.append(f"[official page]({one.read})")
+    return " · ".join(parts)
+
+
+def entries(groups: list[Group]) -> list[dict[str, object]]:
+    """Return what the box of the page looks into: short keys, since every reader loads it."""
+    return [
+        {
+            "u": f"{PAGE}.html#{anchor(one)}",
+            "m": one.message,
+            "p": one.program,
+            "c": one.code,
+            "w": [plain(cause.cause) for cause in one.causes],
+            "g": each.title,
+            "l": [[text, html(path)] for text, path in (one.see or {}).items()],
+        }
+        for each in groups
+        for one in each.rows
+    ]
+
+
+def plain(text: str) -> str:
+    """Return Markdown as text."""
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("`", "").replace("*", "")
+
+
+def html(path: str) -> str:
+    """Return the address in the book of a page of the project."""
+    return re.sub(r"\.(md|ipynb)(?=#|$)", ".html", path)
