@@ -202,7 +202,7 @@ def entries(groups: list[Group]) -> list[dict[str, object]]:
             "m": one.message,
             "p": one.program,
             "c": one.code,
-            "w": [plain(cause.cause) for cause in one.causes],
+            "w": [[plain(cause.cause), plain(cause.test)] for cause in one.causes],
             "g": each.title,
             "l": [[text, html(path)] for text, path in (one.see or {}).items()],
         }

@@ -54,7 +54,7 @@ def gotchas(app: Sphinx) -> Iterator[dict[str, object]]:
                 "m": text_of(symptom, nodes.title),
                 "p": title,
                 "c": "",
-                "w": [text_of(symptom, nodes.paragraph)],
+                "w": [[text_of(symptom, nodes.paragraph), ""]],
                 "g": "Gotchas",
                 "l": [],
             }

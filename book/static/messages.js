@@ -38,7 +38,7 @@
     const add = (list, weight) =>
       list.forEach((term) => terms.set(term, Math.max(weight, terms.get(term) ?? 0)));
     for (const part of row.m.split("…")) add(pairs(words(part)), WEIGHTS.pair);
-    add(telling(row.w.join(" ")), WEIGHTS.cause);
+    add(telling(row.w.flat().join(" ")), WEIGHTS.cause);
     add(telling(row.p), WEIGHTS.program);
     add(telling(row.m), WEIGHTS.message);
     add(telling(row.c), WEIGHTS.code);
@@ -77,7 +77,10 @@
       if (own === 0) continue;
       score *= 0.5 + (0.5 * own) / whole; // how much of the row's message is there
       because.sort(([a], [b]) => b - a);
-      found.push({ row, score, because: because.slice(0, 4).map(([, term]) => term) });
+      const shared = ([cause, test]) =>
+        telling(`${cause} ${test}`).filter((term) => asked.has(term)).length;
+      const [cause] = row.w.reduce((best, next) => (shared(next) > shared(best) ? next : best));
+      found.push({ row, score, cause, because: because.slice(0, 4).map(([, term]) => term) });
     }
     found.sort((a, b) => b.score - a.score);
     const least = Math.max(LEAST, (found[0]?.score ?? 0) * CLOSE);
@@ -92,13 +95,13 @@
 
   const root = () => document.documentElement.dataset.content_root ?? "./";
 
-  const item = ({ row, because }) => {
+  const item = ({ row, cause, because }) => {
     const title = element(
       "a",
       { href: root() + row.u },
       element("code", {}, row.m)
     );
-    const told = element("p", {}, `${row.p}. ${row.w[0]}`);
+    const told = element("p", {}, `${row.p}. ${cause}`);
     const why = because.length ? `Found by ${because.join(", ")}. ` : "";
     const links = row.l.flatMap(([text, path], n) => [
       n ? ", " : "Read on in ",

@@ -90,6 +90,13 @@ def test_the_box_shows_the_rows_as_you_type(page: Page) -> None:
     assert page.locator("#message-finder li").count() == 0
 
 
+def test_the_box_shows_the_cause_that_fits_best(page: Page) -> None:
+    page.fill("#message-text", "502 and the log has: upstream prematurely closed connection")
+    first = page.locator("#message-finder li").first
+    assert first.locator("a").first.inner_text() == "502 Bad Gateway"
+    assert "The worker died in the middle of the request" in first.inner_text()
+
+
 def test_the_box_takes_a_message_from_the_address(browser: Browser) -> None:
     with browser.new_page() as other:
         other.goto((HTML / "messages.html").as_uri() + "?q=deadlock+detected")
