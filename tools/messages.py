@@ -11,7 +11,7 @@ and `rows`. A row has:
   others) and `cure`.
 - `see`: links into this project that show or explain it, from the project's folder, as text: path.
 - `read`: the address of an official page; needed where `see` is empty.
-- `shown`: `ci` if a chapter, a test or a snippet produces this message in CI, else `told`.
+- `shown`: `ci` if a chapter or a test produces this message in CI, else `told`.
 """
 
 import re
@@ -139,8 +139,6 @@ def row(entry: Mapping[str, Any], file: str) -> Message:
     see = entry.get("see") or {}
     if not isinstance(see, dict):
         raise MessageError(f"{place}: see must be links, each as text: path")
-    if entry["shown"] == "ci" and not see:
-        raise MessageError(f"{place}: what is shown in CI needs a link in see")
     if not see and not entry.get("read"):
         raise MessageError(f"{place}: without see, read must name an official page")
     return Message(**{**entry, "causes": tuple(causes(entry["causes"], place)), "see": see})
@@ -155,6 +153,12 @@ def causes(entries: object, place: str) -> Iterator[Cause]:
         if not isinstance(entry, dict) or set(entry) != parts or not all(entry.values()):
             raise MessageError(f"{place}: a cause has cause, test and cure, none of them empty")
         yield Cause(**{name: " ".join(str(entry[name]).split()) for name in parts})
+
+
+def pattern(message: str) -> re.Pattern[str]:
+    """Return what a message of a program has to match: `…` is any text, blanks are all alike."""
+    parts = (r"\s+".join(map(re.escape, part.split())) for part in message.split("…"))
+    return re.compile(r"\s*.*?\s*".join(parts), re.DOTALL)
 
 
 def code(text: str) -> str:
@@ -185,10 +189,9 @@ def said_by(one: Message) -> str:
     """Return the line under a message: who says it, and where to read on."""
     parts = [one.program + (f", code {code(one.code)}" if one.code else "")]
     links = ", ".join(f"[{text}]({path})" for text, path in (one.see or {}).items())
-    if links:
-        parts.append(("shown in " if one.shown == "ci" else "see ") + links)
-    else:
-        parts.append("not in this book yet")
+    if one.shown == "ci":
+        parts.append("reproduced in CI")
+    parts.append(f"see {links}" if links else "not in a chapter yet")
     if one.read:
         parts.append(f"[official page]({one.read})")
     return " · ".join(parts)

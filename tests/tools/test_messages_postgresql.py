@@ -1,0 +1,225 @@
+"""What the rows on PostgreSQL say, a real PostgreSQL says: each message is provoked here."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+import nexus
+from nexus.services import Postgres
+from nexus.services.ports import free_port
+from nexus.services.process import wait_for
+from tools import messages
+
+(GROUP,) = (group for group in messages.load() if group.name == "postgresql")
+ROWS = {row.id: row for row in GROUP.rows}
+# The server says why before it closes the connection, and the client does not always read it.
+OR_ELSE = {"idle-in-transaction-timeout": "server-closed"}
+IN_A_CHAPTER = {"deadlock-detected", "nul-byte-django"}
+
+SCHEMA = """
+DROP SCHEMA IF EXISTS public CASCADE;
+CREATE SCHEMA public;
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+CREATE TABLE guest (id int PRIMARY KEY, email varchar(20) NOT NULL, age int CHECK (age > 0));
+CREATE TABLE stay (guest int REFERENCES guest, during daterange,
+    EXCLUDE USING gist (guest WITH =, during WITH &&));
+INSERT INTO guest VALUES (1, 'amina@example.org', 30), (2, 'bode@example.org', 40);
+INSERT INTO stay VALUES (1, '[2026-01-01,2026-01-05)');
+"""
+
+STATEMENTS = {
+    "unique-violation": "INSERT INTO guest VALUES (1, 'x', 1)",
+    "foreign-key-violation": "INSERT INTO stay VALUES (9, NULL)",
+    "foreign-key-delete": "DELETE FROM guest WHERE id = 1",
+    "not-null-violation": "INSERT INTO guest VALUES (3, NULL, 1)",
+    "check-violation": "INSERT INTO guest VALUES (3, 'x', -1)",
+    "exclusion-violation": "INSERT INTO stay VALUES (1, '[2026-01-04,2026-01-06)')",
+    "statement-timeout": "SET statement_timeout = 1; SELECT pg_sleep(60)",
+    "undefined-table": "SELECT * FROM guests",
+    "undefined-column": 'SELECT * FROM guest WHERE email = "amina"',
+    "syntax-error": "SELEC 1",
+    "ambiguous-column": "SELECT id FROM guest a, guest b",
+    "group-by": "SELECT id, count(*) FROM guest GROUP BY email",
+    "no-operator": "SELECT * FROM guest WHERE email = 7",
+    "invalid-text": "SELECT 'abc'::int",
+    "numeric-out-of-range": "SELECT 2147483647 + 1",
+    "string-too-long": "INSERT INTO guest VALUES (3, 'abcdefghijklmnopqrstuvwxyz', 1)",
+    "permission-schema-public": "CREATE ROLE r1; SET ROLE r1; CREATE TABLE public.x ()",
+    "permission-table": "CREATE ROLE r2; GRANT USAGE ON SCHEMA public TO r2; SET ROLE r2; "
+    "SELECT * FROM guest",
+    "must-be-owner": "CREATE ROLE r3; GRANT USAGE ON SCHEMA public TO r3; SET ROLE r3; "
+    "ALTER TABLE guest ADD x int",
+    "relation-exists": "CREATE TABLE guest (id int)",
+    "prepared-statement-exists": "PREPARE a AS SELECT 1; PREPARE a AS SELECT 1",
+    "prepared-statement-missing": "EXECUTE nothing",
+    "cursor-missing": "FETCH nothing",
+    "read-only-transaction": "SET TRANSACTION READ ONLY; DELETE FROM stay",
+    "cached-plan": "PREPARE p AS SELECT * FROM guest; EXECUTE p; ALTER TABLE guest ADD x int; "
+    "EXECUTE p",
+}
+
+
+@dataclass
+class Bench:
+    """A server, two clients, and what is to be tried."""
+
+    server: Postgres
+    one: Connection
+    two: Connection
+
+
+Provoke = Callable[[Bench], object]
+SERIALIZABLE = psycopg.IsolationLevel.SERIALIZABLE
+
+
+def refused(bench: Bench, **others: object) -> None:
+    psycopg.connect(**{**psycopg.conninfo.conninfo_to_dict(bench.server.url), **others}).close()
+
+
+def concurrent_update(bench: Bench) -> None:
+    bench.one.isolation_level = SERIALIZABLE
+    bench.one.execute("SELECT * FROM guest")
+    bench.two.execute("UPDATE guest SET age = 50 WHERE id = 1")
+    bench.two.commit()
+    bench.one.execute("UPDATE guest SET age = 60 WHERE id = 1")
+
+
+def dependencies(bench: Bench) -> None:
+    for client in (bench.one, bench.two):
+        client.isolation_level = SERIALIZABLE
+        client.execute("SELECT sum(age) FROM guest")
+    for number, client in enumerate((bench.one, bench.two), 1):
+        client.execute("UPDATE guest SET age = 99 WHERE id = %s", [number])
+        client.commit()
+
+
+def locked(bench: Bench) -> None:
+    bench.two.execute("SELECT * FROM guest WHERE id = 1 FOR UPDATE")
+
+
+def lock_timeout(bench: Bench) -> None:
+    locked(bench)
+    bench.one.execute("SET lock_timeout = 1")
+    bench.one.execute("UPDATE guest SET age = 1 WHERE id = 1")
+
+
+def no_wait(bench: Bench) -> None:
+    locked(bench)
+    bench.one.execute("SELECT * FROM guest WHERE id = 1 FOR UPDATE NOWAIT")
+
+
+def failed_before(bench: Bench) -> None:
+    with suppress(psycopg.Error):
+        bench.one.execute("SELECT 1/0")
+    bench.one.execute("SELECT 1")
+
+
+def gone(bench: Bench) -> None:
+    """Leave a transaction open for longer than it may be, then go on."""
+    pid = bench.one.info.backend_pid
+    bench.one.execute("SET idle_in_transaction_session_timeout = 1")
+    bench.two.autocommit = True
+    there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+    wait_for(lambda: not bench.two.execute(there, [pid]).fetchone(), 30, "it is still there")
+    bench.one.execute("SELECT 1")
+
+
+def ended(bench: Bench) -> None:
+    """End a client from another one, while it runs a statement."""
+    meanwhile(bench, "SELECT pg_terminate_backend(%s)")
+
+
+def cancelled(bench: Bench) -> None:
+    meanwhile(bench, "SELECT pg_cancel_backend(%s)")
+
+
+def meanwhile(bench: Bench, statement: str) -> None:
+    """Let one client sleep, and the other run a statement on it."""
+    pid = bench.one.info.backend_pid
+    bench.two.autocommit = True
+    sleeps = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+
+    def act() -> None:
+        wait_for(lambda: bench.two.execute(sleeps, [pid]).fetchone(), 30, "nobody sleeps")
+        bench.two.execute(statement, [pid])
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    try:
+        bench.one.execute("SELECT pg_sleep(60)")
+    finally:
+        thread.join()
+
+
+def in_a_block(bench: Bench) -> None:
+    bench.one.execute("CREATE INDEX CONCURRENTLY ON guest (age)")
+
+
+def in_use(bench: Bench) -> None:
+    bench.two.rollback()
+    bench.two.autocommit = True
+    bench.two.execute("DROP DATABASE IF EXISTS used")
+    bench.two.execute("CREATE DATABASE used")
+    with psycopg.connect(bench.server.url, dbname="used"):
+        bench.two.execute("DROP DATABASE used")
+
+
+PROVOKED: dict[str, Provoke] = {
+    **{name: lambda b, sql=sql: b.one.execute(sql) for name, sql in STATEMENTS.items()},
+    "connection-refused": lambda b: refused(b, host="127.0.0.1", port=free_port()),
+    "database-missing": lambda b: refused(b, dbname="nothing"),
+    "role-missing": lambda b: refused(b, user="nobody"),
+    "serialization-update": concurrent_update,
+    "serialization-dependencies": dependencies,
+    "lock-timeout": lock_timeout,
+    "lock-not-available": no_wait,
+    "user-request-cancel": cancelled,
+    "in-failed-transaction": failed_before,
+    "idle-in-transaction-timeout": gone,
+    "admin-shutdown": ended,
+    "concurrent-index-in-transaction": in_a_block,
+    "database-in-use": in_use,
+    "nul-byte": lambda b: b.one.execute("SELECT %s::text", ["a\0b"]),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Postgres:
+    return nexus.postgres(fsync="off")
+
+
+@pytest.fixture
+def bench(server: Postgres) -> Iterator[Bench]:
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute(SCHEMA)
+    with suppress(psycopg.OperationalError), server.connect() as one, server.connect() as two:
+        yield Bench(server, one, two)
+        for client in (one, two):
+            with suppress(psycopg.Error):
+                client.rollback()
+
+
+@pytest.mark.parametrize("name", PROVOKED)
+def test_the_server_says_what_the_row_says(bench: Bench, name: str) -> None:
+    row = ROWS[name]
+    with pytest.raises(psycopg.Error) as caught:
+        PROVOKED[name](bench)
+    said = caught.value
+    whole = f"{said}"
+    if said.diag.severity:
+        hint = said.diag.message_hint
+        whole = f"{said.diag.severity}: {whole}" + (f" HINT: {hint}" if hint else "")
+    rows = [row, ROWS[OR_ELSE.get(name, name)]]
+    assert any(messages.pattern(each.message).search(whole) for each in rows), whole
+    if row.code and said.sqlstate:
+        assert said.sqlstate == row.code
+
+
+def test_what_is_said_to_be_reproduced_is_reproduced() -> None:
+    reproduced = {row.id for row in GROUP.rows if row.shown == "ci"}
+    assert reproduced == {*PROVOKED, *IN_A_CHAPTER}
