@@ -2,9 +2,11 @@
 "use strict";
 
 (() => {
+  const PAGE = "messages.html";
   const MOST = 5; // rows to show
   const WEIGHTS = { message: 1, code: 1.5, pair: 0.5, program: 0.3, cause: 0.2 };
   const LEAST = 4; // of what a row must score to be shown
+  const ROW = 1.2; // what a row of this page is worth, beside a gotcha with the same words
   const CLOSE = 0.4; // of the best row's score, which the others must reach
 
   // Words that stand in most messages, or in most lines of a log.
@@ -76,6 +78,7 @@
       }
       if (own === 0) continue;
       score *= 0.5 + (0.5 * own) / whole; // how much of the row's message is there
+      if (row.u.startsWith(PAGE)) score *= ROW; // it has all causes, a gotcha has one
       because.sort(([a], [b]) => b - a);
       const shared = ([cause, test]) =>
         telling(`${cause} ${test}`).filter((term) => asked.has(term)).length;
