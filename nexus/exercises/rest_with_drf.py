@@ -2,6 +2,9 @@
 
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import pairwise
 
 import httpx
 import psycopg
@@ -26,7 +29,7 @@ class Server:
     """A server that answers by a script; its last line is repeated for ever.
 
     Attributes:
-        requests: what came, each with how long the client had slept by then.
+        requests: what came, each with the moment, by a clock that goes on when the client sleeps.
     """
 
     def __init__(self, *script: Answer) -> None:
@@ -34,17 +37,23 @@ class Server:
         self.requests: list[tuple[float, httpx.Request]] = []
         self.clock = Clock()
         self.guard = Guard(
-            MANY, f"after {MANY} requests, none of which did any good, it had not given up"
+            MANY, f"{MANY} requests were answered by nothing or by 503, and it had not given up"
         )
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answers a request, or loses the answer."""
-        self.requests.append((self.clock.slept, request))
+        self.requests.append((self.clock.monotonic(), request))
         self.guard.tick()
         answer = self.script[min(len(self.requests), len(self.script)) - 1]
         if isinstance(answer, httpx.Response):
             return httpx.Response(answer.status_code, headers=answer.headers)
         raise answer("Server disconnected without sending a response.", request=request)
+
+    @property
+    def pauses(self) -> list[float]:
+        """How long the client waited between two requests, in seconds."""
+        moments = [moment for moment, _ in self.requests]
+        return [later - earlier for earlier, later in pairwise(moments)]
 
     def ask(self, send: Send, method: str, **options: object) -> httpx.Response | Exception:
         """What the caller of an answer gets, response or error.
@@ -66,12 +75,24 @@ class Server:
             return error
         self.guard.check()
         if not isinstance(got, httpx.Response):
-            raise NotYet(f"it should return the response, and returned {got!r}")
+            raise NotYet(f"it must return the response, and it returned {got!r}")
         return got
 
 
 LOST = httpx.RemoteProtocolError
-REFUSED = httpx.Response(503, headers={"Retry-After": "1"})
+DAY = 86_400
+PAUSE = 0.02
+"""Seconds between two requests of a client that does not wait, on a busy machine."""
+
+
+def refusal(after: object, status: int = 503) -> httpx.Response:
+    """What a server says that wants to be asked later."""
+    return httpx.Response(status, headers={"Retry-After": str(after)})
+
+
+def in_seconds(seconds: int) -> str:
+    """A moment from now, as HTTP writes dates: in whole seconds, so it may be one less."""
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
 GIVEN_1 = """
@@ -93,26 +114,35 @@ def patient_client(send: Send) -> str:
     for method in ("GET", "PUT", "DELETE"):
         server = Server(LOST, httpx.ReadTimeout, httpx.Response(200))
         got = server.ask(send, method)
-        if not isinstance(got, httpx.Response) or got.status_code != 200:
+        if _named(got) != "200":
             raise NotYet(
-                f"two answers to a {method} were lost; it was sent {_times(server)}, and the "
-                f"caller got {_named(got)}: what is idempotent may be sent again"
+                f"two answers to a {method} were lost. The request was sent {_times(server)}, and "
+                f"the caller got {_named(got)}. An idempotent request may be sent again"
+            )
+        rests = sum(pause > 0 for pause in server.clock.pauses)  # full jitter may be very short
+        if rests < len(server.requests) - 1 and min(server.pauses) < PAUSE:
+            raise NotYet(
+                f"the answer to a {method} was lost, and the request was sent again without a "
+                "pause: wait before each new try"
             )
     for method in ("POST", "PATCH"):
         server = Server(LOST, httpx.Response(201))
         got = server.ask(send, method, json={"nights": 3})
         if len(server.requests) > 1:
-            raise NotYet(f"the answer to a {method} was lost, and it was sent {_times(server)}")
+            raise NotYet(
+                f"the answer to a {method} was lost, and it was sent {_times(server)}: without a "
+                "key it may be done twice"
+            )
         if not isinstance(got, httpx.TransportError):
             raise NotYet(
-                f"the answer to a {method} was lost; the caller should be told, and got "
+                f"the answer to a {method} was lost. The caller must get the error, and got "
                 f"{_named(got)}"
             )
     for method in ("HEAD", "OPTIONS"):
         server = Server(LOST, httpx.Response(200))
         if _named(server.ask(send, method)) != "200":
             raise NotYet(
-                f"the answer to a {method} was lost: it changes nothing, and may be sent again"
+                f"the answer to a {method} was lost. It changes nothing, so it may be sent again"
             )
     _with_a_key(send)
     for status in (200, 404, 409, 422):
@@ -120,8 +150,8 @@ def patient_client(send: Send) -> str:
         got = server.ask(send, "GET")
         if len(server.requests) > 1 or _named(got) != str(status):
             raise NotYet(
-                f"{status} is an answer; it came, the request was sent {_times(server)}, and the "
-                f"caller got {_named(got)}"
+                f"{status} came, which is an answer. The request was sent {_times(server)}, and "
+                f"the caller got {_named(got)}"
             )
     for status in (500, 502, 504):
         server = Server(httpx.Response(status), httpx.Response(201))
@@ -129,13 +159,16 @@ def patient_client(send: Send) -> str:
         if len(server.requests) > 1:
             raise NotYet(
                 f"a POST without a key got {status}, and was sent {_times(server)}: nobody knows "
-                "how far the first one came"
+                "whether the first one was done"
             )
     _waits(send)
-    for script in (LOST, httpx.Response(503, headers={"Retry-After": "0"})):
+    _not_for_ever(send)
+    for script in (LOST, refusal(0)):
         Server(script).ask(send, "GET")
-    _without_a_word(send)
-    return "what may be repeated is, what may not is not, it waits as told, and it gives up"
+    _unreadable(send)
+    return (
+        "it repeats what may be repeated and nothing else, it waits as it is told, and it gives up"
+    )
 
 
 def _with_a_key(send: Send) -> None:
@@ -147,7 +180,7 @@ def _with_a_key(send: Send) -> None:
         raise NotYet("a POST with an Idempotency-Key may be sent again, and it was not")
     sent = {(r.headers.get("Idempotency-Key"), r.content) for _, r in server.requests}
     if len(server.requests) != 2 or len(sent) != 1 or ("a-key", b'{"nights":3}') not in sent:
-        raise NotYet("sent again, the POST has to have the same key and the same body")
+        raise NotYet("when the POST is sent again, it must have the same key and the same body")
 
 
 def _waits(send: Send) -> None:
@@ -155,33 +188,70 @@ def _waits(send: Send) -> None:
     for status, seconds in ((503, 1), (503, 7), (429, 1)):
         told = f"{status} with Retry-After: {seconds}"
         for method in ("GET", "POST") if seconds == 1 else ("GET",):
-            server = Server(
-                httpx.Response(status, headers={"Retry-After": str(seconds)}), httpx.Response(200)
-            )
+            server = Server(*2 * [refusal(seconds, status)], httpx.Response(200))
             got = server.ask(send, method)
-            if len(server.requests) < 2 or _named(got) != "200":
+            if _named(got) != "200":
                 raise NotYet(
-                    f"a {method} got {told}: it was not done and may be sent again; it was sent "
-                    f"{_times(server)}, and the caller got {_named(got)}"
+                    f"a {method} got {told}, twice. Nothing was done, so it may be sent again. It "
+                    f"was sent {_times(server)}, and the caller got {_named(got)}"
                 )
-            if server.requests[1][0] < seconds:
+            if min(server.pauses) < seconds:
                 raise NotYet(
                     f"{told} asks for {'a second' if seconds == 1 else f'{seconds} seconds'}, and "
                     "the next request came sooner"
                 )
+    server = Server(refusal(in_seconds(7)), httpx.Response(200))
+    got = _patiently(server, send, "503 came with a date in Retry-After")
+    if _named(got) != "200":
+        raise NotYet(
+            f"503 came with a date in Retry-After, seven seconds ahead. The caller got "
+            f"{_named(got)}: wait until then, and send it again"
+        )
+    if min(server.pauses) < 5.5:
+        raise NotYet(
+            "503 came with a date in Retry-After, seven seconds ahead, and the next request came "
+            "sooner"
+        )
 
 
-def _without_a_word(send: Send) -> None:
-    """503 without Retry-After: to try again is as right as to give up; to stumble is not."""
-    server = Server(httpx.Response(503), httpx.Response(200))
+def _not_for_ever(send: Send) -> None:
+    """A server may ask for a day: the caller hears of it."""
+    for after, said in ((DAY, f"Retry-After: {DAY}"), (in_seconds(DAY), "a date tomorrow")):
+        server = Server(refusal(after), httpx.Response(200))
+        got = _patiently(server, send, f"503 came with {said}")
+        if server.clock.slept > 120:
+            raise NotYet(
+                f"503 came with {said}, and the caller had to wait for it: if it is more than a "
+                "minute, return the response"
+            )
+        if len(server.requests) > 1 or _named(got) != "503":
+            raise NotYet(
+                f"503 came with {said}, which is more than a minute: the caller must get this "
+                f"response. The request was sent {_times(server)}, and the caller got {_named(got)}"
+            )
+
+
+def _unreadable(send: Send) -> None:
+    """Without a Retry-After that helps, to try again is as right as to give up."""
+    gone = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
+    for after, said in (
+        (None, "without Retry-After"),
+        ("", "with an empty Retry-After"),
+        ("soon", "with Retry-After: soon"),
+        (gone, "with a date in Retry-After that has passed"),
+    ):
+        first = httpx.Response(503) if after is None else refusal(after)
+        _patiently(Server(first, httpx.Response(200)), send, f"503 came {said}")
+
+
+def _patiently(server: Server, send: Send, what: str) -> httpx.Response | Exception:
+    """What the caller of a GET gets; an error of the answer's own is told with its occasion."""
     try:
-        server.ask(send, "GET")  # to try again is as right as to give up
+        return server.ask(send, "GET")
     except NotYet:
         raise
     except Exception as error:
-        raise NotYet(
-            f"503 came without Retry-After, and it raised {type(error).__name__}"
-        ) from None
+        raise NotYet(f"{what}, and it raised {type(error).__name__}: {error}") from None
 
 
 def _named(got: httpx.Response | Exception) -> str:
@@ -229,7 +299,7 @@ def next_page(statement: str) -> str:
             if (got := _page(box, statement, rows[index])) != rows[index + 1 : index + 1 + PAGE]:
                 raise NotYet(_difference(got, rows[index + 1 : index + 1 + PAGE], rows[index]))
         if _page(box, statement, rows[-1]):
-            raise NotYet("after the last place there are still some")
+            raise NotYet("asked for the page after the last place, it gives some places")
         for plan in other_plans(box.learner):
             got, right = _page(box, statement, rows[95]), rows[96 : 96 + PAGE]
             if got != right:
@@ -238,7 +308,7 @@ def next_page(statement: str) -> str:
         early, late = (_cost(box, statement, rows[index]) for index in (30, 3_900))
         if late > 3 * early + 30:
             raise NotYet(
-                f"the rows are right; page 4 reads {early} pages of the table and its index, and "
+                f"the rows are right. Page 4 reads {early} pages of the table and its index, and "
                 f"page 391 reads {late}: does the index know where to begin?"
             )
         box.admin.execute(
@@ -258,10 +328,10 @@ def _page(box: Sandbox, statement: str, last: tuple[int, int]) -> list[tuple[int
     with box.watched():
         cursor = box.learner.execute(statement, {"id": last[0], "rating": last[1]})  # type: ignore[arg-type]
     if cursor.description is None:
-        raise NotYet("it returns nothing: a page is what a SELECT gives")
+        raise NotYet("it returns nothing: write a SELECT, which gives the page")
     names = [column.name for column in cursor.description]
     if not {"id", "rating"} <= set(names):
-        raise NotYet(f"a page needs id and rating, for the next one; it has {', '.join(names)}")
+        raise NotYet(f"a page needs id and rating, for the next one. It has {', '.join(names)}")
     found = cursor.fetchmany(PAGE * 3)
     return [(row[names.index("id")], row[names.index("rating")]) for row in found]
 
@@ -269,19 +339,19 @@ def _page(box: Sandbox, statement: str, last: tuple[int, int]) -> list[tuple[int
 def _difference(got: list[Row], right: list[Row], last: Row) -> str:
     """What is wrong about the page after a place."""
     if len(got) > PAGE:
-        return f"a page has {PAGE} places, and this one has more"
+        return f"a page must have {PAGE} places, and this one has more"
     if last in got:
         return "the place that was shown last is shown again"
     if got and got == right[: len(got)]:
-        return f"a page has {PAGE} places, and this one has {len(got)}"
+        return f"a page must have {PAGE} places, and this one has {len(got)}"
     if sorted(got) == sorted(right):
-        return "the ten are right, and their order is not: best first, then the greater id"
+        return "the ten are right, but not in order: best first, then the greater id"
     first = next((row for row in right if row not in got), None)
     if first is None:
         return "it gives places that do not belong to this page"
     return (
-        f"after the place that was shown last comes the one with id {first[0]} and rating "
-        f"{first[1]}, and it is not there"
+        f"after the place that was shown last, the one with id {first[0]} and rating {first[1]} "
+        "must come, and it is not there"
     )
 
 
@@ -344,7 +414,7 @@ def once(answer: Once) -> str:
         result = _ask(answer, first, "k1", "eight", _in_a_transaction)
         again = _ask(answer, first, "k1", "eight", write)
         if messages(box) != 1:
-            raise NotYet(f"one request, sent twice, and there are {messages(box)} messages")
+            raise NotYet(f"one request was sent twice, and there are {messages(box)} messages")
         if not isinstance(result, str) or again != result:
             raise NotYet(f"the first call returned {result!r}, and the second one {again!r}")
         other.ask("k1", "eight")
@@ -357,11 +427,14 @@ def once(answer: Once) -> str:
                 f"sent again to another process, it raised {error.kind[0]}: {error}"
             ) from None
         if known != result:
-            raise NotYet("another process does not know what was answered")
+            raise NotYet(
+                "another process does not know what was answered: keep it in the table, and not in "
+                "memory"
+            )
         _another_body(answer, box, first)
         _failing(answer, box, first)
         if first.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            raise NotYet("when it returns, its transaction is still open")
+            raise NotYet("when it returns, its transaction is still open: commit it")
         _race(answer, box, other)
     return "one message for each key: sent again, after a failure, and at the same moment"
 
@@ -386,8 +459,8 @@ def _in_a_transaction(connection: Connection) -> str:
     result = write(connection)
     if connection.info.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
         raise NotYet(
-            "the work is committed before its result is kept: a process that dies in between has "
-            "done it, and does not know"
+            "the work is committed before its result is kept. A process that dies in between has "
+            "done the work and does not know it: put both into one transaction"
         )
     return result
 
@@ -399,7 +472,7 @@ def _another_body(answer: Once, box: Sandbox, connection: Connection) -> None:
     except ValueError:
         pass
     else:
-        raise NotYet("the same key came with another body, and nobody was told (ValueError)")
+        raise NotYet("the same key came with another body: raise ValueError, and do no work")
     if messages(box) != 1:
         raise NotYet("the same key came with another body, and the work was done")
 
@@ -416,9 +489,9 @@ def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
     except RuntimeError:
         pass
     else:
-        raise NotYet("the work failed, and the caller was not told")
+        raise NotYet("the work failed, and the caller was not told: let its error pass")
     if messages(box) != 1:
-        raise NotYet("the work failed half-way, and its first half is there")
+        raise NotYet("the work failed half-way, and its first half is in the database")
     try:
         _ask(answer, connection, "k2", "eight", write)
     except Exception as error:
@@ -465,4 +538,4 @@ def _race(answer: Once, box: Sandbox, other: Worker) -> None:
         )
     results = {value for value in outcomes if isinstance(value, str)}
     if len(results) != 1:
-        raise NotYet("two calls with one key met, and they got different answers, or none")
+        raise NotYet("two calls with one key met. They got different answers, or no answer")
