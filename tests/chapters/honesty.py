@@ -25,7 +25,6 @@ MINUTES = 60  # at most, to read a chapter; what is longer is two chapters
 LONG_CELLS = {
     "django-project": 3,
     "graphql": 2,
-    "rest-with-drf": 6,
     "background-jobs": 4,
     "caching": 6,
     "transactions-and-locks": 2,
@@ -243,11 +242,11 @@ def has_exercises(notebook: NotebookNode, path: Path) -> list[str]:
     """Each exercise has an open stub and, after it, a folded solution; there are enough of them."""
     stubs, solutions, found = [], [], []
     for name, cell in code(notebook):
-        half = ("hide-cell" in tags(cell)) + cell.metadata.get("jupyter", {}).get(
-            "source_hidden", False
-        )
-        if half == 1:
-            found.append(f"{name} is folded in one place only: tag hide-cell and source_hidden")
+        in_book = bool(tags(cell) & {"hide-cell", "hide-input"})
+        if in_book != cell.metadata.get("jupyter", {}).get("source_hidden", False):
+            found.append(
+                f"{name} is folded in one place only: tag hide-cell or hide-input, and source_hidden"
+            )
         for chapter, number in checks(cell):
             (solutions if is_folded(cell) else stubs).append((chapter, int(number)))
             if is_folded(cell) and (chapter, int(number)) not in stubs:
