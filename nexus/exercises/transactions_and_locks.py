@@ -55,7 +55,7 @@ def again(connection, work):
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
     hint="give a function of a connection and a function work: it calls work(connection) in a "
-    "SERIALIZABLE transaction, and again if that one was refused",
+    "SERIALIZABLE transaction, and again if PostgreSQL refused that transaction",
     stub=GIVEN_1,
 )
 def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
@@ -67,7 +67,10 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
             """Meets another transaction, twice, and then nobody."""
             level = connection.execute("SHOW transaction_isolation").fetchone()
             if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-                raise NotYet("an attempt ran in no transaction: the connection is in autocommit")
+                raise NotYet(
+                    "an attempt ran in no transaction: the connection is in autocommit. Begin one, "
+                    "for example with `connection.transaction()`"
+                )
             attempts.append(str(level[0] if level else ""))
             query = "SELECT cents FROM account WHERE owner = 'Amina'"
             before = connection.execute(query).fetchone()
@@ -80,11 +83,20 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
         try:
             result = within(lambda: answer(client, unlucky), Clock())
         except psycopg.errors.SerializationFailure:
-            raise NotYet(f"it gave up after {len(attempts)} of three attempts") from None
+            raise NotYet(
+                "work was refused twice and would have succeeded at the third attempt; your "
+                f"function gave up after {len(attempts)}"
+            ) from None
         except psycopg.errors.InFailedSqlTransaction:
-            raise NotYet("after a refusal it went on in the same transaction") from None
+            raise NotYet(
+                "after a refusal your function went on in the same transaction. Roll it back, and "
+                "begin a new one"
+            ) from None
         if set(attempts) - {"serializable"}:
-            raise NotYet(f"an attempt ran at {(set(attempts) - {'serializable'}).pop()}")
+            raise NotYet(
+                f"an attempt ran at {(set(attempts) - {'serializable'}).pop()}; set the isolation "
+                "level of every attempt to SERIALIZABLE"
+            )
         still_usable(client, "when your function has returned")
         if balances(box)["Amina"] != 112:
             raise NotYet(
@@ -97,8 +109,8 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
         _gives_up_at_once(answer, box)
         _ends(answer, box)
     return (
-        "it tries again after each conflict, also one at the commit, not at all after another "
-        "error, and comes to an end when it is hopeless"
+        "your function tries again after each conflict, also after one at the commit; it does not "
+        "try again after another error; and it gives up when every attempt is refused"
     )
 
 
@@ -127,11 +139,14 @@ def _commit_refused(answer: Callable[[Connection, Work], object], box: Sandbox) 
             within(lambda: answer(client, skewed), Clock())
         except psycopg.errors.SerializationFailure:
             raise NotYet(
-                "the refusal came with the COMMIT, after work had returned, and it was not tried "
-                "again: the commit belongs to what is tried"
+                "the refusal came with the COMMIT, after work had returned, and your function did "
+                "not try again. Put the commit inside the part that is tried again"
             ) from None
     if balances(box)["Bode"] != before + 1:
-        raise NotYet("the commit was refused, and your function returned as if it had worked")
+        raise NotYet(
+            "the commit was refused, and your function returned as if it had worked. Let the error "
+            "of the commit reach your loop"
+        )
 
 
 def _gives_up_at_once(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
@@ -149,7 +164,7 @@ def _gives_up_at_once(answer: Callable[[Connection, Work], object], box: Sandbox
 def _once(
     answer: Callable[[Connection, Work], object], box: Sandbox, what: str, statements: list[str]
 ) -> None:
-    guard = Guard(20, f"it tries {what} again and again")
+    guard = Guard(20, f"your function tries {what} again and again")
 
     def wrong(connection: Connection) -> None:
         guard.tick()
@@ -163,15 +178,21 @@ def _once(
             pass
         else:
             guard.check()
-            raise NotYet(f"it was given {what}, and the caller was not told")
+            raise NotYet(
+                f"your function was given {what}, and the caller got no error. Let other errors "
+                "through"
+            )
         if guard.count != 1:
-            raise NotYet(f"it tried {what} {guard.count} times; once is enough")
+            raise NotYet(
+                f"your function tried {what} {guard.count} times; only a serialization failure is "
+                "worth another attempt"
+            )
         still_usable(client, "after an error")
 
 
 def _ends(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
     """Work that is refused every time comes back with that error, however patiently it waits."""
-    guard = Guard(ATTEMPTS, "work is refused in every attempt, and it never gives up")
+    guard = Guard(ATTEMPTS, "work is refused in every attempt, and your function never gives up")
 
     def hopeless(_: Connection) -> None:
         guard.tick()
@@ -184,7 +205,9 @@ def _ends(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
             guard.check()
             return
     guard.check()
-    raise NotYet("work was refused in every attempt, and the caller was not told")
+    raise NotYet(
+        "work was refused in every attempt, and the caller got no error. Raise the last failure"
+    )
 
 
 def jobs(connection: Connection) -> None:
@@ -208,32 +231,43 @@ def queue(answer: str) -> str:
         box.learner.execute("BEGIN")
         got = _take(box, box.learner, answer)
         if got != [4]:
-            raise NotYet(f"the first client got {got or 'nothing'}; job 4 waits longest")
+            raise NotYet(
+                f"the first client got {got or 'nothing'}; the waiting job with the lowest id is 4"
+            )
         second.execute("SET lock_timeout = '1s'")
         try:
             other = _take(box, second, answer)
         except psycopg.errors.LockNotAvailable as error:
             what = "waits" if "lock timeout" in str(error) else "is refused, and gets no other job"
-            raise NotYet(f"while one client has a job in its hands, the next one {what}") from None
+            raise NotYet(
+                f"one client has taken a job and not yet committed, and the next one {what}. Let "
+                "the next one pass over a row that is locked"
+            ) from None
         if other != [5]:
             raise NotYet(f"job 4 is taken; the second client got {other or 'nothing'} and not 5")
         state = box.admin.execute("SELECT status FROM job WHERE id = 5").fetchone()
         if state != ("running",):
-            raise NotYet("it returns a job that it has not set to 'running'")
+            raise NotYet("the statement returns job 5, and has not set it to 'running'")
         box.learner.execute("ROLLBACK")
         again = _take(box, second, answer)
         if again != [4]:
             raise NotYet(
-                f"the first client died; its job should be taken next, and {again or 'none'} was"
+                "the first client's transaction was rolled back, so job 4 should be taken next, "
+                f"and {again or 'nothing'} was"
             )
         rest = [_take(box, second, answer) for _ in range(4)]
         if rest != [[6], [7], [8], []]:
-            raise NotYet(f"what was left came as {rest}, and not as 6, 7, 8, nothing")
+            raise NotYet(
+                f"the other jobs came as {rest}, and should come as [6], [7], [8] and then none"
+            )
         _inside(box, second, answer)
         done = box.admin.execute("SELECT count(*) FROM job WHERE status = 'done'").fetchone()
         if done != (3,):
-            raise NotYet("jobs that were done are not done any more")
-    return "two clients got two jobs without waiting, and the one that was given back came next"
+            raise NotYet("the statement has changed jobs that were done")
+    return (
+        "two clients got two jobs without waiting, also while both were inside the statement; and "
+        "a job that was given back came next"
+    )
 
 
 def _inside(box: Sandbox, client: Connection, statement: str) -> None:
@@ -250,9 +284,9 @@ def _inside(box: Sandbox, client: Connection, statement: str) -> None:
             got = [4]
     if got != [5]:
         raise NotYet(
-            f"two clients were inside the statement at once: one had chosen job 4, and the other "
-            f"one took {'it too' if got == [4] else got or 'nothing'}. A lock FOR SHARE is one "
-            "that many can have"
+            "two clients were inside the statement at once: one had chosen job 4, and the other "
+            f"one took {'job 4 too' if got == [4] else got or 'nothing'}. Many clients can have a "
+            "lock FOR SHARE on one row; take a lock that only one can have"
         )
     box.admin.execute("UPDATE job SET status = 'running' WHERE id IN (4, 5)")
 
@@ -262,15 +296,19 @@ def _take(box: Sandbox, connection: Connection, statement: str) -> list[int]:
     with watched(box, connection):
         cursor = connection.execute(statement)  # type: ignore[arg-type]
     if cursor.description is None:
-        raise NotYet("it returns nothing: how does the worker learn which job it has?")
+        raise NotYet("the statement returns no rows: how does the worker learn which job it has?")
     columns = [column.name for column in cursor.description]
     rows = cursor.fetchall()
     if len(columns) == 1 and all(isinstance(row[0], int) for row in rows):
         return [row[0] for row in rows]  # it may have any name
     if "id" not in columns:
-        raise NotYet(f"it returns {', '.join(columns)}, and no column that is called id")
+        raise NotYet(f"the statement returns {', '.join(columns)}, and no column that is called id")
     return [row[columns.index("id")] for row in rows]
 
+
+BY_INDEX = "SET enable_seqscan = off; SET enable_bitmapscan = off"
+BY_TABLE = "SET enable_indexscan = off; SET enable_bitmapscan = off"
+"""Two plans that find the same rows in different orders."""
 
 Transfer = Callable[[Connection, str, str, int], object]
 
@@ -302,17 +340,29 @@ def transfer(answer: Transfer) -> str:
         within(lambda: answer(first, "Amina", "Bode", 30))
         still_usable(first, "after a transfer")
         if balances(box) != {"Amina": 70, "Bode": 130}:
-            raise NotYet(f"30 of 100 went from Amina to Bode, and then they had {balances(box)}")
+            raise NotYet(
+                "Amina and Bode had 100 each, Amina gave 30 to Bode, and then they had "
+                f"{balances(box)}"
+            )
         for giver, taker, had in (("Amina", "Bode", 70), ("Bode", "Amina", 130)):
             with _any_error():
                 within(partial(answer, first, giver, taker, 500))
             if balances(box) != {"Amina": 70, "Bode": 130}:
-                raise NotYet(f"{giver} had {had} and gave 500; now they have {balances(box)}")
+                raise NotYet(
+                    f"{giver} had {had} and gave 500, which the table refuses. Nothing should have "
+                    f"changed, and now they have {balances(box)}"
+                )
             still_usable(first, "after it failed")
         _meet(answer, box, first, second)
         if balances(box) != {"Amina": 80, "Bode": 120}:
-            raise NotYet(f"10 went there and 20 back; from 70 and 130 it became {balances(box)}")
-    return "money goes there and back at the same moment, and nobody loses"
+            raise NotYet(
+                "two transfers met: Amina (70) gave 10 and Bode (130) gave 20. They should have 80 "
+                f"and 120, and have {balances(box)}"
+            )
+    return (
+        "two opposite transfers met and both succeeded, also when the two clients had different "
+        "plans; and a transfer that cannot be paid changes nothing"
+    )
 
 
 @contextmanager
@@ -330,8 +380,15 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
     """Lets two opposite transfers meet in the one way that is a deadlock if they can have one.
 
     Both rows are held until both wait. Then one row is let go of, and the other when everybody has
-    come to rest again.
+    come to rest again. The rows lie in the table in another order than in its index, and each
+    client has a plan of its own: an order that the statements do not ask for is not the same.
     """
+    had = balances(box)
+    box.admin.execute("TRUNCATE account")
+    for owner in sorted(had, reverse=True):
+        box.admin.execute("INSERT INTO account VALUES (%s, %s)", [owner, had[owner]])
+    for client, plan in ((first, BY_INDEX), (second, BY_TABLE)):
+        client.execute(plan)  # type: ignore[call-overload]
     runs: list[Run] = []
 
     def settle() -> None:
@@ -355,13 +412,17 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
     all_of(runs, "two opposite transfers")
     errors = [run.error for run in runs if run.error]
     if any(isinstance(error, psycopg.errors.DeadlockDetected) for error in errors):
-        raise NotYet("two opposite transfers met, and one ended with: deadlock detected")
+        raise NotYet(
+            "two opposite transfers met, and one ended with: deadlock detected. Lock both rows in "
+            "an order that your statements ask for, the same for both (one of the two clients read "
+            "the table by its index, the other one row after row)"
+        )
     if errors:
         raise as_exception(errors[0])
     if between not in (None, 200):
         raise NotYet(
-            f"in the middle of a transfer, others saw {between} in all, and not 200: it is not one "
-            "transaction"
+            f"in the middle of a transfer, others saw {between} cents in all, and not 200. Put "
+            "both updates into one transaction"
         )
 
 
@@ -418,13 +479,13 @@ def overlap(answer: str) -> str:
             except psycopg.Error as error:
                 raise NotYet(f"{what} should be possible: {error.diag.message_primary}") from None
         if _stored(box, ("Chidi", NOON, False)):
-            raise NotYet("Chidi can be in two houses at noon")
+            raise NotYet("Chidi has a shift until 12:00, and another one at 11:30 was accepted")
         for what, change in {
             "a cancelled shift can come back": BRING_BACK,
             "a shift can be moved": MOVE,
         }.items():
             if _possible(box.admin, *change):
-                raise NotYet(f"{what} to a time at which Chidi has another one")
+                raise NotYet(f"{what} to a time at which Chidi has another shift")
         if not _stored(box, ("Chidi", MORNING, True)):
             raise NotYet("a second cancelled shift at the same time should be possible")
         with another(box) as first:
@@ -437,9 +498,13 @@ def overlap(answer: str) -> str:
                 added = [all_of([run], "a second shift")[0].value()]
         if added != [False]:
             raise NotYet(
-                "two that are added at the same moment do not see each other, and both stay"
+                "two overlapping shifts were added at the same moment, by two clients that did not "
+                "see each other, and both stayed"
             )
-    return "no cleaner is in two houses, not even in a race, and all else is possible"
+    return (
+        "overlapping shifts of one cleaner are refused, also after a change and in a race; "
+        "cancelled shifts, other cleaners and shifts that only touch are accepted"
+    )
 
 
 def _stored(box: Sandbox, row: tuple[str, str, bool]) -> bool:
