@@ -96,6 +96,10 @@ def _read_settings_again(name: str) -> None:
     for alias in settings.CACHES:
         if hasattr(caches._connections, alias):
             del caches[alias]
+    for module in [sys.modules[key] for key in list(sys.modules) if key.split(".")[0] == name]:
+        for value in list(vars(module).values()):
+            if hasattr(value, "cache_clear"):  # functools.cache may keep a client of theirs
+                value.cache_clear()
     if celery := sys.modules.get(f"{name}.celery"):
         celery.app.close()
         celery.app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -89,6 +89,26 @@ with app.connection_for_write() as queue:
     assert said.splitlines() == ["0 None", "[('lagos',)] 1", "True"]
 
 
+def test_again_its_own_cache_is_on_the_valkey_it_is_given_then() -> None:
+    """Stays keeps a client of its own, which is made when it is first asked for."""
+    said = in_a_kernel("""
+nexus.project("stays", database=pg, valkey=valkey)
+from stays.common.cache import cached
+
+def keep():
+    for _ in range(2):
+        cached("cities", tags=["cities"], seconds=60, compute=lambda: print("computed") or b"1")
+
+keep()
+pg, valkey = nexus.postgres(), nexus.valkey(tcp=True)
+nexus.project("stays", database=pg, valkey=valkey)
+keep()
+with valkey.connect() as client:
+    print(len(client.keys("*cities*")) > 0)
+""")
+    assert said.splitlines() == ["computed", "computed", "True"]
+
+
 def test_what_cannot_be_is_refused_before_anything_is_changed() -> None:
     said = in_a_kernel("""
 import os
