@@ -27,7 +27,6 @@ LONG_CELLS = {
     "graphql": 2,
     "background-jobs": 4,
     "caching": 6,
-    "transactions-and-locks": 2,
     "ci-cd": 5,
     "containers": 1,
 }
