@@ -18,6 +18,7 @@ import redis
 from nexus.judging import NotYet, judge, limits
 from nexus.judging.dying import Eventful, mortal
 from nexus.judging.limits import Run, all_of, within
+from nexus.judging.workers import Worker, worker
 from nexus.services import Nginx, Valkey, nginx, valkey
 from nexus.services.process import wait_for
 
@@ -112,7 +113,8 @@ def remember(client, key, seconds, load):
 )
 def remember(answer: Remember) -> str:
     """It remembers everything, also nothing, for a time, and needs no Valkey."""
-    with own_valkey() as server:
+    # The other process is forked before the answer is called for the first time.
+    with own_valkey() as server, worker(partial(_asks_there, answer, server)) as other:
         client = connect(server)
         for number, value in enumerate(("a page", None, "", "0", "None", "null", "-")):
             source = Source(value)
@@ -122,16 +124,21 @@ def remember(answer: Remember) -> str:
                     got = within(partial(answer, client, key, 60, source.load))
                 except redis.DataError:
                     raise NotYet(
-                        f"load returned {value!r}, and redis-py cannot send that"
+                        f"load returned {value!r}, and redis-py cannot send that: store a text "
+                        "from which you can tell what it was"
                     ) from None
                 if got != value:
-                    raise NotYet(f"load returned {value!r}, and the {turn} call {got!r}")
+                    raise NotYet(f"load returned {value!r}, and the {turn} call returned {got!r}")
             if source.calls != 1:
-                raise NotYet(f"load returned {value!r}, and was called again by the next reader")
+                raise NotYet(
+                    f"load returned {value!r}, and the next reader called load again: remember "
+                    "this value too"
+                )
         if client.dbsize() == 0:
             raise NotYet("Valkey holds nothing: another process would have to load it all again")
         if found := endless(client):
-            raise NotYet(f"{found[0]} has no end: it is kept for ever")
+            raise NotYet(f"{found[0]} has no TTL, so Valkey keeps it for ever: give it `seconds`")
+        _elsewhere(answer, client, other)
         _like_nothing(answer, client)
         _for_seconds(answer, client)
         _failing(answer, client)
@@ -140,15 +147,41 @@ def remember(answer: Remember) -> str:
         try:
             got = within(lambda: answer(client, "page:0", 60, source.load))
         except redis.RedisError as error:
-            raise NotYet(f"Valkey is down, and the caller got {type(error).__name__}") from None
+            raise NotYet(
+                f"Valkey is down, and the caller got {type(error).__name__}: return what load "
+                "returns instead"
+            ) from None
         if got != "a page":
-            raise NotYet(f"Valkey is down; load returned 'a page', and the caller got {got!r}")
+            raise NotYet(f"Valkey is down, load returned 'a page', and the caller got {got!r}")
         if source.calls != 1:
             raise NotYet(
-                f"Valkey is down, and load was called {source.calls} times; once is enough, and "
-                "what only this process remembers is never called old by the others"
+                f"Valkey is down, and load was called {source.calls} times. It should be called "
+                "once: a copy in this process alone would never hear that it is old"
             )
-    return "it remembers every text, and that there is none, for a time, and does without Valkey"
+    return (
+        "it remembers any text and None, for `seconds` and not longer, in Valkey where another "
+        "process finds it, and it works without Valkey"
+    )
+
+
+def _asks_there(answer: Remember, server: Valkey) -> tuple[object, int]:
+    """Asks in another process; returns what it got, and how often it had to load it."""
+    source = Source("a page of the other process")
+    options: dict[str, Any] = {"decode_responses": True, "socket_timeout": limits.SECONDS}
+    with redis.Redis.from_url(server.url, **options) as client:
+        return answer(client, "page:of two", 60, source.load), source.calls
+
+
+def _elsewhere(answer: Remember, client: redis.Redis, other: Worker) -> None:
+    """One process stores it, and another one finds it."""
+    within(lambda: answer(client, "page:of two", 60, Source("a page").load))
+    other.ask()
+    got, calls = cast(tuple[object, int], other.answer("a call in another process"))
+    if calls or got != "a page":
+        raise NotYet(
+            "this process stored a page, and another process that asked for the same key called "
+            f"load {calls} times and got {got!r}: it must find what this one has stored"
+        )
 
 
 def _like_nothing(answer: Remember, client: redis.Redis) -> None:
@@ -163,7 +196,8 @@ def _like_nothing(answer: Remember, client: redis.Redis) -> None:
         got = [within(lambda: answer(client, key, 60, source.load)) for _ in range(2)]  # noqa: B023
         if got != [text, text]:
             raise NotYet(
-                f"load returned {text!r}, and the second call {got[1]!r}: any text may come"
+                f"load returned {text!r}, and the second call returned {got[1]!r}: load may "
+                "return any text, also the one that stands for None in Valkey"
             )
 
 
@@ -175,15 +209,19 @@ def _for_seconds(answer: Remember, client: redis.Redis) -> None:
         within(lambda: answer(client, f"page:{seconds}", seconds, source.load))  # noqa: B023
         lives = {key: _life(client, key) for key in sorted(cast(list[str], client.keys()))}
         if late := [key for key, life in lives.items() if life > seconds]:
-            raise NotYet(f"seconds was {seconds}, and {late[0]} lives longer")
+            raise NotYet(f"seconds was {seconds}, and the TTL of {late[0]} is longer")
         if max(lives.values(), default=0) < seconds / 2:
-            raise NotYet(f"seconds was {seconds}, and what was stored is gone long before")
+            raise NotYet(
+                f"seconds was {seconds}, and the TTL of what was stored is less than half of it"
+            )
         aged = [key for key in lives if client.type(key) == "string"]
         for key in aged:
             client.pexpire(key, 20_000)  # as if it had been there for a while
         within(lambda: answer(client, f"page:{seconds}", seconds, source.load))  # noqa: B023
         if any(_life(client, key) > 20 for key in aged):
-            raise NotYet("it was read, and lives longer for it: what is read often never ends")
+            raise NotYet(
+                "a read made the TTL longer: a page that is read often would be kept for ever"
+            )
 
 
 def _life(client: redis.Redis, key: str) -> float:
@@ -204,10 +242,10 @@ def _failing(answer: Remember, client: redis.Redis) -> None:
     else:
         raise NotYet(f"load failed with LookupError, and the caller got {got!r}")
     if source.calls != 1:
-        raise NotYet(f"load failed, and was called {source.calls} times")
+        raise NotYet(f"load failed, and was called {source.calls} times: it should be called once")
     source.value = "a page"
     if within(lambda: answer(client, "page:x", 60, source.load)) != "a page":
-        raise NotYet("load failed once, and that is remembered")
+        raise NotYet("load failed once, and the next caller got no page: do not remember errors")
 
 
 class Caller(redis.Redis):
@@ -260,7 +298,8 @@ def one_for_all(client, key, seconds, load):
 )
 def one_for_all(answer: Remember) -> str:
     """One computes, all get it; nobody who fails, dies or comes late spoils it."""
-    with own_valkey() as server:
+    # The other process is forked before the answer is called for the first time.
+    with own_valkey() as server, worker(partial(_asks_there, answer, server)) as other:
         admin = connect(server)
         _at_once(answer, server, admin)
         admin.flushall()
@@ -270,12 +309,13 @@ def one_for_all(answer: Remember) -> str:
         admin.flushall()
         _overtaken(answer, server, admin)
         admin.flushall()
-        _takes_long(answer, server)
+        _takes_long(answer, server, other)
         admin.flushall()
         _dies(answer, server, admin)
     return (
-        "one computes and all get it, also who looked too early and came too late; and a lock "
-        "ends, but only one's own"
+        "one caller computes and all get its page: those who came together, one that looked "
+        "before and went on afterwards, and another process; errors and deaths block nobody, and "
+        "no caller releases another's lock"
     )
 
 
@@ -320,53 +360,52 @@ def _at_once(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
 
     got = _together([one] * PEOPLE)
     if source.calls != 1:
-        raise NotYet(f"{PEOPLE} asked at once, and load was called {source.calls} times")
+        raise NotYet(
+            f"{PEOPLE} asked at once, and load was called {source.calls} times: it should be once"
+        )
     if wrong := [value for value in got if value != "a page"]:
-        raise NotYet(f"{PEOPLE} asked at once, and {len(wrong)} of them got {wrong[0]!r}")
+        raise NotYet(
+            f"{PEOPLE} asked at once, and {len(wrong)} of them got {wrong[0]!r}: they must wait "
+            "until the page is there"
+        )
     if seen[0] == 0:
         raise NotYet(
-            "while one computes, Valkey knows nothing of it: in another process another one "
-            "would begin"
+            "while one computes, Valkey knows nothing of it: another process would compute too"
         )
     if seen[1]:
         raise NotYet(
-            f"while one computes, {cast(list[str], seen[1])[0]} has no end: if he dies, nobody "
-            "will ever compute again"
+            f"while one computes, {cast(list[str], seen[1])[0]} has no TTL: if its process dies, "
+            "nobody will ever compute again"
         )
     if found := endless(admin):
-        raise NotYet(f"{found[0]} has no end")
+        raise NotYet(f"{found[0]} has no TTL: it is kept for ever")
 
 
 LONG = 1.2
 """Seconds that a load takes which takes its time."""
 
 
-def _takes_long(answer: Remember, server: Valkey) -> None:
-    """One computes for a while, and another one comes at once: the lock lives, and he waits."""
+def _takes_long(answer: Remember, server: Valkey, other: Worker) -> None:
+    """One computes for a while, and another process asks meanwhile: it waits for the page."""
     source = Source("a page")
-    begun = threading.Event()
 
     def slowly() -> None:
-        begun.set()
+        other.ask()
         threading.Event().wait(LONG)
 
     source.meanwhile = slowly
-
-    def first() -> object:
-        return answer(connect(server), "page", 60, source.load)
-
-    def second() -> object:
-        begun.wait(limits.SECONDS)
-        return answer(connect(server), "page", 60, source.load)
-
-    got = _together([first, second])
-    if source.calls != 1:
+    mine = within(lambda: answer(connect(server), "page:of two", 60, source.load))
+    got, calls = cast(tuple[object, int], other.answer("a call in another process"))
+    if calls:
         raise NotYet(
-            f"load takes {LONG:g} seconds, and another one who came meanwhile called it as well: "
-            "how long does the lock live?"
+            f"load takes {LONG:g} seconds, and another process that asked meanwhile called it as "
+            "well: is the lock in Valkey, and does its TTL last longer than load?"
         )
-    if got != ["a page", "a page"]:
-        raise NotYet(f"load takes {LONG:g} seconds, and who came meanwhile got {got[1]!r}")
+    if (mine, got) != ("a page", "a page"):
+        raise NotYet(
+            f"load takes {LONG:g} seconds, and another process that asked meanwhile got {got!r}: "
+            "it must wait until the page is there"
+        )
 
 
 def _dies(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
@@ -374,13 +413,13 @@ def _dies(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
     for number in range(1, MOST_COMMANDS + 1):
         admin.flushall()
         source = Source("a page")
-        client = mortal(server, number, limits.SECONDS)
-        with suppress(NotYet):  # it dies
+        with mortal(server, number, limits.SECONDS) as client, suppress(NotYet):  # it dies
             within(partial(answer, client, "page", 60, source.load))
         if found := endless(admin):
             raise NotYet(
-                f"who died between one command and the next, before number {number}, has left "
-                f"{found[0]} without an end: nobody will ever compute again"
+                f"a process died just before command number {number}, and left {found[0]} "
+                "without a TTL: nobody will ever compute again. Take the lock and set its TTL in "
+                "one command"
             )
         if client.sent < number:
             return  # it does not send so many
@@ -412,7 +451,7 @@ def _late(answer: Remember, server: Valkey) -> None:
             "computed again: look once more when you have the lock"
         )
     if got != ["a page", "a page"]:
-        raise NotYet(f"two came after each other, and got {got[0]!r} and {got[1]!r}")
+        raise NotYet(f"two callers came one after the other, and got {got[0]!r} and {got[1]!r}")
 
 
 def _fails(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
@@ -427,34 +466,47 @@ def _fails(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
         raise NotYet(f"load failed with LookupError, and its caller got {got!r}")
     source.value = "a page"
     if found := endless(admin):
-        raise NotYet(f"load failed, and {found[0]} stays for ever")
+        raise NotYet(f"load failed, and {found[0]} stays in Valkey for ever")
     try:
         got = within(lambda: answer(client, "page", 60, source.load))
     except NotYet:
-        raise NotYet("load failed, and the next one waits for nobody") from None
+        raise NotYet(
+            "load failed, and the next caller waits for nobody: release the lock also when load "
+            "fails"
+        ) from None
     if got != "a page":
         raise NotYet(f"load failed once, and the next caller got {got!r}")
 
 
 def _overtaken(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
-    """Who takes longer than the lock lives does not take away another's."""
-    source = Source("a page")
-    theirs: list[str] = []
+    """The lock ends and another takes it, before each command after load: it is left alone."""
+    for number in range(1, MOST_COMMANDS + 1):
+        admin.flushall()
+        source = Source("a page")
+        theirs: list[str] = []
 
-    def lock_ends() -> None:
-        for key in cast(list[str], admin.keys()):
-            if key != "page" and admin.type(key) == "string":
-                admin.set(key, "somebody else's", px=60_000)
-                theirs.append(key)
+        def lock_ends(_: str) -> None:
+            for key in cast(list[str], admin.keys()):
+                if key != "page" and admin.type(key) == "string":
+                    admin.set(key, "somebody else's", px=60_000)
+                    theirs.append(key)  # noqa: B023
 
-    source.meanwhile = lock_ends
-    with suppress(redis.exceptions.LockError):  # to be told of it is fine too
-        within(lambda: answer(connect(server), "page", 60, source.load))
-    if gone := [key for key in theirs if admin.get(key) != "somebody else's"]:
-        raise NotYet(
-            f"load took so long that {gone[0]} ended, and another one took it; then it was "
-            "taken away from him: release a lock only if it is still yours"
-        )
+        with Eventful.of(server, 0, lock_ends, limits.SECONDS) as client:
+
+            def loaded() -> None:
+                client.at = client.sent + number  # noqa: B023
+
+            source.meanwhile = loaded
+            # To be told that the lock is gone is fine too.
+            with suppress(redis.exceptions.LockError, redis.WatchError):
+                within(lambda: answer(client, "page", 60, source.load))  # noqa: B023
+            if client.sent < client.at:
+                return  # it does not send so many
+        if gone := [key for key in theirs if admin.get(key) != "somebody else's"]:
+            raise NotYet(
+                f"load took so long that {gone[0]} expired and another caller took it, and this "
+                "one released it: release a lock only if it is still yours, in one command"
+            )
 
 
 def _together(actions: list[Callable[[], object]]) -> list[object]:
@@ -514,7 +566,7 @@ class Story:
     def expect(self, value: str, otherwise: str) -> None:
         """Raises NotYet if a reader gets something else."""
         if (got := self.read()) != value:
-            raise NotYet(f"{otherwise}: it should be {value!r}, and is {got!r}")
+            raise NotYet(f"{otherwise}: the reader should get {value!r}, and got {got!r}")
 
 
 GIVEN_3 = """
@@ -543,10 +595,49 @@ def never_for_ever(answer: tuple[Read, Changed]) -> str:
     """No reader gets a value that is older than the last change, and hits are hits."""
     if len(answer) != 2 or not all(callable(function) for function in answer):
         raise NotYet("give two functions: (read, changed)")
+    # The other process is forked before the answer is called for the first time.
+    with own_valkey() as shared, worker(partial(_there, answer, shared)) as other:
+        _scenes(answer)
+        _in_another_process(Story(answer, shared), other)
+    return (
+        "no reader got an old value after a change: not after a slow reader, not after a change "
+        "in another process, and not after Valkey forgot a key; and hits are hits"
+    )
+
+
+def _scenes(answer: tuple[Read, Changed]) -> None:
+    """What can be seen in one process, each on a Valkey of its own."""
     for scene in (_changes, _slow, _slow_anywhere, _overtaken_twice, _forgets):
         with own_valkey() as server:
             scene(Story(answer, server))
-    return "slow readers store what nobody asks for, and what Valkey forgets brings nothing back"
+
+
+def _there(answer: tuple[Read, Changed], server: Valkey, value: str) -> object:
+    """In another process: tells of a change if there is no value, else reads."""
+    options: dict[str, Any] = {"decode_responses": True, "socket_timeout": limits.SECONDS}
+    with redis.Redis.from_url(server.url, **options) as client:
+        read, changed = answer
+        return read(client, "page", lambda: value) if value else changed(client, "page")
+
+
+def _in_another_process(story: Story, other: Worker) -> None:
+    """A change in one process reaches the readers in another one, both ways."""
+    story.read()
+    story.source.value = "version 2"
+    other.ask("")
+    other.answer("`changed` in another process")
+    story.expect(
+        "version 2", "another process called `changed`, and this one read: Valkey must know of it"
+    )
+    other.ask("version 2")
+    other.answer("`read` in another process")
+    story.change("version 3")
+    other.ask("version 3")
+    if (got := other.answer("`read` in another process")) != "version 3":
+        raise NotYet(
+            "this process called `changed`, and another one read: it should get 'version 3', and "
+            f"got {got!r}. Valkey must know of the change"
+        )
 
 
 def _changes(story: Story) -> None:
@@ -563,14 +654,14 @@ def _changes(story: Story) -> None:
                 f"load was called {story.source.calls} times"
             )
     if not story.admin.exists("somebody else's"):
-        raise NotYet("other keys were there, and are gone: they are not this function's to delete")
+        raise NotYet("`changed` deleted keys of others: they are not this function's to delete")
     if story.admin.dbsize() == 1:
         raise NotYet("Valkey holds nothing: another process would have to load it again")
     values = [key for key in endless(story.admin) if "version 3" in content(story.admin, key)]
     if values:
         raise NotYet(
-            f"{values[0]} has no end: who dies between the commit and `changed` makes it wrong "
-            "for ever"
+            f"{values[0]} has no TTL: if a process dies between its commit and `changed`, the "
+            "site shows the old value for ever"
         )
 
 
@@ -632,10 +723,10 @@ def _forgets(story: Story) -> None:
             return
         # Names may hold something random, but their order by length does not.
         story.admin.delete(keys[number])
-        told = f"Valkey had no room for {keys[number]}, and forgot it"
+        told = f"Valkey had no room for {keys[number]} and evicted it, and it was read again"
         story.expect("version 2", told)
         story.change("version 3")
-        story.expect("version 3", f"{told}; then it was changed")
+        story.expect("version 3", f"{told}; then it was changed and read")
 
 
 class Site(ThreadingHTTPServer):
@@ -726,8 +817,7 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
             response = client.get(path, headers=named)
             if response.status_code != 200:
                 raise NotYet(
-                    f"nginx answered {response.status_code} for {path}: it cannot do with its "
-                    "headers"
+                    f"nginx answered {response.status_code} for {path}: it cannot use these headers"
                 )
             return response.text
 
@@ -737,17 +827,23 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
         before = site.count
         get("/bookings", Authorization="Amina")
         if site.count == before:
-            raise NotYet("Amina asked for /bookings again, and it came from the proxy's disk")
+            raise NotYet(
+                "Amina asked for /bookings again, and the proxy answered from its disk: it must "
+                "not keep her page"
+            )
         if not _is_private(said["/bookings"]):
             raise NotYet(
-                "this nginx does not keep /bookings; other caches on the way ask Cache-Control, "
-                "and it says neither private nor no-store"
+                "this nginx does not keep /bookings, but other caches obey Cache-Control, and it "
+                "says neither private nor no-store"
             )
         get("/best")
         before = site.count
         get("/best")
         if site.count > before:
-            raise NotYet("/best was asked for twice, and both reached the site")
+            raise NotYet(
+                "/best was asked for twice, and both requests reached the site: let the proxy keep "
+                "it"
+            )
         if _browser_keeps(said["/best"]):
             raise NotYet(
                 "a browser may show /best without asking: max-age is for all caches, and "
@@ -759,11 +855,17 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
         before = site.count
         get("/greeting", Accept_Language="fr")
         if site.count > before:
-            raise NotYet("/greeting was asked for twice in fr, and both reached the site")
+            raise NotYet(
+                "/greeting was asked for twice in fr, and both requests reached the site: let the "
+                "proxy keep one copy for each language"
+            )
     for path in ("/best", "/greeting"):
         if (seconds := _proxy_keeps(said[path])) != MINUTE:
-            raise NotYet(f"a proxy would keep {path} for {seconds} seconds, and not for a minute")
-    return "the proxy keeps what is for everyone, by language, and nothing that is for somebody"
+            raise NotYet(f"a proxy would keep {path} for {seconds} seconds instead of a minute")
+    return (
+        "the proxy keeps /best and each language's /greeting for a minute, a browser asks each "
+        "time for /best, and no shared cache may keep /bookings"
+    )
 
 
 def _is_private(headers: dict[str, str]) -> bool:

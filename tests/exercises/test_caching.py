@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import json
+import os
 import secrets
 import threading
 import time
@@ -555,6 +556,98 @@ def flushed(client: Client, _: str) -> None:
     client.flushall()
 
 
+def remember_by_process(client: Client, key: str, seconds: int, load: Load) -> object:
+    return remember_json(client, f"{key}:{os.getpid()}", seconds, load)
+
+
+nearer: dict[str, object] = {}
+
+
+def remember_here_and_there(client: Client, key: str, seconds: int, load: Load) -> object:
+    """What is in this process is asked first, and never ends."""
+    if key not in nearer:
+        nearer[key] = remember_json(client, key, seconds, load)
+    return nearer[key]
+
+
+def one_by_get_and_delete(client: Client, key: str, seconds: int, load: Load) -> object:
+    """It looks whether the lock is its own, and then deletes it: two commands."""
+    ours, lock = secrets.token_hex(8), f"lock:{key}"
+    while (value := client.get(key)) is None:
+        if not client.set(lock, ours, nx=True, px=10_000):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            if client.get(lock) == ours:
+                client.delete(lock)
+    return value
+
+
+def one_in_this_process_and_a_note(client: Client, key: str, seconds: int, load: Load) -> object:
+    """What Valkey holds has an end, but keeps nobody out."""
+    with in_this_process:
+        if (value := client.get(key)) is None:
+            client.set(f"lock:{key}", 1, px=10_000)
+            value = load()
+            client.set(key, value, ex=seconds)
+        return value
+
+
+def one_swallows(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        return one_by_token(client, key, seconds, load)
+    except LookupError:
+        return None
+
+
+def one_by_watch(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Another form: the lock is released in a transaction that is refused if it has changed."""
+    ours, lock = secrets.token_hex(8), f"lock:{key}"
+    while (value := client.get(key)) is None:
+        if not client.set(lock, ours, nx=True, px=10_000):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            with client.pipeline() as pipe, contextlib.suppress(redis.WatchError):
+                pipe.watch(lock)
+                if pipe.get(lock) == ours:
+                    pipe.multi()
+                    pipe.delete(lock)
+                    pipe.execute()
+    return value
+
+
+versions: dict[str, str] = {}
+
+
+def read_by_own_version(client: Client, key: str, load: Load) -> object:
+    """The version is known to this process only."""
+    return read_stub(client, f"{key}:{versions.get(key)}", load)
+
+
+def own_version(_: Client, key: str) -> None:
+    versions[key] = secrets.token_hex(8)
+
+
+def deleted_twice(client: Client, key: str) -> None:
+    client.delete(key)
+    time.sleep(0.05)
+    client.delete(key)
+
+
+def deleted_and_swallowed(client: Client, key: str) -> None:
+    with contextlib.suppress(Exception):
+        client.delete(key, f"{key}:version", None)
+
+
 RIGHT = [
     (TWO, one_waiting()),
     (FOUR, but("/best", Cache_Control="s-maxage=60", Expires="Thu, 01 Jan 1970 00:00:00 GMT")),
@@ -565,6 +658,7 @@ RIGHT = [
     (TWO, one_by_token),
     (TWO, one_by_library),
     (TWO, one_by_lock_first),
+    (TWO, one_by_watch),
     (THREE, (read_by_token, new_token)),
     (THREE, (read_by_lease, end_lease)),
     (THREE, (read_by_watch, mark)),
@@ -573,45 +667,55 @@ RIGHT = [
 ]
 
 NOT_YET = [
+    (ONE, remember_by_process, "another process that asked for the same key called load 1 times"),
+    (ONE, remember_here_and_there, "load was called 0 times"),
+    (TWO, one_by_get_and_delete, "release a lock only if it is still yours, in one command"),
+    (TWO, one_in_this_process_and_a_note, "another process that asked meanwhile called it"),
+    (TWO, one_swallows, "load failed with LookupError, and its caller got None"),
+    (THREE, (read_by_own_version, own_version), "another process called `changed`"),
+    (THREE, (read_stub, deleted_twice), "a slow reader stored an old value"),
+    (THREE, (read_by_token, deleted_and_swallowed), "it was read, changed and read again"),
+    (FOUR, but("/bookings", Cache_Control='private="Set-Cookie"'), "neither private nor no-store"),
+    (FOUR, but("/greeting", Cache_Control="private, max-age=60"), "both requests reached"),
     (ONE, remember_by_sentinel, "load returned '__none__'"),
-    (ONE, remember_as_long_as_it_is_read, "it was read, and lives longer for it"),
-    (TWO, one_waiting(lives=100), "how long does the lock live?"),
+    (ONE, remember_as_long_as_it_is_read, "a read made the TTL longer"),
+    (TWO, one_waiting(lives=100), "does its TTL last longer than load?"),
     (TWO, one_waiting(rounds=3), "got None"),
-    (TWO, one_waiting(two_steps=True), "page:lock without an end"),
+    (TWO, one_waiting(two_steps=True), "left page:lock without a TTL"),
     (THREE, (read_by_token, flushed), "they are not this function's to delete"),
     (FOUR, but("/bookings", Cache_Control="public, max-age=60", X_Accel_Expires="0"), "neither"),
     (FOUR, but("/bookings", Set_Cookie="a=b"), "neither private nor no-store"),
     (FOUR, but("/bookings", Expires="0"), "neither private nor no-store"),
     (ONE, remember_stub, "load returned None, and redis-py cannot send that"),
-    (ONE, remember_without_none, "returned None, and was called again"),
-    (ONE, remember_as_text, "load returned 'None', and the first call None"),
-    (ONE, remember_if_true, "was called again"),
-    (ONE, remember_for_ever, "has no end"),
+    (ONE, remember_without_none, "load returned None, and the next reader called load"),
+    (ONE, remember_as_text, "load returned 'None', and the first call returned None"),
+    (ONE, remember_if_true, "the next reader called load again"),
+    (ONE, remember_for_ever, "has no TTL"),
     (ONE, remember_needs_valkey, "Valkey is down, and the caller got ConnectionError"),
     (ONE, remember_catches_all, "load failed, and was called 2 times"),
     (ONE, remember_swallows, "load failed with LookupError, and the caller got None"),
     (ONE, remember_loads_twice, "Valkey is down, and load was called 2 times"),
-    (ONE, remember_longer, "lives longer"),
-    (ONE, remember_for_a_blink, "is gone long before"),
-    (ONE, remember_a_minute, "seconds was 3600, and what was stored is gone long before"),
-    (ONE, remember_in_a_hash_for_ever, "pages has no end"),
+    (ONE, remember_longer, "is longer"),
+    (ONE, remember_for_a_blink, "is less than half of it"),
+    (ONE, remember_a_minute, "seconds was 3600, and the TTL of what was stored is less"),
+    (ONE, remember_in_a_hash_for_ever, "pages has no TTL"),
     (ONE, remember_here, "Valkey holds nothing"),
-    (ONE, lambda *_: None, "load returned 'a page', and the first call None"),
+    (ONE, lambda *_: None, "load returned 'a page', and the first call returned None"),
     (TWO, one_stub, "11 of them got None"),
     (TWO, one_naive, "12 asked at once, and load was called 12 times"),
     (TWO, one_without_second_look, "look once more when you have the lock"),
-    (TWO, one_without_end, "while one computes, lock:page has no end"),
+    (TWO, one_without_end, "while one computes, lock:page has no TTL"),
     (TWO, one_deletes_any_lock, "release a lock only if it is still yours"),
-    (TWO, one_keeps_lock_after_error, "the next one waits for nobody"),
-    (TWO, one_by_hash, "while one computes, locks has no end"),
+    (TWO, one_keeps_lock_after_error, "the next caller waits for nobody"),
+    (TWO, one_by_hash, "while one computes, locks has no TTL"),
     (TWO, one_in_this_process, "Valkey knows nothing of it"),
     (THREE, (read_stub, deleted), "a slow reader stored an old value"),
     (THREE, (read_stub, nothing), "it was read, changed and read again"),
     (THREE, (read_never, nothing), "load was called 3 times"),
     (THREE, (read_by_counter, count_up), "Valkey had no room for page:version"),
     (THREE, (read_version_late, new_token), "a slow reader stored an old value"),
-    (THREE, (read_without_end, new_token), "has no end"),
-    (THREE, (read_hash_without_end, new_token), "page has no end"),
+    (THREE, (read_without_end, new_token), "has no TTL"),
+    (THREE, (read_hash_without_end, new_token), "page has no TTL"),
     (THREE, (read_and_check, mark), "the change came just before a slow reader's SET"),
     (THREE, (read_by_watch, deleted), "a slow reader stored an old value"),
     (THREE, (read_stub, 7), "give two functions"),
@@ -620,9 +724,9 @@ NOT_YET = [
     (FOUR, lambda _: {}, "Bode asked for /bookings, and saw the bookings of Amina"),
     (FOUR, but("/bookings", Cache_Control="max-age=60", Vary="Authorization"), "disk"),
     (FOUR, but("/best", Cache_Control="max-age=60"), "without asking"),
-    (FOUR, but("/best", Cache_Control="no-cache"), "both reached the site"),
+    (FOUR, but("/best", Cache_Control="no-cache"), "both requests reached the site"),
     (FOUR, but("/greeting", Cache_Control="max-age=60"), "in en, and said bonjour"),
-    (FOUR, but("/greeting", Cache_Control="max-age=60", Vary="*"), "both reached"),
+    (FOUR, but("/greeting", Cache_Control="max-age=60", Vary="*"), "both requests reached"),
     (FOUR, but("/best", Cache_Control="max-age=0, s-maxage=3600"), "for 3600 seconds"),
     (FOUR, but("/greeting", Content_Length="2", Vary="Accept-Language"), "answered 502"),
     (FOUR, lambda _: {"Cache Control": "private"}, "which is no header"),
