@@ -45,7 +45,7 @@ MOST = {
 }
 # A table's row, code, and an address are not read as sentences.
 LEFT_OUT = re.compile(
-    r"^ {0,3}(```+|~~~+).*?^ {0,3}\1|`+[^`]*`+|^ *\|.*\|$|<!--.*?-->|\]\([^)]*\)|https?://\S+",
+    r"^ {0,3}(```+|~~~+).*?^ {0,3}\1|`+[^`]*`+|^ *\|[^\n]*\|$|<!--.*?-->|\]\([^)]*\)|https?://\S+",
     re.MULTILINE | re.DOTALL,
 )
 

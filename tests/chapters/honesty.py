@@ -26,7 +26,6 @@ LONG_CELLS = {
     "django-project": 3,
     "graphql": 2,
     "background-jobs": 4,
-    "caching": 6,
     "ci-cd": 5,
     "containers": 1,
 }

@@ -41,6 +41,12 @@ def test_plain_sentences_code_and_tables_are_left_alone(tmp_path: Path, text: st
     assert set(english.count(english.prose(page)).values()) == {0}
 
 
+def test_what_is_between_two_tables_is_read(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("| a; |\n|---|\n\nIt is so; it is not.\n\n| b; |\n|---|\n")
+    assert english.count(english.prose(page))["semicolons"] == 1
+
+
 def test_of_a_notebook_its_text_is_read(tmp_path: Path) -> None:
     cells = [new_markdown_cell(HARD["semicolons"]), new_code_cell("x = 1; y = 2")]
     write(new_notebook(cells=cells), tmp_path / "page.ipynb")
