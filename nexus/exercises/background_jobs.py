@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any, cast
 
 import psycopg
-from celery import Celery
+from celery import Celery, Task
 from celery.exceptions import Retry
 
 from nexus.judging import NotYet, first_line, judge
@@ -60,6 +60,7 @@ def idempotent(answer: Charge) -> str:
     ):
         run(answer, box, 1)
         expect(box, 1, "after one run")
+        others_wait(box)
         run(answer, box, 1)
         expect(box, 1, "the task was run a second time, and then")
         for booking, table in ((2, "payment"), (3, "booking")):
@@ -100,7 +101,9 @@ def run(answer: Charge, box: Sandbox, booking: int, *, times: int = RUNS) -> Non
 def still_idle(client: Connection) -> None:
     """Raises NotYet if an answer has left a transaction open."""
     if not client.closed and client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-        raise NotYet("when your function has returned, its transaction is still open")
+        raise NotYet(
+            "when your function has returned, its transaction is still open: nothing is committed"
+        )
 
 
 def expect(box: Sandbox, booking: int, when: str) -> None:
@@ -108,12 +111,45 @@ def expect(box: Sandbox, booking: int, when: str) -> None:
     query = "SELECT count(*), coalesce(sum(cents), 0) FROM payment WHERE booking = %s"
     payments, cents = box.admin.execute(query, [booking]).fetchone() or (0, 0)
     status = box.admin.execute("SELECT status FROM booking WHERE id = %s", [booking]).fetchone()
+    if not payments:
+        raise NotYet(f"{when} there are no payments for the booking: it must be paid in the end")
     if payments != 1:
-        raise NotYet(f"{when} there are {payments or 'no'} payments for the booking")
+        raise NotYet(
+            f"{when} there are {payments} payments for the booking: a run must find out, in one "
+            "step with its own payment, whether there is one"
+        )
     if cents != 9_000:
-        raise NotYet(f"{when} the payment is of {cents} cents, and 9000 were asked for")
+        raise NotYet(f"{when} the payment is {cents} cents, and 9000 were asked for")
     if status != ("paid",):
         raise NotYet(f"{when} the booking is {status[0] if status else 'gone'}, and not paid")
+
+
+def others_wait(box: Sandbox) -> None:
+    """Raises NotYet if a run has changed a booking that it was not asked to pay for."""
+    changed = box.admin.execute("""
+        SELECT id FROM booking WHERE id <> 1 AND status <> 'waiting'
+        UNION SELECT booking FROM payment WHERE booking <> 1
+    """).fetchall()
+    if changed:
+        raise NotYet(
+            "you were asked to pay for booking 1 only, and then "
+            f"{len(changed)} other bookings are paid: use the booking's id"
+        )
+
+
+def slow_commits(box: Sandbox, table: str) -> None:
+    """Lets each commit of a change take a moment, in which its locks are held and nobody sees it.
+
+    Whoever lets another one in before that is found out.
+    """
+    box.admin.execute(f"""
+        CREATE FUNCTION linger_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM pg_sleep(0.2);
+            RETURN NULL;
+        END $$;
+        CREATE CONSTRAINT TRIGGER linger AFTER INSERT OR UPDATE OR DELETE ON {table}
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger_{table}();
+    """)  # type: ignore[arg-type]
 
 
 def fails_once(box: Sandbox, table: str) -> None:
@@ -133,6 +169,7 @@ def fails_once(box: Sandbox, table: str) -> None:
 
 def at_once(answer: Charge, box: Sandbox, booking: int, other: Worker) -> None:
     """Lets two runs, in two processes, come to their first write before either may write."""
+    slow_commits(box, "payment")
     with holding(
         box,
         "LOCK TABLE payment IN SHARE MODE",  # it can be read
@@ -162,6 +199,20 @@ MOST = 20
 """Retries after which it has to give up."""
 
 
+OURS = {"bind", "base", "name", "shared", "lazy"}
+"""Arguments of `app.task` that an answer cannot choose."""
+
+RETRYING = {
+    "autoretry_for",
+    "dont_autoretry_for",
+    "retry_kwargs",
+    "retry_backoff",
+    "retry_backoff_max",
+    "retry_jitter",
+}
+"""What a Celery task may have besides the attributes of its class; see celery/app/autoretry.py."""
+
+
 GIVEN_2 = {"autoretry_for": (Exception,), "max_retries": 3}
 
 
@@ -188,8 +239,19 @@ def patient(answer: Mapping[str, Any]) -> str:
             raise NotYet("a wrong card number was tried again: it will be wrong the next time, too")
     finally:
         random.setstate(state)
-    weigh(pauses)
+    try:
+        weigh(pauses)
+    except NotYet as problem:
+        raise NotYet(f"{problem}{unknown(answer)}") from None
     return "it waits longer each time, never for too long, not in step with others, and gives up"
+
+
+def unknown(options: Mapping[str, Any]) -> str:
+    """Says which options Celery does not know, should there be any."""
+    known = RETRYING | OURS
+    strange = sorted(name for name in options if not hasattr(Task, name) and name not in known)
+    names = ", ".join(map(repr, strange))
+    return f" (Celery has no option {names}, and ignores it)" if strange else ""
 
 
 def weigh(pauses: list[list[float]]) -> None:
@@ -248,8 +310,7 @@ def pauses_of(
     def ask_provider() -> None:
         raise failure("no")
 
-    ours = {"bind", "base", "name", "shared", "lazy"}
-    given = {name: value for name, value in options.items() if name not in ours}
+    given = {name: value for name, value in options.items() if name not in OURS}
     try:
         app.task(ask_provider, base=Noting, name="ask", shared=False, **given)
         task = app.tasks["ask"]
@@ -310,14 +371,12 @@ def relay(connection, publish):
 )
 def relay(answer: Relay) -> str:
     """It loses nothing when publishing fails or it dies; two at once send nothing twice."""
-    with database("background_outbox", outbox) as box:
-        plainly(answer, box)
-    with database("background_outbox", outbox) as box:
-        broker_down(answer, box)
-    with database("background_outbox", outbox) as box:
-        dies(answer, box)
-    with database("background_outbox", outbox) as box:
-        two_relays(answer, box)
+    attempts = (plainly, broker_down, dies, written_meanwhile, two_relays)
+    for number, attempt in enumerate(attempts):
+        with database("background_outbox", outbox) as box:
+            # Other ids each time: an answer may remember those that it has seen.
+            box.admin.execute("UPDATE outbox SET id = id + %s", [10 * number])
+            attempt(answer, box)
     return "everything is sent, whoever fails or dies, and two relays do not send the same"
 
 
@@ -364,7 +423,7 @@ def broker_down(answer: Relay, box: Sandbox) -> None:
     if missing:
         raise NotYet(
             f"the broker refused one message and then worked again; {', '.join(sorted(missing))} "
-            "was never sent"
+            "was never sent: mark a task when it has been published, and not before"
         )
 
 
@@ -395,8 +454,34 @@ def dies(answer: Relay, box: Sandbox) -> None:
         )
 
 
+def written_meanwhile(answer: Relay, box: Sandbox) -> None:
+    """A guest books while the relay is publishing."""
+    write = "INSERT INTO outbox SELECT max(id) + 1, 'fifth', false FROM outbox"
+    written = False
+
+    def publish(task: str) -> None:
+        nonlocal written
+        if task == "second":
+            with suppress(psycopg.errors.LockNotAvailable):  # then it comes after the relay
+                box.admin.execute("SET lock_timeout = '200ms'")
+                box.admin.execute(write)
+                written = True
+
+    arrived = sent_by(answer, box, publish)
+    box.admin.execute("RESET lock_timeout")
+    if not written:
+        box.admin.execute(write)
+    arrived += sent_by(answer, box)
+    if "fifth" not in arrived:
+        raise NotYet(
+            "fifth was written while the relay was publishing, and no relay ever sent it: mark "
+            "only what you have published"
+        )
+
+
 def two_relays(answer: Relay, box: Sandbox) -> None:
     """A second relay comes, in another process, while the first one is publishing."""
+    slow_commits(box, "outbox")
     published: list[str] = []
 
     def publish(task: str) -> None:
@@ -414,7 +499,10 @@ def two_relays(answer: Relay, box: Sandbox) -> None:
     first.value()
     twice = sorted(task for task, times in Counter(published).items() if times > 1)
     if twice:
-        raise NotYet(f"two relays ran at the same time, and both published {', '.join(twice)}")
+        raise NotYet(
+            f"two relays ran at the same time, and both published {', '.join(twice)}: a relay "
+            "must keep what it publishes from the other one until its mark is committed"
+        )
     missing = {"second", "third", "fourth"} - set(published)
     if missing:
         raise NotYet(f"two relays ran at the same time, and {', '.join(sorted(missing))} is lost")

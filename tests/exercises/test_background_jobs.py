@@ -77,6 +77,14 @@ def with_unique_index(db: Connection, booking: int, cents: int) -> None:
         db.execute(PAID, [booking])
 
 
+def by_table_lock(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute("LOCK TABLE payment IN SHARE ROW EXCLUSIVE MODE")
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+
+
 def stub_1(db: Connection, booking: int, cents: int) -> None:
     db.execute(PAY, [booking, cents])
     db.execute(PAID, [booking])
@@ -120,6 +128,60 @@ def forgets_the_status(db: Connection, booking: int, cents: int) -> None:
 
 def wrong_amount(db: Connection, booking: int, cents: int) -> None:
     by_status(db, booking, cents // 100)
+
+
+def any_payment(db: Connection, booking: int, cents: int) -> None:
+    """Right for the first booking."""
+    with db.transaction():
+        db.execute("SELECT 1 FROM booking FOR UPDATE")
+        if not db.execute("SELECT 1 FROM payment").fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+
+
+def charges_everybody(db: Connection, booking: int, cents: int) -> None:  # noqa: ARG001
+    """Each booking has one payment, whoever was asked to pay."""
+    db.execute(
+        "WITH taken AS (UPDATE booking SET status = 'paid' WHERE status = 'waiting' RETURNING id) "
+        "INSERT INTO payment SELECT id, %s FROM taken",
+        [cents],
+    )
+
+
+def marks_everybody(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        if db.execute(TAKE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute("UPDATE booking SET status = 'paid'")
+
+
+def unlocks_before_the_commit(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute("SELECT pg_advisory_lock(%s)", [booking])
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+        db.execute("SELECT pg_advisory_unlock(%s)", [booking])
+
+
+def tidies_up(db: Connection, booking: int, cents: int) -> None:
+    with db.transaction():
+        db.execute(PAY, [booking, cents])
+        db.execute(
+            "DELETE FROM payment a USING payment b "
+            "WHERE a.booking = b.booking AND a.booking = %s AND a.ctid > b.ctid",
+            [booking],
+        )
+        db.execute(PAID, [booking])
+
+
+def leaves_it_to_the_other(db: Connection, booking: int, cents: int) -> None:
+    """Who holds the row may be about to fail."""
+    look = "SELECT 1 FROM booking WHERE id = %s AND status = 'waiting' FOR UPDATE SKIP LOCKED"
+    with db.transaction():
+        if db.execute(look, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
 
 
 def left_open(db: Connection, booking: int, cents: int) -> None:
@@ -252,6 +314,45 @@ def everything(db: Connection, publish: Publish) -> None:
         publish(task)
 
 
+def by_table_lock_too(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        db.execute("LOCK TABLE outbox IN EXCLUSIVE MODE")
+        for number, task in db.execute(WAITING).fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+
+
+def marks_all_at_the_end(db: Connection, publish: Publish) -> None:
+    """What was written meanwhile is marked, too."""
+    with db.transaction():
+        for _, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            publish(task)
+        db.execute("UPDATE outbox SET sent = true WHERE NOT sent")
+
+
+def deletes_all_at_the_end(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        for _, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            publish(task)
+        db.execute("DELETE FROM outbox")
+
+
+def only_the_oldest(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        for number, task in db.execute(f"{WAITING} LIMIT 1 FOR UPDATE").fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+
+
+def unlocks_the_relay_before_the_commit(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        db.execute("SELECT pg_advisory_lock(7)")
+        for number, task in db.execute(WAITING).fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+        db.execute("SELECT pg_advisory_unlock(7)")
+
+
 def never_commits(db: Connection, publish: Publish) -> None:
     db.execute("BEGIN")
     for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
@@ -298,6 +399,33 @@ def publishes_under_a_lock(db: Connection, publish: Publish) -> None:
                 publish(task)
 
 
+PAID_HERE: set[int] = set()
+SENT_HERE: set[int] = set()
+
+
+def remembers_the_paid(db: Connection, booking: int, cents: int) -> None:
+    if booking not in PAID_HERE:
+        with db.transaction():
+            db.execute(PAY, [booking, cents])
+            db.execute(PAID, [booking])
+        PAID_HERE.add(booking)
+
+
+def remembers_the_sent(db: Connection, publish: Publish) -> None:
+    for number, task in db.execute(WAITING).fetchall():
+        if number not in SENT_HERE:
+            with db.transaction():
+                db.execute(MARK, [number])
+                publish(task)
+            SENT_HERE.add(number)
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> None:
+    PAID_HERE.clear()
+    SENT_HERE.clear()
+
+
 def asks_slowly(db: Connection, *_: object) -> None:
     db.execute("SELECT pg_sleep(1000)")
 
@@ -312,6 +440,7 @@ RIGHT = [
             serializable,
             one_statement,
             with_unique_index,
+            by_table_lock,
         )
     ],
     (TWO, options()),
@@ -336,6 +465,7 @@ RIGHT = [
             by_delete,
             keeps_what_was_sent,
             by_hand,
+            by_table_lock_too,
         )
     ],
 ]
@@ -353,7 +483,24 @@ WRONG = [
     (ONE, forgets_the_status, "not paid"),
     (ONE, wrong_amount, "90 cents"),
     (ONE, left_open, "still open"),
+    (ONE, remembers_the_paid, "same moment"),
+    (ONE, any_payment, "no payments"),
+    (ONE, charges_everybody, "were asked to pay for booking 1 only"),
+    (ONE, marks_everybody, "were asked to pay for booking 1 only"),
+    (ONE, unlocks_before_the_commit, "same moment"),
+    (ONE, tidies_up, "same moment"),
+    (ONE, leaves_it_to_the_other, "same moment"),
     (TWO, {}, "gave up at once"),
+    (
+        TWO,
+        options(max_retries=3, max_retry=8),
+        "Celery has no option 'max_retry', and ignores it",
+    ),
+    (
+        TWO,
+        {**options(), "retry_backoff_max": 600, "retry_max_backoff": 300, "max_retries": 12},
+        "Celery has no option 'retry_max_backoff'",
+    ),
     (TWO, {"autoretry_for": (Exception,), "max_retries": 3}, "wrong card number"),
     (TWO, options(autoretry_for=(ConnectionError,)), "took too long"),
     (TWO, options(retry_jitter=False), "at the same second"),
@@ -382,6 +529,11 @@ WRONG = [
     (THREE, any_order, "it published ['fourth', 'third', 'second']"),
     (THREE, everything, "it published"),
     (THREE, never_commits, "still open"),
+    (THREE, remembers_the_sent, "both published"),
+    (THREE, marks_all_at_the_end, "fifth was written while the relay was publishing"),
+    (THREE, deletes_all_at_the_end, "fifth was written while the relay was publishing"),
+    (THREE, only_the_oldest, "it published ['second']"),
+    (THREE, unlocks_the_relay_before_the_commit, "both published"),
 ]
 
 
