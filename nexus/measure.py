@@ -101,8 +101,7 @@ class Comparison:
         """
         times = {name: float(f"{time * 1e3:.3g}") for name, time in self.median.items()}
         unit = f"milliseconds, median of {self.rounds} rounds"
-        far = max(times.values()) / min(times.values()) > 50
-        return bars(times, unit=unit, title=title, alt=alt, log=far, steady=False)
+        return bars(times, unit=unit, title=title, alt=alt, steady=False)
 
     def __repr__(self) -> str:
         return ", ".join(f"{name} {time * 1e3:.3g} ms" for name, time in self.median.items())

@@ -25,7 +25,6 @@ MINUTES = 60  # at most, to read a chapter; what is longer is two chapters
 LONG_CELLS = {
     "django-project": 3,
     "graphql": 2,
-    "background-jobs": 4,
     "ci-cd": 5,
     "containers": 1,
 }
