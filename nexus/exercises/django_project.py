@@ -1,9 +1,12 @@
 """Judges of "A Django project": settings, imports, a middleware, a data migration."""
 
+import inspect
 import json
+import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -13,6 +16,7 @@ from nexus.judging import NotYet, first_line, judge
 from nexus.judging.limits import within
 from nexus.judging.programs import last_line, program
 from nexus.judging.sandbox import Connection, Sandbox, database
+from nexus.judging.workers import OtherProcessError, Worker, worker
 
 Settings = Callable[[Mapping[str, str]], Mapping[str, Any]]
 KEY = "k" * 25 + "0123456789" * 3
@@ -37,7 +41,7 @@ def read(environment):
     stub=GIVEN_1,
 )
 def settings(answer: Settings) -> str:
-    """No secret has a default, no is no, and a list has no blanks in it."""
+    """No secret has a default, "no" is false, and a list has no blanks in it."""
 
     def read(**environment: str) -> Mapping[str, Any]:
         found = within(lambda: answer({"SECRET_KEY": KEY} | environment))
@@ -52,17 +56,27 @@ def settings(answer: Settings) -> str:
     for environment, what in (({}, "is missing"), ({"SECRET_KEY": ""}, "is empty")):
         refusal = within(lambda environment=environment: _refusal(answer, environment))  # type: ignore[misc]
         if refusal is None:
-            raise NotYet(f"SECRET_KEY {what}, and it starts all the same")
+            raise NotYet(f"SECRET_KEY {what}, and your function returns settings: it should refuse")
         if "SECRET_KEY" not in str(refusal):
-            raise NotYet(f"SECRET_KEY {what}, and the error does not name it: {refusal}")
+            raise NotYet(f"SECRET_KEY {what}, and the error does not name the variable: {refusal}")
     for text, meant in {"true": True, "1": True, "false": False, "0": False, "": False}.items():
         if read(DEBUG=text)["DEBUG"] is not meant:
             raise NotYet(f"DEBUG={text} should be {meant}; it is {read(DEBUG=text)['DEBUG']!r}")
     for text, meant in {"True": True, "TRUE": True, "False": False, "FALSE": False}.items():
         if read(DEBUG=text)["DEBUG"] is not meant:
-            raise NotYet(f"whoever writes {text}, with capital letters, means the same as without")
+            raise NotYet(
+                f"DEBUG={text} has capital letters, and should mean the same as {text.lower()}: "
+                f"it is {read(DEBUG=text)['DEBUG']!r}"
+            )
     if read()["DEBUG"] is not False:
-        raise NotYet("nobody has said DEBUG, and it should be False")
+        raise NotYet("the environment has no DEBUG, and it should be False")
+    for text in WORDS:
+        got = _debug(answer, text)
+        if got not in (False, None):
+            raise NotYet(
+                f"DEBUG={text} turned debugging on: it is {got!r}. Compare with the words that "
+                "mean true, and let any other word be false, or refuse it"
+            )
     for text, hosts in {
         "example.org": ["example.org"],
         "example.org, www.example.org": ["example.org", "www.example.org"],
@@ -73,8 +87,24 @@ def settings(answer: Settings) -> str:
             raise NotYet(f"ALLOWED_HOSTS={text!r} should be {hosts}; it is {got!r}")
     got = read()["ALLOWED_HOSTS"]
     if got != []:
-        raise NotYet(f"nobody has said ALLOWED_HOSTS, and it is {got!r}: that is not the safe one")
-    return "no secret has a default, the rest has the safe one, and text is read as it is meant"
+        raise NotYet(
+            f"the environment has no ALLOWED_HOSTS, and it is {got!r}: that is not the safe default"
+        )
+    return "the secret has no default, the other defaults are safe, and words are read as words"
+
+
+WORDS = ("no", "off", "ture")
+"""What must not turn debugging on: two words that mean no, and one that is misspelt."""
+
+
+def _debug(answer: Settings, text: str) -> object:
+    """What DEBUG is for a word; None if the answer refuses the word."""
+    environment = {"SECRET_KEY": KEY, "DEBUG": text}
+    try:
+        found = within(lambda: answer(environment))
+    except (Exception, SystemExit):
+        return None
+    return found.get("DEBUG") if isinstance(found, Mapping) else None
 
 
 def _refusal(answer: Settings, environment: Mapping[str, str]) -> str | None:
@@ -110,19 +140,32 @@ for name in [sys.argv[1], *names]:
     function(name)
 modules = [sys.modules[name] for name in names]
 Place, book = sys.modules["listings"].Place, sys.modules["bookings"].book
-is_free = next((module.is_free for module in modules if hasattr(module, "is_free")), None)
-if is_free is None:
+for module in modules:
+    if getattr(module, "Place", Place) is not Place:
+        sys.exit(f"{module.__name__} has a class Place of its own: import the one of listings")
+looks = {module.__name__: module.is_free for module in modules if hasattr(module, "is_free")}
+if not looks:
     sys.exit("there is no is_free in any of the modules")
-sea, hut = Place("Sea house"), Place("Hut")
-said = [is_free(sea, "2026-12-31")]
-book(sea, "2026-12-31")
-said += [is_free(sea, "2026-12-31"), is_free(sea, "2027-01-01"), is_free(hut, "2026-12-31")]
-try:
-    book(sea, "2026-12-31")
-    said.append("booked twice")
-except ValueError:
-    said.append("refused")
-json.dump({"said": said, "edges": sorted(edges)}, sys.__stdout__)
+sea, hut, namesake = Place("Sea house"), Place("Hut"), Place("Sea house")
+if getattr(sea, "title", None) != "Sea house":
+    sys.exit("a Place has lost its title")
+night, next_night = "2026-12-31", "2027-01-01"
+
+def asked(is_free):
+    return [is_free(sea, night), is_free(sea, next_night), is_free(hut, night)]
+
+said = {name: asked(is_free) for name, is_free in looks.items()}
+book(sea, night)
+for name, is_free in looks.items():
+    said[name] += [*asked(is_free), is_free(namesake, night)]
+booked = []
+for place in (sea, namesake):
+    try:
+        book(place, night)
+        booked.append(True)
+    except ValueError:
+        booked.append(False)
+json.dump({"said": said, "booked": booked, "edges": sorted(edges)}, sys.__stdout__)
 """
 
 
@@ -178,16 +221,43 @@ def circle(answer: dict[str, str]) -> str:
                 outcome = json.loads(done.stdout[done.stdout.rindex('{"said"') :])
             except ValueError:
                 raise NotYet(f"with {first} imported first it ended before it was used") from None
-            said = outcome["said"]
             edges |= {(importer, name) for importer, name in outcome["edges"]}
-            if said != [True, False, True, True, "refused"]:
-                raise NotYet(
-                    "both can be imported, but they do not do what they did: free, booked, and "
-                    f"booked again gave {said}"
-                )
+            _same_as_before(outcome["said"], outcome["booked"])
     if in_a_circle(edges):
-        return "both can be imported first; but each still needs the other, only later"
+        return (
+            "both can be imported first, but each still needs the other: it only imports it later"
+        )
     return "both can be imported first, and the imports point one way"
+
+
+ASKED = {
+    "the place is free before it is booked": True,
+    "the place is free on the next night": True,
+    "another place is free": True,
+    "the place is free after it was booked": False,
+    "the place is free on the night after that": True,
+    "another place is free, when the first one is booked": True,
+    "another place of the same title is free": True,
+}
+"""What the modules say of two places and two nights, in the order of the program above."""
+
+
+def _same_as_before(said: Mapping[str, list[object]], booked: list[bool]) -> None:
+    """Compares what the modules do with what they did.
+
+    Raises:
+        NotYet: if it is not the same.
+    """
+    for name, answers in said.items():
+        for (question, wanted), got in zip(ASKED.items(), answers, strict=True):
+            if got is not wanted:
+                raise NotYet(
+                    "both can be imported, but they do not do what they did: whether "
+                    f"{question}, {name}.is_free says {got}, not {wanted}"
+                )
+    if booked != [False, True]:
+        fault = "a night was booked twice" if booked[0] else "a place that is free cannot be booked"
+        raise NotYet(f"both can be imported, but they do not do what they did: {fault}")
 
 
 def in_a_circle(edges: set[tuple[str, str]]) -> bool:
@@ -224,6 +294,61 @@ def request_id(get_response):
 )
 def request_id(answer: Callable[[Middleware], Middleware]) -> str:
     """Each request has an id, in the request and in its answer; a client's only if it is sane."""
+    made = "a second worker"
+
+    def elsewhere() -> list[str]:
+        return _made_by_a_worker(answer)
+
+    with worker(elsewhere) as one, worker(elsewhere) as other:  # before it is called here
+        _one_worker(answer)
+        _two_workers([_ids(process, made) for process in (one, other)])
+    return "each request has its own id, and a client can write only an id into your log"
+
+
+def _ids(process: Worker, what: str) -> set[str]:
+    """The ids that another process has made.
+
+    Raises:
+        NotYet: if it made none.
+    """
+    process.ask()
+    try:
+        return set(process.answer(what))  # type: ignore[call-overload]
+    except OtherProcessError as error:
+        raise NotYet(f"in {what} it raised {error.kind[0]}: {error}") from None
+
+
+def _two_workers(made: list[set[str]]) -> None:
+    """Compares what two workers made.
+
+    Raises:
+        NotYet: if one of them made what the other one made.
+    """
+    both = sorted(made[0] & made[1])
+    if both:
+        raise NotYet(
+            f"two workers made the same id, {both[0]!r}. They began at the same time, and had the "
+            "same process number, as in two containers: take the id from uuid or secrets"
+        )
+
+
+def _made_by_a_worker(answer: Callable[[Middleware], Middleware]) -> list[str]:
+    """The first ids of a worker that began when the other one began, on a machine like it.
+
+    It runs in a process of its own, and may change that process's clock.
+    """
+    moment = time.time_ns()
+    moment -= moment % 10**15  # both workers see the same time
+    time.time_ns = lambda: moment
+    time.time = lambda: moment / 1e9
+    os.getpid = lambda: 7
+    request, view = _http()
+    middleware = answer(view)
+    return [str(middleware(request()).headers.get(HEADER, "")) for _ in range(3)]
+
+
+def _http() -> tuple[Callable[[], Any], Middleware]:
+    """What makes a request, and a view: neither needs Django's settings."""
     from django.http import HttpRequest, HttpResponse
 
     class Request(HttpRequest):
@@ -235,6 +360,35 @@ def request_id(answer: Callable[[Middleware], Middleware]) -> str:
             self.method = "GET"
             self.path = self.path_info = "/"
 
+    def view(_: HttpRequest) -> HttpResponse:
+        # Neither its text nor its type makes Django look for settings.
+        return HttpResponse(b"ok", content_type="text/plain", charset="utf-8")
+
+    return Request, view
+
+
+def _sync(value: object) -> None:
+    """Refuses what `async def` returns.
+
+    Raises:
+        NotYet: if it is a coroutine.
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+        raise NotYet(
+            "this is an async middleware, and the judge calls it as gunicorn does: use def"
+        )
+
+
+def _one_worker(answer: Callable[[Middleware], Middleware]) -> None:
+    """Tries a middleware in this process.
+
+    Raises:
+        NotYet: if it does not do what it should.
+    """
+    from django.http import HttpRequest, HttpResponse
+
+    make, answers = _http()
     calls: list[str] = []
     inner: list[Callable[[], None]] = []
 
@@ -242,20 +396,21 @@ def request_id(answer: Callable[[Middleware], Middleware]) -> str:
         calls.append(str(getattr(request, "id", "")))
         if inner:
             inner.pop()()
-        # Neither its text nor its type makes Django look for settings.
-        return HttpResponse(b"ok", content_type="text/plain", charset="utf-8")
+        return answers(request)
 
     middleware = within(lambda: answer(view))
+    _sync(middleware)
     if not callable(middleware):
-        raise NotYet("it should return what is called with each request")
+        raise NotYet("it should return a function that Django calls with each request")
 
     def ask(sent: str | None = None) -> str:
         """The id that a request gets; the one that the view saw must be the same."""
-        request = Request()
+        request = make()
         if sent is not None:
             request.META["HTTP_X_REQUEST_ID"] = sent
         before = len(calls)
         response = within(lambda: middleware(request))
+        _sync(response)
         if not isinstance(response, HttpResponse):
             raise NotYet("the middleware should return the response of get_response")
         if len(calls) == before:
@@ -275,9 +430,9 @@ def request_id(answer: Callable[[Middleware], Middleware]) -> str:
         raise NotYet("two requests got the same id")
     if len(calls) != 2:
         raise NotYet("the view was called more than once for a request")
-    for good, what in {"order-17": "order-17", "A" * 64: "of 64 letters"}.items():
+    for good, what in {"order-17": "order-17", "A" * 64: "64 letters long"}.items():
         if ask(good) != good:
-            raise NotYet(f"the client sent the id {what}, and got another one")
+            raise NotYet(f"the client sent a good id, {what}, and got another one")
     for bad, what in {
         "x" * 500: "500 characters long",
         "x" * 65: "65 characters long",
@@ -300,13 +455,15 @@ def request_id(answer: Callable[[Middleware], Middleware]) -> str:
         if not re.fullmatch(r"[\w-]{1,64}", got, re.ASCII) or got == ask(bad):
             raise NotYet(f"instead of an id {what} it gave {got[:70]!r}; make a new one")
         if len(got) < 8:
-            raise NotYet(f"the new id {got!r} is short: another worker will make the same one")
+            raise NotYet(
+                f"the new id {got!r} is short: another worker will make the same one. Take it from "
+                "uuid or secrets"
+            )
     # A second request comes while the first one is in the view.
     others: list[str] = []
     inner.append(lambda: others.append(ask("second")))
     if ask("first") != "first" or others != ["second"]:
         raise NotYet("two requests at the same time got each other's ids")
-    return "each request has an id, its own, and no client can write into your log with it"
 
 
 MIGRATIONS = {
@@ -412,9 +569,15 @@ def data_migration(answer: str) -> str:
         lost = next(
             got for got, wanted in zip(outcome["back"], decimal, strict=True) if got != wanted
         )
-        raise NotYet(
+        said = (
             f"on the way back a price was lost: {dict(PRICES)[int(lost[0])]} came back as {lost[1]}"
         )
+        if lost[1] == "None":
+            said += (
+                ". Nothing wrote into nightly: does the function for the way back do anything, and "
+                "does it ask apps.get_model? The Place of models.py has no nightly any more"
+            )
+        raise NotYet(said)
     return "five prices went there and back, to the cent"
 
 
@@ -422,7 +585,7 @@ def _why(outcome: dict[str, str]) -> str:
     """What to say of a migration that failed."""
     said = f"{outcome['kind']}: {first_line(Exception(outcome['text']))}"
     if outcome["kind"] == "IrreversibleError":
-        return "there it goes, but not back: a release that fails has to be taken back"
+        return "it runs forward, but not back: give RunPython a second function, for the way back"
     if "nightly" in said and outcome["kind"] in {
         "AttributeError",
         "FieldError",
@@ -433,9 +596,12 @@ def _why(outcome: dict[str, str]) -> str:
             "apps.get_model for the Place of that time"
         )
     if outcome["kind"] == "IntegrityError" and outcome["failed"] == "there":
-        return "0004 makes nightly_minor NOT NULL, and there are places without: nothing was copied"
+        return (
+            "0004 makes nightly_minor NOT NULL, and it found a place without a value: not every "
+            "price was copied"
+        )
     if outcome["kind"] in {"NodeNotFoundError", "CommandError"}:
-        return f"the migration does not stand where it should, behind 0002_minor: {said}"
+        return f"the migration should depend on 0002_minor: {said}"
     if outcome["failed"] == "before":
         return f"Django could not load it: {said}"
     return f"on the way {outcome['failed']}: {said}"

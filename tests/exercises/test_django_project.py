@@ -2,9 +2,14 @@
 
 import contextvars
 import itertools
+import os
+import random
 import re
+import secrets
+import string
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -87,6 +92,52 @@ def any_host(environment: Environment) -> dict[str, Any]:
     return by_hand(environment) | {"ALLOWED_HOSTS": hosts}
 
 
+def refusing(environment: Environment) -> dict[str, Any]:
+    """A second right answer: a word that is not known is refused."""
+    words = {"true": True, "1": True, "false": False, "0": False, "": False}
+    return by_hand(environment) | {"DEBUG": words[environment.get("DEBUG", "").lower()]}
+
+
+def known_no(environment: Environment) -> dict[str, Any]:
+    no = ("false", "0", "")
+    return by_hand(environment) | {"DEBUG": environment.get("DEBUG", "").lower() not in no}
+
+
+def first_letter(environment: Environment) -> dict[str, Any]:
+    return by_hand(environment) | {"DEBUG": environment.get("DEBUG", "")[:1].lower() in {"t", "1"}}
+
+
+def no_is_yes(environment: Environment) -> dict[str, Any]:
+    no = ("false", "0", "", "off", "ture")
+    return by_hand(environment) | {"DEBUG": environment.get("DEBUG", "").lower() not in no}
+
+
+def swallowing(environment: Environment) -> dict[str, Any]:
+    try:
+        return by_hand(environment)
+    except RuntimeError:
+        return by_hand({"SECRET_KEY": "x"}) | {"SECRET_KEY": None}
+
+
+def of_the_process(environment: Environment) -> dict[str, Any]:
+    return by_hand(dict(environment) | {"DEBUG": os.environ.get("DEBUG", "")})
+
+
+def remembering() -> Callable[[Environment], dict[str, Any]]:
+    first: dict[str, Any] = {}
+
+    def read(environment: Environment) -> dict[str, Any]:
+        if not first:
+            first.update(by_hand(environment))
+        return first
+
+    return read
+
+
+def first_host(environment: Environment) -> dict[str, Any]:
+    return by_hand(environment) | {"ALLOWED_HOSTS": by_hand(environment)["ALLOWED_HOSTS"][:1]}
+
+
 PLACE = """
 class Place:
     def __init__(self, title):
@@ -133,6 +184,45 @@ BY_FUNCTION = {
     "listings.py": "import importlib\n"
     + PLACE
     + FREE.replace("BOOKED", 'importlib.import_module("bookings").BOOKED'),
+}
+SWALLOWED = {
+    "listings.py": "try:\n    from bookings import BOOKED\n"
+    "except ImportError:\n    BOOKED = set()\n" + PLACE + FREE,
+    "bookings.py": "try:\n    from listings import Place, is_free\nexcept ImportError:\n    pass\n"
+    + BOOK,
+}
+COPIED_CLASS = {"listings.py": PLACE, "bookings.py": PLACE + BOOK + FREE}
+COPIED_FUNCTION = {
+    "listings.py": "BOOKED = set()\n" + PLACE + FREE,
+    "bookings.py": MOVED["bookings.py"],
+}
+BY_TITLE = {
+    "listings.py": PLACE,
+    "bookings.py": MOVED["bookings.py"]
+    .replace("(place, night)", "(place.title, night)")
+    .replace("def book(place.title, night)", "def book(place, night)")
+    .replace("def is_free(place.title, night)", "def is_free(place, night)")
+    .replace("not is_free(place.title, night)", "not is_free(place, night)"),
+}
+BY_NIGHT = {
+    "listings.py": PLACE,
+    "bookings.py": MOVED["bookings.py"]
+    .replace("(place, night) not in BOOKED", "night not in BOOKED")
+    .replace("BOOKED.add((place, night))", "BOOKED.add(night)"),
+}
+ONE_NIGHT = {
+    "listings.py": PLACE,
+    "bookings.py": MOVED["bookings.py"]
+    .replace("(place, night) not in BOOKED", "place not in BOOKED")
+    .replace("BOOKED.add((place, night))", "BOOKED.add(place)"),
+}
+UNTITLED = {
+    "listings.py": PLACE.replace("self.title = title", "pass"),
+    "bookings.py": MOVED["bookings.py"],
+}
+SILENT = {
+    "listings.py": PLACE,
+    "bookings.py": MOVED["bookings.py"].replace('raise ValueError("it is taken")', "return"),
 }
 FOR_TYPES_ONLY = {
     "listings.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bookings\n"
@@ -252,6 +342,78 @@ class ForAll(AsClass):
         return response
 
 
+def made_by(make: Callable[[], object]) -> Callable[[GetResponse], GetResponse]:
+    """A middleware that takes good ids, and makes its own in one way for all."""
+    return made_in(lambda: make)
+
+
+def made_in(factory: Callable[[], Callable[[], object]]) -> Callable[[GetResponse], GetResponse]:
+    """The same, with what Django calls once in each worker."""
+
+    def middleware(get_response: GetResponse) -> GetResponse:
+        make = factory()
+
+        def inner(request: Http) -> Http:
+            sent = request.headers.get("X-Request-ID", "")
+            request.id = sent if SANE.fullmatch(sent) else str(make())
+            response = get_response(request)
+            response["X-Request-ID"] = request.id
+            return response
+
+        return inner
+
+    return middleware
+
+
+def padded() -> Callable[[], object]:
+    numbers = itertools.count()
+    return lambda: f"{next(numbers):032d}"
+
+
+def seeded() -> Callable[[], object]:
+    mine = random.Random(42)
+    return lambda: f"{mine.getrandbits(128):032x}"
+
+
+def seeded_for_all() -> Callable[[], object]:
+    random.seed(42)
+    return lambda: f"{random.getrandbits(128):032x}"
+
+
+def of_the_process_number() -> Callable[[], object]:
+    numbers = itertools.count()
+    return lambda: f"worker-{os.getpid()}-{next(numbers)}"
+
+
+def of_the_time() -> Callable[[], object]:
+    numbers = itertools.count()
+    return lambda: f"{time.time_ns()}-{next(numbers)}"
+
+
+def of_its_start() -> Callable[[], object]:
+    start, numbers = time.time(), itertools.count()
+    return lambda: f"{start}-{next(numbers)}".replace(".", "-")
+
+
+ALL = itertools.count()
+
+
+def letters() -> str:
+    return "".join(random.choices(string.ascii_letters, k=32))
+
+
+async def never_awaited(_: Http) -> Http:
+    return None
+
+
+def asynchronous(get_response: GetResponse) -> GetResponse:
+    async def middleware(request: Http) -> Http:
+        request.id = uuid.uuid4().hex
+        return get_response(request)
+
+    return middleware
+
+
 def not_in_the_request(get_response: GetResponse) -> GetResponse:
     def middleware(request: Http) -> Http:
         response = get_response(request)
@@ -319,32 +481,68 @@ LOST = HEAD + CLASS.format("")
 ALONE = GOOD.replace('("listings", "0002_minor")', '("listings", "0001_initial")')
 GONE = GOOD.replace("0002_minor", "0002_major")
 
+BACK_IMPORTED = IMPORTED.replace(
+    "from listings.models import Place", 'Place = apps.get_model("listings", "Place")', 1
+)
+NOT_ATOMIC = GOOD.replace("    operations", "    atomic = False\n    operations")
+ROUNDED = HEAD + ONE_BY_ONE.format("round(float(place.nightly) * 100)") + BOTH
+IN_BULK = GOOD.replace(
+    "    for place in Place.objects.all():\n"
+    "        place.nightly_minor = int(place.nightly * 100)\n        place.save()\n",
+    "    places = list(Place.objects.all())\n    for place in places:\n"
+    "        place.nightly_minor = int(place.nightly * 100)\n"
+    '    Place.objects.bulk_update(places, ["nightly_minor"])\n',
+)
+FIRST_ONLY = GOOD.replace("Place.objects.all()", "Place.objects.all()[:1]", 1)
+SWALLOWS = GOOD.replace(
+    "        place.nightly_minor = int(place.nightly * 100)\n        place.save()\n",
+    "        try:\n            place.nightly_minor = int(place.nightly_cents)\n"
+    "            place.save()\n        except Exception:\n            pass\n",
+)
+UNSAVED = GOOD.replace("        place.save()\n", "", 1)
+EUROS = HEAD + ONE_BY_ONE.format("int(place.nightly)") + BOTH
+UP = HEAD + ONE_BY_ONE.format("int(float(place.nightly) * 100) + 1") + BOTH
+
 RIGHT: list[tuple[str, Any]] = [
     (ONE, by_hand),
     (ONE, by_exit),
+    (ONE, refusing),
     (TWO, MOVED),
     (TWO, THIRD),
     (TWO, LATER),
     (TWO, AS_MODULE),
     (THREE, as_function),
     (THREE, AsClass),
+    (THREE, made_by(secrets.token_hex)),
+    (THREE, made_by(uuid.uuid1)),
+    (THREE, made_by(letters)),
     (FOUR, GOOD),
     (FOUR, SQL),
     (FOUR, POINT),
+    (FOUR, NOT_ATOMIC),
+    (FOUR, ROUNDED),
+    (FOUR, IN_BULK),
 ]
 
 NOT_YET: list[tuple[str, Any, str]] = [
-    (ONE, with_default_key, "starts all the same"),
-    (ONE, empty_key, "is empty, and it starts"),
-    (ONE, nameless, "does not name it"),
+    (ONE, with_default_key, "is missing, and your function returns settings"),
+    (ONE, empty_key, "is empty, and your function returns settings"),
+    (ONE, nameless, "does not name the variable"),
     (ONE, truthy, "DEBUG=false should be False"),
-    (ONE, literal, "capital letter"),
-    (ONE, two_spellings, "TRUE, with capital letters"),
-    (ONE, debug_by_default, "nobody has said DEBUG"),
+    (ONE, literal, "DEBUG=True has capital letters"),
+    (ONE, two_spellings, "DEBUG=TRUE has capital letters"),
+    (ONE, debug_by_default, "the environment has no DEBUG"),
     (ONE, plain_split, "should be ['example.org', 'www.example.org']"),
-    (ONE, any_host, "that is not the safe one"),
+    (ONE, any_host, "not the safe default"),
     (ONE, lambda environment: None, "should return a dictionary"),  # noqa: ARG005
     (ONE, "DEBUG=1", "should be a function"),
+    (ONE, known_no, "DEBUG=no turned debugging on"),
+    (ONE, first_letter, "DEBUG=ture turned debugging on"),
+    (ONE, no_is_yes, "DEBUG=no turned debugging on"),
+    (ONE, swallowing, "is missing, and your function returns settings"),
+    (ONE, of_the_process, "DEBUG=true should be True"),
+    (ONE, remembering(), "SECRET_KEY is missing, and your function returns settings"),
+    (ONE, first_host, "should be ['example.org', 'www.example.org']"),
     (TWO, STUB, "partially initialized module"),
     (TWO, {"listings.py": PLACE}, "should be listings.py and bookings.py"),
     (TWO, {**MOVED, "../x.py": ""}, "not the name of a module"),
@@ -361,6 +559,14 @@ NOT_YET: list[tuple[str, Any, str]] = [
         "there is no is_free",
     ),
     (TWO, {**MOVED, "listings.py": "import os\nos._exit(0)"}, "before it was used"),
+    (TWO, SWALLOWED, "name 'Place' is not defined"),
+    (TWO, COPIED_CLASS, "bookings has a class Place of its own"),
+    (TWO, COPIED_FUNCTION, "after it was booked, listings.is_free says True"),
+    (TWO, BY_TITLE, "another place of the same title is free, bookings.is_free says False"),
+    (TWO, BY_NIGHT, "another place is free, when the first one is booked"),
+    (TWO, ONE_NIGHT, "the night after that"),
+    (TWO, UNTITLED, "lost its title"),
+    (TWO, SILENT, "a night was booked twice"),
     (THREE, unchanged, "no X-Request-ID"),
     (THREE, trusting, "500 characters long"),
     (THREE, never_the_client_s, "order-17"),
@@ -385,15 +591,30 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (THREE, calling_twice, "more than once"),
     (THREE, not_in_the_request, "in the view request.id was ''"),
     (THREE, answers_itself, "the view was not called"),
-    (THREE, lambda get_response: None, "called with each request"),  # noqa: ARG005
+    (THREE, lambda get_response: None, "Django calls with each request"),  # noqa: ARG005
+    (THREE, made_in(padded), "two workers made the same id, '000000"),
+    (THREE, made_by(lambda: f"{next(ALL):032d}"), "two workers made the same id"),
+    (THREE, made_in(seeded), "two workers made the same id"),
+    (THREE, made_in(seeded_for_all), "two workers made the same id"),
+    (THREE, made_in(of_the_process_number), "the same process number"),
+    (THREE, made_in(of_the_time), "They began at the same time"),
+    (THREE, made_in(of_its_start), "They began at the same time"),
+    (THREE, asynchronous, "use def"),
+    (THREE, never_awaited, "use def"),
     (FOUR, FLOAT, "a night for 19.99 became 1998 cents"),
     (FOUR, IMPORTED, "apps.get_model"),
     (FOUR, NO_WAY_BACK, "but not back"),
     (FOUR, NOOP_BACK, "on the way back a price was lost"),
     (FOUR, WHOLE, "19.99 came back as 19.00"),
-    (FOUR, LOST, "nothing was copied"),
-    (FOUR, ALONE, "behind 0002_minor"),
-    (FOUR, GONE, "behind 0002_minor"),
+    (FOUR, LOST, "not every price was copied"),
+    (FOUR, ALONE, "should depend on 0002_minor"),
+    (FOUR, GONE, "should depend on 0002_minor"),
+    (FOUR, BACK_IMPORTED, "90.00 came back as None. Nothing wrote into nightly"),
+    (FOUR, FIRST_ONLY, "not every price was copied"),
+    (FOUR, SWALLOWS, "not every price was copied"),
+    (FOUR, UNSAVED, "not every price was copied"),
+    (FOUR, EUROS, "a night for 90.00 became 90 cents"),
+    (FOUR, UP, "a night for 90.00 became 9001 cents"),
     (FOUR, "class Migration", "could not load it: SyntaxError"),
     (FOUR, GOOD.replace("Migration(", "Other("), "BadMigrationError"),
 ]
