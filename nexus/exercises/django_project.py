@@ -93,7 +93,7 @@ def settings(answer: Settings) -> str:
     return "the secret has no default, the other defaults are safe, and words are read as words"
 
 
-WORDS = ("no", "off", "ture")
+WORDS = ("no", "off", "ttrue")
 """What must not turn debugging on: two words that mean no, and one that is misspelt."""
 
 

@@ -108,7 +108,7 @@ def first_letter(environment: Environment) -> dict[str, Any]:
 
 
 def no_is_yes(environment: Environment) -> dict[str, Any]:
-    no = ("false", "0", "", "off", "ture")
+    no = ("false", "0", "", "off", "ttrue")
     return by_hand(environment) | {"DEBUG": environment.get("DEBUG", "").lower() not in no}
 
 
@@ -537,7 +537,7 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (ONE, lambda environment: None, "should return a dictionary"),  # noqa: ARG005
     (ONE, "DEBUG=1", "should be a function"),
     (ONE, known_no, "DEBUG=no turned debugging on"),
-    (ONE, first_letter, "DEBUG=ture turned debugging on"),
+    (ONE, first_letter, "DEBUG=ttrue turned debugging on"),
     (ONE, no_is_yes, "DEBUG=no turned debugging on"),
     (ONE, swallowing, "is missing, and your function returns settings"),
     (ONE, of_the_process, "DEBUG=true should be True"),
