@@ -1,6 +1,7 @@
 """The kit of judges: limits, guards, clocks, a second process, clients that meet or die."""
 
 import contextlib
+import datetime
 import os
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 import redis
 
 import nexus
-from nexus.judging import NotYet, limits
+from nexus.judging import NotYet, elsewhere, limits
 from nexus.judging.clock import Clock
 from nexus.judging.dying import mortal
 from nexus.judging.limits import Guard, Run, all_of, judgement, within
@@ -385,3 +386,28 @@ def test_a_session_that_is_let_go_of_rolls_back_and_says_nothing(
             client.execute("SELECT 1")
     assert box.admin.execute("SELECT count(*) FROM thing").fetchone() == (300,)
     assert capfd.readouterr() == ("", "")
+
+
+def seeded(texts: list[str]) -> tuple[int, list[str], str, str]:
+    return hash("a"), list({*texts}), f"{datetime.date.today()}", helped(time.strftime("%Y"))
+
+
+def helped(text: str) -> str:
+    return text if len(text) < 5 else helped(text[1:])
+
+
+def test_an_interpreter_that_is_started_anew_has_a_seed_and_a_day_of_its_own() -> None:
+    texts = [f"text {n}" for n in range(20)]
+    tried = [elsewhere.call(seeded, texts, seed=seed, days=400 * seed) for seed in (1, 2)]
+    assert elsewhere.call(seeded, texts, seed=1, days=400) == tried[0]
+    for one, other in zip(*tried, strict=True):  # type: ignore[call-overload]
+        assert one != other
+    day = datetime.date.today() + datetime.timedelta(days=800)
+    assert tried[1][2:] == (f"{day}", f"{day:%Y}")  # type: ignore[index]
+
+
+def test_what_cannot_be_carried_over_is_said() -> None:
+    lock = threading.Lock()
+    for function in (lambda: lock, lambda: lambda: 0, refuses, leaves):
+        with pytest.raises(elsewhere.CannotBeCarriedError):
+            elsewhere.call(function, seed=1)
