@@ -7,14 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from types import FunctionType
 from typing import Any, Protocol
 
 import psycopg
 import yaml
 
 from nexus.judging import NotYet, first_line, judge
+from nexus.judging.elsewhere import CannotBeCarriedError, call
 from nexus.judging.limits import Enough, within
 from nexus.judging.programs import last_line, program
 from nexus.judging.sandbox import Connection, Sandbox, database
@@ -41,7 +42,14 @@ TITLES = {
     "a title that begins with -n": "-n",
     'a title with """ in it': 'Mend """; open("owned", "w"); """ prices',
     "a title with ''' in it": "Mend '''; open('owned', 'w'); ''' prices",
+    "a title with blanks at both ends": "  Mend prices  ",
+    "a title with $HOME and ~ in it": "Mend $HOME ${TITLE} ~ prices",
+    "a title with & and / in it": r"Mend & and / and \1 prices",
+    "a title that ends with a backslash": "Mend prices\\",
+    "a title with letters beyond ASCII": "Prix modérés en été, dès 80 €",
+    "a long title": "Mend the prices of " + "very " * 40 + "old places",
 }
+"""What people write; a title on GitHub has no line breaks and at most 256 characters."""
 
 
 GIVEN_1 = """
@@ -61,18 +69,22 @@ run: |
 def title(answer: str) -> str:
     """The step prints any title to the letter, and runs nothing that stands in one."""
     step = _step(answer)
-    outcomes = {what: _run(step, text) for what, text in TITLES.items()}
+    ends = re.findall(r"<<-?\s*[\"'\\\\]?(\w+)", step["run"])
+    titles = TITLES | {f"the title {end}, which ends your text after <<": end for end in ends[:3]}
+    outcomes = {what: _run(step, text) for what, text in titles.items()}
     for what, (_, files) in outcomes.items():
         if "owned" in files:
-            raise NotYet(f"{what} was run: it made a file. The shell must not see it as script")
+            raise NotYet(
+                f"{what}: the shell ran a part of the title, which made a file. "
+                "The title must not be a part of the script"
+            )
     for what, (done, _) in outcomes.items():
         if done.returncode:
             status, why = done.returncode, last_line(done.stderr)
             raise NotYet(f"{what}: the step failed with status {status}: {why}")
-        said = done.stdout
-        expected = f"Title: {TITLES[what]}"
-        if said.rstrip("\n") != expected:
-            raise NotYet(f"{what}: {expected!r} was to be printed, and not {said[:200]!r}")
+        said, expected = done.stdout, f"Title: {titles[what]}"
+        if said.removesuffix("\n") != expected:
+            raise NotYet(f"{what}: the step should print {expected!r}; it printed {said[:200]!r}")
     return "whatever a title says, it is printed to the letter, and nothing of it is run"
 
 
@@ -81,11 +93,11 @@ def _step(answer: str) -> Mapping[str, Any]:
     try:
         step = yaml.safe_load(answer)
     except yaml.YAMLError as error:
-        raise NotYet(f"this is not YAML: {first_line(error)}") from None
+        raise NotYet(f"the step is not YAML: {first_line(error)}") from None
     if isinstance(step, list) and len(step) == 1:
         step = step[0]
     if not isinstance(step, dict) or not isinstance(step.get("run"), str):
-        raise NotYet("it should be one step: a mapping with a text under run")
+        raise NotYet("the answer should be one step: a mapping with a text under run")
     if step.get("shell") not in SHELLS:
         raise NotYet(f"shell is one of {', '.join(filter(None, SHELLS))}, or is left out")
     if not isinstance(step.get("env", {}), dict):
@@ -101,9 +113,11 @@ def _run(step: Mapping[str, Any], text: str) -> tuple[subprocess.CompletedProces
         aside.mkdir()
         event = aside / "event.json"
         event.write_text(json.dumps({"pull_request": {"number": 7, "title": text}}))
-        contexts = {
+        contexts: dict[str, Any] = {
+            "github.event": {"pull_request": {"number": 7, "title": text}},
+            "github.event.pull_request": {"number": 7, "title": text},
             "github.event.pull_request.title": text,
-            "github.event.pull_request.number": "7",
+            "github.event.pull_request.number": 7,
             "github.event_path": str(event),
         }
         own = {
@@ -122,7 +136,7 @@ def _run(step: Mapping[str, Any], text: str) -> tuple[subprocess.CompletedProces
         return done, {path.name for path in folder.iterdir()}
 
 
-def _render(text: str, contexts: Mapping[str, str]) -> str:
+def _render(text: str, contexts: Mapping[str, Any]) -> str:
     """Replaces expressions as the runner does: textually."""
 
     def value(found: re.Match[str]) -> str:
@@ -131,9 +145,12 @@ def _render(text: str, contexts: Mapping[str, str]) -> str:
         name = quoted[1].strip() if quoted else expression
         if name not in contexts:
             raise NotYet(
-                f"${{{{ {expression} }}}} is not known here; there is {', '.join(contexts)}"
+                f"the judge does not know ${{{{ {expression} }}}}; it knows {', '.join(contexts)}"
             )
-        return json.dumps(contexts[name]) if quoted else contexts[name]
+        value = contexts[name]
+        if quoted:
+            return json.dumps(value, indent=2, ensure_ascii=False)
+        return "Object" if isinstance(value, dict) else str(value)
 
     return re.sub(r"\$\{\{(.*?)\}\}", value, text, flags=re.DOTALL)
 
@@ -146,6 +163,27 @@ FILES = {
     "requirements-test.txt": "mypy==1.15.0\n",
     "shop/views.py": "print(1)\n",
 }
+
+MANY = FILES | {f"requirements-{name}.txt": f"{name}==1.0\n" for name in "abcdef"}
+"""So many that the order of a set of their names is hardly ever the same by luck."""
+
+NOT_LOCKS = (
+    "docs/requirements.txt",
+    "requirements/dev.txt",
+    "requirements.in",
+    "requirements.txt.bak",
+    "old-requirements.txt",
+)
+"""Files with a name much like that of one which counts."""
+
+ANOTHER_PROCESS = (
+    "another process returned another key for the same files, so no run would find what another "
+    "run has stored. Python's hash() and the order of a set differ in every process"
+)
+ANOTHER_DAY = (
+    "forty days later, in another process, the same files gave another key. A key depends on "
+    "nothing but the system, Python and the files"
+)
 
 
 GIVEN_2 = """
@@ -168,28 +206,33 @@ def key(answer: Key) -> str:
         system: str = "Linux",
         python: str = "3.13",
         files: Mapping[str, str] = FILES,
-        function: Key = answer,
     ) -> str:
-        found = within(lambda: function(system, python, dict(files)))
+        found = within(lambda: answer(system, python, dict(files)))
         if not isinstance(found, str) or not found:
-            raise NotYet(f"a key is a text, and not {found!r}")
+            raise NotYet(f"a key is a text; the function returned {found!r}")
         if len(found) > 512 or "," in found:
             raise NotYet("actions/cache takes keys of at most 512 characters, without commas")
         return found
 
     first = of()
     if of() != first:
-        raise NotYet("the same files gave two keys: no run would find what another has stored")
-    if of(function=_elsewhere(answer)) != first:
-        raise NotYet("Python's hash() of a text differs in every process: no run would find it")
+        raise NotYet("the same files gave two keys: no run would find what another run has stored")
+    for seed, days in ((1, 0), (2, 40)):
+        with suppress(CannotBeCarriedError):
+            if call(answer, "Linux", "3.13", MANY, seed=seed, days=days) != of(files=MANY):
+                raise NotYet(ANOTHER_DAY if days else ANOTHER_PROCESS)
 
     def other(what: str, changed: str) -> None:
         if changed == first:
-            raise NotYet(f"{what}, and the key is the same: the old environment is restored")
+            raise NotYet(
+                f"{what}, and the key is still the same: the job would get the old environment"
+            )
 
     def same(what: str, changed: str) -> None:
         if changed != first:
-            raise NotYet(f"{what}, and the key is another one: it is installed anew for nothing")
+            raise NotYet(
+                f"{what}, and the key changed: the job would install everything again for nothing"
+            )
 
     django = FILES | {"requirements.txt": "django==5.2.8\nhttpx==0.28.1\n"}
     mypy = FILES | {"requirements-test.txt": "mypy==1.16.0\n"}
@@ -215,24 +258,16 @@ def key(answer: Key) -> str:
     same("a view was changed", of(files=FILES | {"shop/views.py": "print(2)\n"}))
     same("the README was changed", of(files=FILES | {"README.md": "read it\n"}))
     same("the files come in another order", of(files=dict(reversed(FILES.items()))))
-    same("docs/requirements.txt was added", of(files=FILES | {"docs/requirements.txt": "x\n"}))
+    for name in NOT_LOCKS:
+        same(f"{name} was added", of(files=FILES | {name: "x\n"}))
     try:
         found = within(lambda: answer("Linux", "3.13", {"README.md": "read me\n"}))
     except ValueError:
         return "it changes with the system, with Python and with every lock file, and never else"
-    raise NotYet(f"there is no requirements.txt, and it gave {found!r}: this key never changes")
-
-
-def _elsewhere(answer: Key) -> Key:
-    """The function as it is in another process, where hash() gives other numbers."""
-    if not isinstance(answer, FunctionType) or "hash" in answer.__globals__:
-        return answer
-    names = answer.__globals__ | {"hash": lambda value: hash((value, "elsewhere"))}
-    other = FunctionType(
-        answer.__code__, names, answer.__name__, answer.__defaults__, answer.__closure__
+    raise NotYet(
+        f"there was no requirements file, and the function returned {found!r}: "
+        "such a key never changes"
     )
-    other.__kwdefaults__ = answer.__kwdefaults__
-    return other
 
 
 class Release:
@@ -257,7 +292,9 @@ class Release:
         """
         self.asked += 1
         if self.asked > MOST_QUESTIONS:
-            raise Enough(f"the release {self.name} was asked whether it is ready again and again")
+            raise Enough(
+                f"you asked the release {self.name} {MOST_QUESTIONS:,} times whether it is ready"
+            )
         self.world.pass_time()
         answer = self._health(self.asked, self.world.met_guests(self)) if self.running else None
         if answer is None:
@@ -300,7 +337,7 @@ class World:
     def send(self, release: object) -> None:
         """Sends requests to a release from now on."""
         if not isinstance(release, Release):
-            raise NotYet("router.send takes a release, the old or the new one")
+            raise NotYet("router.send takes a release: the old one or the new one")
         self.target = release
         for _ in range(3):
             self.pass_time()
@@ -309,7 +346,7 @@ class World:
         """Whether a release has no request left."""
         self.polls += 1
         if self.polls > MOST_QUESTIONS:
-            raise Enough("it waits for a release to be drained to which requests still go")
+            raise Enough("you wait until a release is drained, and requests still go to it")
         self.pass_time()
         return self.target is not release and not any(who is release for _, who in self.under_way)
 
@@ -321,7 +358,7 @@ class World:
         if target.serves():
             self.under_way.append((self.time + LASTS, target))
         else:
-            self.lost.append(f"a request went to {target!r}, which does not serve")
+            self.lost.append(f"a request went to {target!r}, which cannot answer")
         self.guests[target.name] = self.guests.get(target.name, 0) + 1
 
     def met_guests(self, release: Release) -> bool:
@@ -331,7 +368,7 @@ class World:
     def stopped(self, release: Release) -> None:
         """Loses the requests that a release had in its hands."""
         if any(who is release for _, who in self.under_way):
-            self.lost.append(f"{release!r} was stopped while it had requests to answer")
+            self.lost.append(f"{release!r} was stopped before it had answered its requests")
         self.under_way = [(end, who) for end, who in self.under_way if who is not release]
         self.pass_time()
 
@@ -380,6 +417,12 @@ def deployment(answer: Deploy) -> str:
         lambda asked, _: asked >= 90,
         good=True,
     )
+    _deployed(
+        answer,
+        "a release that is ready at the 150th question, which is too late",
+        lambda asked, _: asked >= 150,
+        good=False,
+    )
     _deployed(answer, "a release that never is ready", lambda _, __: False, good=False)
     _deployed(answer, "a release that never listens", lambda _, __: None, good=False)
     _deployed(
@@ -412,7 +455,8 @@ def _deployed(
         returned = within(lambda: answer(world, old, new))
     except ConnectionError:
         raise NotYet(
-            f"{what}: ConnectionError of ready() ended it; it only does not listen yet"
+            f"{what}: the ConnectionError of ready() ended the deployment. It only means that the "
+            "release does not listen yet"
         ) from None
     except NotYet as hint:
         raise NotYet(f"{what}: {hint}") from None
@@ -421,17 +465,17 @@ def _deployed(
     if lost:
         raise NotYet(f"{what}: {lost[0]}")
     if sick and not world.met_guests(new):
-        raise NotYet(f"{what}: no request went to it, although it said that it was ready")
+        raise NotYet(f"{what}: it got no request, although it said that it was ready")
     if world.target is not serves:
         raise NotYet(f"{what}: requests go to {world.target!r} in the end")
     if not serves.running:
         raise NotYet(f"{what}: {serves!r} is stopped")
     if other.running:
-        raise NotYet(f"{what}: {other!r} still runs in the end")
+        raise NotYet(f"{what}: {other!r} still runs in the end; stop it")
     if returned is not serves:
-        raise NotYet(f"{what}: it returned {returned!r}, and {serves!r} serves")
+        raise NotYet(f"{what}: deploy returned {returned!r}, and {serves!r} serves")
     if not good and not sick and new.asked < MIN_QUESTIONS:
-        raise NotYet(f"{what}: it was given up after {new.asked} questions; it has a hundred")
+        raise NotYet(f"{what}: you gave it up after {new.asked} questions; it may take a hundred")
 
 
 MIN_QUESTIONS = 100
@@ -466,7 +510,7 @@ def rename(answer: dict[str, str]) -> str:
     if set(answer) != {"expand", "contract"} or not all(
         isinstance(v, str) for v in answer.values()
     ):
-        raise NotYet("there should be two texts, under expand and contract")
+        raise NotYet("the dictionary should have two texts, under expand and contract")
     with database("ci_places", places) as box:
         _apply(box, "expand", answer["expand"])
         _sees(box, "name", {1: "Attic", 2: "Barn", 3: "Cabin"}, "the rows that were there")
@@ -480,23 +524,68 @@ def rename(answer: dict[str, str]) -> str:
                 _statement(box, writes, update, [f"Inn, {writes}", row])
                 for column in (writes, reads):
                     _sees(box, column, {row: f"Inn, {writes}"}, f"a row updated by its {writes}")
+        for writes, reads in (("title", "name"), ("name", "title")):
+            _all_rows(box, writes, reads)
         _statement(box, "title", "UPDATE place SET title = 'Lodge' WHERE id = 2", [])
-        before = dict(box.learner.execute("SELECT id, name FROM place").fetchall())
+        before = dict(_statement(box, "name", "SELECT id, name FROM place", []).fetchall())
         _apply(box, "contract", answer["contract"])
-        columns = box.admin.execute(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public'"
-            " AND table_name = 'place'"
-        ).fetchall()
-        if ("title",) in columns:
-            raise NotYet("after contract there still is a column title")
-        _sees(box, "name", before, "the rows that were there before contract")
-        number = _insert(box, "name", "Tower")
-        _sees(box, "name", {number: "Tower"}, "a row inserted after contract")
+        _after(box, before)
+    return "both releases lived with it, each saw what the other wrote, and title is gone"
+
+
+def _all_rows(box: Sandbox, writes: str, reads: str) -> None:
+    """One statement writes several rows, and the other release sees each of them."""
+    several = f"INSERT INTO place ({writes}) VALUES ('Loft'), ('Mill')"  # noqa: S608 (two names)
+    _statement(box, writes, several, [])
+    every = f"UPDATE place SET {writes} = {writes} || ', open'"  # noqa: S608 (two names)
+    _statement(box, writes, every, [])
+    read = f"SELECT id, {writes} FROM place ORDER BY id"  # noqa: S608 (two names)
+    rows = _statement(box, writes, read, [])
+    _sees(box, reads, dict(rows.fetchall()), f"rows that one statement wrote by their {writes}")
+
+
+def _after(box: Sandbox, before: Mapping[int, str]) -> None:
+    """Raises NotYet unless the table is at the end what it was, but for the column's name."""
+    columns = box.admin.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND table_name = 'place'"
+    ).fetchall()
+    if ("title",) in columns:
+        raise NotYet("after contract, the table still has a column title: take it away")
+    _sees(box, "name", before, "the rows that were there before contract")
+    number = _insert(box, "name", "Tower")
+    _sees(box, "name", {number: "Tower"}, "a row inserted after contract")
+    long = "A house with a name that is much longer than most. " * 20
+    _sees(box, "name", {_insert(box, "name", long): long}, "a row with a long name")
+    for statement, error, hint in REFUSED:
         try:
-            box.learner.execute("INSERT INTO place (name) VALUES (NULL)")
-        except psycopg.errors.NotNullViolation:
-            return "both releases lived with it, each saw what the other wrote, and title is gone"
-    raise NotYet("after contract, a place without a name can be stored")
+            with box.watched():
+                box.learner.execute(statement)
+        except error:
+            continue
+        except psycopg.Error as other:
+            raise NotYet(f"after contract, {statement} got: {first_line(other)}") from None
+        raise NotYet(f"after contract, {hint}")
+
+
+REFUSED = (
+    (
+        "INSERT INTO place (name) VALUES (NULL)",
+        psycopg.errors.NotNullViolation,
+        "a place without a name can be stored: name should be NOT NULL",
+    ),
+    (
+        "INSERT INTO place (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'Twin')",
+        psycopg.errors.UniqueViolation,
+        "two places can have the same id: the table has lost its primary key",
+    ),
+    (
+        "INSERT INTO place (id, name) VALUES (9999, 'Twin')",
+        psycopg.errors.GeneratedAlways,
+        "a place can choose its id: the column is no identity column any more",
+    ),
+)
+"""What the table refuses at the end, as it did before."""
 
 
 def _apply(box: Sandbox, step: str, statements: str) -> None:
@@ -507,7 +596,7 @@ def _apply(box: Sandbox, step: str, statements: str) -> None:
     except psycopg.Error as error:
         raise NotYet(f"{step}: {first_line(error)}") from None
     if box.learner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-        raise NotYet(f"{step}: its transaction is still open")
+        raise NotYet(f"{step}: you have left a transaction open; commit it")
 
 
 def _statement(box: Sandbox, column: str, statement: str, values: list[object]) -> Any:  # noqa: ANN401
@@ -535,4 +624,6 @@ def _sees(box: Sandbox, column: str, expected: Mapping[int, str], what: str) -> 
         row = _statement(box, column, statement, [number]).fetchone()
         got = row[0] if row else None
         if got != value:
-            raise NotYet(f"{what}: the release that reads {column} got {got!r} and not {value!r}")
+            raise NotYet(
+                f"{what}: the release that reads {column} got {got!r} instead of {value!r}"
+            )

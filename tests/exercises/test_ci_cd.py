@@ -1,8 +1,11 @@
 """The judges of ci: the stub, right answers of several kinds, wrong ones."""
 
+import builtins
+import datetime
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -51,11 +54,19 @@ run: |
 """
 
 
+BY_CONTEXT = """
+shell: python
+env:
+  EVENT: ${{ toJSON(github.event) }}
+run: |
+  import json, os
+  print("Title:", json.loads(os.environ["EVENT"])["pull_request"]["title"])
+"""
+
+
 def named(files: Files) -> list[tuple[str, str]]:
     return sorted(
-        item
-        for item in files.items()
-        if item[0].startswith("requirements") and item[0].endswith(".txt")
+        item for item in files.items() if re.fullmatch(r"requirements[^/]*\.txt", item[0])
     )
 
 
@@ -109,6 +120,64 @@ def minor_only(system: str, python: str, files: Files) -> str:
     return key(system, python[:3], files)
 
 
+def by_set(system: str, python: str, files: Files) -> str:
+    """Hashes the files in the order of a set of their names."""
+    if not named(files):
+        raise ValueError("none")
+    digest = hashlib.sha256()
+    for name in {name for name, _ in named(files)}:
+        digest.update(f"{name}\0{files[name]}\0".encode())
+    return f"{system}-{python}-{digest.hexdigest()}"
+
+
+def hashed(value: object) -> int:
+    return builtins.hash(value)
+
+
+def by_helper(system: str, python: str, files: Files) -> str:
+    return f"{key(system, python, files)}-{hashed(json.dumps(named(files)))}"
+
+
+def by_prefix(system: str, python: str, files: Files) -> str:
+    mine = {name: text for name, text in files.items() if name.startswith("requirements")}
+    if not mine:
+        raise ValueError("none")
+    return (
+        f"{system}-{python}-{hashlib.sha256(json.dumps(mine, sort_keys=True).encode()).hexdigest()}"
+    )
+
+
+def by_part(system: str, python: str, files: Files) -> str:
+    mine = sorted((n, t) for n, t in files.items() if "requirements" in n and n.endswith(".txt"))
+    if not mine:
+        raise ValueError("none")
+    return f"{system}-{python}-{hashlib.sha256(json.dumps(mine).encode()).hexdigest()}"
+
+
+def by_month(system: str, python: str, files: Files) -> str:
+    return f"{key(system, python, files)}-{datetime.date.today():%Y-%m}"
+
+
+def by_process(system: str, python: str, files: Files) -> str:
+    return f"{key(system, python, files)}-{os.getpid()}"
+
+
+REMEMBERED: dict[str, str] = {}
+
+
+def by_memory(system: str, python: str, files: Files) -> str:
+    """The same files get the same number, in one process only."""
+    content = key(system, python, files)
+    return REMEMBERED.setdefault(content, str(time.perf_counter_ns()))
+
+
+def swallows(system: str, python: str, files: Files) -> str:
+    try:
+        return key(system, python, files)
+    except ValueError:
+        return f"{system}-{python}-none"
+
+
 def asks(new: ci_cd.Release, times: int = 100) -> bool:
     for _ in range(times):
         try:
@@ -144,7 +213,7 @@ def deploy_patiently(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release
     questions = 0
     while not asks(new, 1):
         questions += 1
-        if questions == 150:
+        if questions == 120:
             new.stop()
             return old
         time.sleep(0.001)
@@ -252,6 +321,53 @@ def waits_for_the_busy(
     return deploy(router, old, new)
 
 
+def most_patient(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    if not asks(new, 500):
+        new.stop()
+        return old
+    router.send(new)
+    leave(router, old)
+    return new
+
+
+def swallows_all(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    try:
+        new.start()
+        for _ in range(100):
+            if new.ready():
+                router.send(new)
+                leave(router, old)
+                return new
+    except Exception:
+        pass
+    return old
+
+
+def stops_first(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    old.stop()
+    new.start()
+    asks(new)
+    router.send(new)
+    return new
+
+
+def waits_a_little(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    """Asks once whether the old one is drained, and stops it whatever was said."""
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    if not asks(new, 1):
+        router.send(old)
+        leave(router, new)
+        return old
+    router.drained(old)
+    old.stop()
+    return new
+
+
 TRIGGER = """
     ALTER TABLE place ADD COLUMN name text;
     CREATE FUNCTION one_value() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -286,16 +402,41 @@ BY_VIEW = {
 }
 ONE_WAY = TRIGGER.replace("NEW.title := NEW.name;\n        ELSE", "NULL;\n        ELSE")
 
+FIRST_ROWS = TRIGGER.replace("FOR EACH ROW EXECUTE", "FOR EACH ROW WHEN (NEW.id <= 5) EXECUTE")
+INSERTS_ONLY = TRIGGER.replace("BEFORE INSERT OR UPDATE", "BEFORE INSERT")
+SHORT = TRIGGER.replace("COLUMN name text", "COLUMN name varchar(60)")
+REBUILT = """
+    CREATE TABLE place_new (id int GENERATED ALWAYS AS IDENTITY {key}, name text NOT NULL);
+    INSERT INTO place_new OVERRIDING SYSTEM VALUE SELECT id, name FROM place;
+    SELECT setval(pg_get_serial_sequence('place_new', 'id'), (SELECT max(id) FROM place));
+    DROP TABLE place;
+    ALTER TABLE place_new RENAME TO place;
+"""
+BY_COPY = {
+    "expand": TRIGGER + FILL,
+    "contract": UNTRIGGER + REBUILT.format(key="PRIMARY KEY"),
+}
+COPIED = """
+    CREATE TABLE place_new AS SELECT id, name FROM place;
+    ALTER TABLE place_new ALTER COLUMN name SET NOT NULL, ADD PRIMARY KEY (id);
+    DROP TABLE place;
+    ALTER TABLE place_new RENAME TO place;
+    CREATE SEQUENCE place_number START 1000 OWNED BY place.id;
+    ALTER TABLE place ALTER COLUMN id SET DEFAULT nextval('place_number');
+"""
+
 RIGHT = [
     (ONE, BY_VARIABLE),
     (ONE, BY_FILE),
     (ONE, BY_PYTHON),
+    (ONE, BY_CONTEXT),
     (TWO, key),
     (TWO, key_by_file),
     (THREE, deploy),
     (THREE, deploy_patiently),
     (FOUR, BY_TRIGGER),
     (FOUR, BY_VIEW),
+    (FOUR, BY_COPY),
 ]
 
 TITLE = "${{ github.event.pull_request.title }}"
@@ -303,21 +444,31 @@ TITLE = "${{ github.event.pull_request.title }}"
 NOT_YET = [
     (ONE, None, "give a step as YAML"),
     (ONE, {"run": "echo"}, "this is of type dict"),
-    (ONE, f'run: |\n  echo "Title: {TITLE}"', "was run"),
-    (ONE, f"run: |\n  echo 'Title: {TITLE}'", "was run"),
-    (ONE, f"run: |\n  echo Title\\: {TITLE}", "was run"),
-    (ONE, "run: |\n  echo Title: ${{ toJSON(github.event.pull_request.title) }}", "was run"),
+    (ONE, f'run: |\n  echo "Title: {TITLE}"', "ran a part"),
+    (ONE, f"run: |\n  echo 'Title: {TITLE}'", "ran a part"),
+    (ONE, f"run: |\n  echo Title\\: {TITLE}", "ran a part"),
+    (ONE, "run: |\n  echo Title: ${{ toJSON(github.event.pull_request.title) }}", "ran a part"),
     (ONE, f"env:\n  T: {TITLE}\nrun: |\n  echo Title\\: $T", "two blanks"),
     (ONE, f"env:\n  T: {TITLE}\nrun: |\n  printf \"Title: $T\\n\"", "%"),
-    (ONE, f"env:\n  T: {TITLE}\nrun: |\n  eval \"echo Title: $T\"", "was run"),
-    (ONE, f'run: echo "Title: {TITLE}"', "this is not YAML"),
-    (ONE, "run: echo ${{ secrets.TOKEN }}", "is not known here"),
-    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  echo "Title: ${{{{ env.T }}}}"', "was run"),
-    (ONE, f'shell: python\nrun: |\n  t = r"""\n  {TITLE}\n  """\n  print(t)', "was run"),
-    (ONE, f"shell: python\nrun: |\n  t = r'''\n  {TITLE}\n  '''\n  print(t)", "was run"),
-    (ONE, f'env:\n  T: {TITLE}\nshell: sh\nrun: |\n  echo "$T"', "was to be printed"),
+    (ONE, f"env:\n  T: {TITLE}\nrun: |\n  eval \"echo Title: $T\"", "ran a part"),
+    (ONE, f'run: echo "Title: {TITLE}"', "not YAML"),
+    (ONE, "run: echo ${{ secrets.TOKEN }}", "does not know"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  echo "Title: ${{{{ env.T }}}}"', "ran a part"),
+    (ONE, f'shell: python\nrun: |\n  t = r"""\n  {TITLE}\n  """\n  print(t)', "ran a part"),
+    (ONE, f"shell: python\nrun: |\n  t = r'''\n  {TITLE}\n  '''\n  print(t)", "ran a part"),
+    (ONE, f'env:\n  T: {TITLE}\nshell: sh\nrun: |\n  echo "$T"', "should print"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  read -r t <<< "$T"\n  echo "Title: $t"', "both ends"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  echo "Title: ${{T:0:80}}"', "a long title"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  echo "Title: X" | sed "s/X/$T/"', "% and"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  echo "Title: $T" | iconv -c -t ASCII', "beyond ASCII"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  printf "Title: %b\\n" "$T"', "% and \\n"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  echo "Title: $T"\n  echo', "it printed"),
+    (ONE, f"run: |\n  cat <<'END'\n  Title: {TITLE}\n  END\n  echo", "it printed"),
+    (ONE, f"run: |\n  printf 'Title: '\n  cat <<'END'\n  {TITLE}\n  END", "the title END"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  bash -c "echo \\"Title: $T\\""', "ran a part"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  eval "$T" || true\n  echo "Title: $T"', "ran a part"),
     (ONE, "run: exit 3", "failed with status 3"),
-    (ONE, "run: exit", "and not ''"),
+    (ONE, "run: exit", "printed ''"),
     (ONE, "run: ['echo']", "a mapping with a text under run"),
     (ONE, "just a text", "a mapping with a text under run"),
     (ONE, "run: ls\nshell: pwsh", "shell is one of"),
@@ -325,6 +476,14 @@ NOT_YET = [
     (TWO, by_hash, "hash()"),
     (TWO, by_hash_of_all, "hash()"),
     (TWO, lambda *_: "deps", "names another Django"),
+    (TWO, by_set, "order of a set"),
+    (TWO, by_helper, "order of a set"),
+    (TWO, by_process, "another process"),
+    (TWO, by_memory, "another process"),
+    (TWO, by_month, "forty days later"),
+    (TWO, by_prefix, "requirements/dev.txt was added"),
+    (TWO, by_part, "docs/requirements.txt was added"),
+    (TWO, swallows, "never changes"),
     (TWO, only_one_file, "requirements-test.txt"),
     (TWO, joined, "a line has moved"),
     (TWO, all_files, "a view was changed"),
@@ -338,16 +497,20 @@ NOT_YET = [
     (TWO, lambda: "", "TypeError"),
     (TWO, "a key", "this is of type str"),
     (THREE, lambda *_: None, "requests go to <release old>"),
-    (THREE, switches_first, "which does not serve"),
-    (THREE, does_not_drain, "stopped while it had requests"),
-    (THREE, asks_once, "only does not listen yet"),
-    (THREE, asks_for_ever, "a release that never is ready: the release new was asked"),
+    (THREE, switches_first, "which cannot answer"),
+    (THREE, does_not_drain, "<release old> was stopped before"),
+    (THREE, asks_once, "does not listen yet"),
+    (THREE, asks_for_ever, "a release that is ready at the 150th question"),
+    (THREE, most_patient, "150th question, which is too late: requests go to <release new>"),
+    (THREE, swallows_all, "listens at the 3rd question"),
+    (THREE, stops_first, "<release old> was stopped before"),
+    (THREE, waits_a_little, "<release old> was stopped before"),
     (THREE, never_looks_again, "ready until requests go to it"),
-    (THREE, turns_back_too_fast, "<release new> was stopped while it had requests"),
+    (THREE, turns_back_too_fast, "<release new> was stopped before"),
     (THREE, forgets_the_bad_one, "<release new> still runs"),
-    (THREE, returns_nothing, "it returned None"),
+    (THREE, returns_nothing, "deploy returned None"),
     (THREE, impatient, "ready at the 90th question"),
-    (THREE, waits_for_the_busy, "to which requests still go"),
+    (THREE, waits_for_the_busy, "requests still go to it"),
     (THREE, lambda router, *_: router.send("new"), "router.send takes a release"),
     (FOUR, {"expand": "SELECT 1"}, "under expand and contract"),
     (FOUR, {"expand": "ALTER TABLE place RENAME title TO name", "contract": "SELECT 1"},
@@ -358,12 +521,22 @@ NOT_YET = [
     (FOUR, {"expand": f"{TRIGGER}{FILL}", "contract": DROP}, 'has no field "title"'),
     (FOUR, {"expand": TRIGGER, "contract": UNTRIGGER + DROP}, "the rows that were there"),
     (FOUR, {"expand": ONE_WAY + FILL, "contract": UNTRIGGER + DROP}, "updated by its name"),
-    (FOUR, {"expand": TRIGGER + FILL, "contract": "SELECT 1"}, "still is a column title"),
+    (FOUR, {"expand": TRIGGER + FILL, "contract": "SELECT 1"}, "still has a column title"),
     (FOUR, {"expand": TRIGGER + FILL,
               "contract": UNTRIGGER + "ALTER TABLE place DROP COLUMN title"}, "without a name"),
     (FOUR, {"expand": "ALTER TABLE place ADD COLUMN name text GENERATED ALWAYS AS (title) STORED",
               "contract": DROP}, "the release that uses name"),
-    (FOUR, {"expand": "BEGIN;" + TRIGGER + FILL, "contract": DROP}, "still open"),
+    (FOUR, {"expand": "BEGIN;" + TRIGGER + FILL, "contract": DROP}, "left a transaction open"),
+    (FOUR, {"expand": FIRST_ROWS + FILL, "contract": UNTRIGGER + DROP}, "one statement"),
+    (FOUR, {"expand": INSERTS_ONLY + "UPDATE place SET name = title;",
+              "contract": UNTRIGGER + DROP}, "updated by its title"),
+    (FOUR, {"expand": SHORT + FILL, "contract": UNTRIGGER + DROP}, "too long for type"),
+    (FOUR, {"expand": TRIGGER + FILL, "contract": UNTRIGGER + REBUILT.format(key="")},
+     "lost its primary key"),
+    (FOUR, {"expand": TRIGGER + FILL, "contract": UNTRIGGER + COPIED}, "no identity column"),
+    (FOUR, {"expand": TRIGGER + FILL,
+              "contract": UNTRIGGER + "DELETE FROM place WHERE id > 3;" + DROP},
+     "before contract"),
     (FOUR, {"expand": "ALTER TBALE place", "contract": "SELECT 1"}, "syntax error"),
 ]  # fmt: skip
 
