@@ -80,6 +80,17 @@ def test_only_actions_are_used_that_the_repository_uses_too() -> None:
         assert action in ours
 
 
+def test_a_step_fails_if_any_command_of_a_pipeline_does() -> None:
+    """GitHub adds pipefail only if the shell is named; see the chapter on CI and CD."""
+    ours = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    for path in [*ours, *(FOLDER / f"{name}.yml" for name in NAMES)]:
+        workflow = yaml.safe_load(path.read_text())
+        assert workflow["defaults"] == {"run": {"shell": "bash"}}, path
+        for job in workflow["jobs"].values():
+            assert "defaults" not in job, path
+            assert not [step for step in job.get("steps", []) if "shell" in step], path
+
+
 def test_the_database_is_waited_for() -> None:
     (job,) = WORKFLOWS["test"]["jobs"].values()
     assert "--health-cmd" in job["services"]["database"]["options"]
@@ -116,7 +127,7 @@ def test_the_page_lists_them() -> None:
 
 
 class Runner:
-    """Runs steps as GitHub's runner does: with `bash -e`, and files that hand values on."""
+    """Runs steps as GitHub's runner does: `shell: bash`, and files that hand values on."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder / "work"
@@ -151,7 +162,9 @@ class Runner:
         env |= dict(line.split("=", 1) for line in handed_on) | variables
         script = self.temp / "step.sh"
         script.write_text(found["run"])
-        return call("bash", "-e", script, cwd=self.folder, env=env)
+        assert WORKFLOWS[workflow]["defaults"]["run"]["shell"] == "bash"
+        bash = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
+        return call(*bash, script, cwd=self.folder, env=env)
 
     @property
     def calls(self) -> list[str]:
