@@ -23,9 +23,7 @@ MINUTES = 60  # at most, to read a chapter; what is longer is two chapters
 
 # Cells with more lines than that, in chapters that have them still. May only fall.
 LONG_CELLS = {
-    "django-project": 3,
     "graphql": 2,
-    "ci-cd": 5,
     "containers": 1,
 }
 
