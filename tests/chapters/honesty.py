@@ -240,7 +240,7 @@ def has_exercises(notebook: NotebookNode, path: Path) -> list[str]:
         in_book = bool(tags(cell) & {"hide-cell", "hide-input"})
         if in_book != cell.metadata.get("jupyter", {}).get("source_hidden", False):
             found.append(
-                f"{name} is folded in one place only: tag hide-cell or hide-input, and source_hidden"
+                f"{name} is folded in one place only: a hide- tag and source_hidden belong together"
             )
         for chapter, number in checks(cell):
             (solutions if is_folded(cell) else stubs).append((chapter, int(number)))
