@@ -321,13 +321,22 @@ def test_reader_chooses_the_theme(browser: Browser, site: str) -> None:
 
 def test_folded_solution_opens(visit: Visit) -> None:
     visit.open(CHAPTER)
-    solution = visit.page.locator("details.hide").first
+    solution = visit.page.locator("details.hide", has_text="Show the solution of exercise 1")
     code = solution.locator("pre").first
     assert not code.is_visible()
 
     solution.locator("summary").click()
 
     assert code.is_visible()
+
+
+def test_each_fold_has_a_name_that_is_its_text(visit: Visit) -> None:
+    visit.open("notebooks/async/background-jobs.html")
+    folds = visit.page.locator("details.hide > summary")
+    names = [text.strip() for text in folds.all_inner_texts()]
+    assert len(set(names)) == len(names) > 3
+    assert all(re.match(r"Show the (code: \w|file \w|solution of exercise \d)", n) for n in names)
+    assert folds.evaluate_all("all => all.filter(each => each.ariaLabel).length") == 0
 
 
 def test_wide_output_scrolls_and_does_not_wrap(on_phone: Visit) -> None:

@@ -295,13 +295,18 @@ def says_how_long(notebook: NotebookNode, path: Path) -> list[str]:
 
 
 def is_read_aloud(notebook: NotebookNode, path: Path) -> list[str]:
-    """No open cell is longer than 40 lines: harness is folded (`hide-input`), or in nexus."""
+    """No open cell is longer than 40 lines. Folded code says first what it does: the fold does."""
     long = [
         f"{name} has {len(cell.source.splitlines())} lines; at most {CELL_LINES}, or fold it"
         for name, cell in code(notebook)
         if reading.is_open(cell) and len(cell.source.splitlines()) > CELL_LINES
     ]
-    return long if len(long) > LONG_CELLS.get(path.stem, 0) else []
+    dumb = [
+        f"{name} is folded: begin with a comment that says what it does"
+        for name, cell in code(notebook)
+        if "hide-input" in tags(cell) and not cell.source.startswith(("# ", "%%writefile "))
+    ]
+    return dumb + (long if len(long) > LONG_CELLS.get(path.stem, 0) else [])
 
 
 def section(notebook: NotebookNode, title: str) -> list[str]:

@@ -185,6 +185,7 @@ CAUGHT: list[tuple[honesty.Rule, str, Callable[[NotebookNode], None]]] = [
     (honesty.says_how_long, "begin with '20 minutes", says("word " * 3000)),
     (honesty.says_how_long, "80 minutes are too many", says("word " * 15_000)),
     (honesty.is_read_aloud, "41 lines", runs("x = 1\n" * 40 + "x = 2")),
+    (honesty.is_read_aloud, "begin with a comment", tagged("hide-input")),
     (honesty.is_brief, "6 rows", says(table(6))),
     (honesty.is_brief, "1 rows", says(table(1))),
     (honesty.is_brief, "6 lines", says("## What to keep\n\n" + "- A line.\n" * 6)),
@@ -211,7 +212,7 @@ ALLOWED: list[Callable[[NotebookNode], None]] = [
     runs("x = 1 != 2  # !important"),
     runs("x = 1\n" * 39 + "x = 2"),
     lambda n: (
-        runs("x = 1\n" * 90)(n),
+        runs("# Count.\n" + "x = 1\n" * 90)(n),
         tagged("hide-input", jupyter={"source_hidden": True})(n),
     ),
     runs("%%bash\nif ! false; then echo '!'; fi"),
