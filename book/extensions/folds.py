@@ -33,8 +33,13 @@ def label(source: str) -> str:
     return "the code"
 
 
+def is_verdict(output: str) -> bool:
+    """Tell whether a judge has said this."""
+    return output.lstrip().startswith(("not yet: ", "right: "))
+
+
 class LabelFolds(SphinxPostTransform):
-    """Write the labels, before myst-nb folds the cells."""
+    """Write the labels, before myst-nb folds the cells; and mark the verdicts of judges."""
 
     default_priority = 190  # myst-nb's is 199
     formats = ("html",)
@@ -42,6 +47,8 @@ class LabelFolds(SphinxPostTransform):
     def run(self, **_: object) -> None:
         """Write the labels of one page."""
         for cell in self.document.findall(nodes.container):
+            if cell.get("nb_element") == "cell_code_output" and is_verdict(cell.astext()):
+                cell["classes"].append("verdict")
             if cell.get("nb_element") == "cell_code" and cell.get("hide_mode"):
                 source = next(cell.findall(nodes.literal_block), None)
                 what = label(source.astext() if source else "")

@@ -343,7 +343,7 @@ def test_wide_output_scrolls_and_does_not_wrap(on_phone: Visit) -> None:
     on_phone.open(CHAPTER)
 
     kept = on_phone.page.evaluate(
-        """[...document.querySelectorAll('.cell_output pre')].every(pre => {
+        """[...document.querySelectorAll('.cell_output:not(.verdict) pre')].every(pre => {
              const style = getComputedStyle(pre);
              return style.whiteSpace === 'pre' && style.overflowX === 'auto'; })"""
     )
@@ -351,7 +351,40 @@ def test_wide_output_scrolls_and_does_not_wrap(on_phone: Visit) -> None:
     assert kept
 
 
+def test_a_verdict_wraps_as_a_sentence_does(on_phone: Visit) -> None:
+    on_phone.open(CHAPTER)
+    wraps = """[...document.querySelectorAll('.verdict pre')].map(
+                 pre => pre.scrollWidth <= pre.clientWidth)"""
+    fits = on_phone.page.evaluate(wraps)
+    assert len(fits) >= 5
+    assert all(fits)
+
+
+def test_paper_is_white_and_nothing_is_cut_off(visit: Visit) -> None:
+    visit.open(CHAPTER)
+    theme = "document.documentElement.dataset.theme"
+    visit.page.evaluate(f"{theme} = 'dark'")
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert visit.page.evaluate(theme) == "light"
+    visit.page.emulate_media(media="print")
+    cut = """[...document.querySelectorAll('.bd-article pre')].filter(
+               pre => pre.offsetParent && pre.scrollWidth > pre.clientWidth + 1).length"""
+    assert visit.page.evaluate(cut) == 0
+    visit.page.emulate_media(media="screen")
+    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert visit.page.evaluate(theme) == "dark"
+
+
 # In the files
+
+
+@each(WRITTEN)
+def test_a_shared_link_says_what_is_there(name: str) -> None:
+    page = BeautifulSoup((HTML / name).read_text(), "html.parser")
+    (described,) = page.select('meta[name="description"]')
+    (titled,) = page.select('meta[property="og:title"]')
+    assert 0 < len(described["content"]) <= 162
+    assert titled["content"] in " ".join(page.title.get_text().split())
 
 
 def test_sql_is_coloured_as_sql() -> None:
