@@ -64,6 +64,8 @@ class Kernel(RunningKernel):
 class Chapter(IPyNbFile):
     """A notebook whose kernel starts as a reader's does."""
 
+    has_failed = False
+
     def collect(self) -> Iterator[pytest.Item]:
         """Find the cells; with --again, all of them once more, in the same kernel."""
         yield from super().collect()
@@ -105,6 +107,8 @@ class Again(pytest.Item):
 
     def runtest(self) -> None:
         """Run one cell after the other."""
+        if self.parent.has_failed:
+            pytest.skip("a cell has failed before")
         cells = [cell for cell in self.parent.nb.cells if cell.cell_type == "code"]
         for number, cell in enumerate(cells):
             tags = set(cell.metadata.get("tags", ()))
@@ -217,7 +221,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     if not isinstance(item, IPyNbCell):
         return (yield)
     item.output_timeout = OUTPUT_TIMEOUT
-    result = yield
+    try:
+        result = yield
+    except Exception:
+        item.parent.has_failed = True
+        raise
     if item.cell.execution_count is None:
         item.raise_cell_error("stored without having been run: use `make refresh`")
     for output in item.test_outputs or ():

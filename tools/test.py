@@ -101,7 +101,7 @@ def steps() -> list[Step]:
         pytest_step("unit", *browser, "tests"),
         Step("book", module("tools.book", "--clean")),
         pytest_step("browser", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
-        pytest_step("chapters", "--nbval", *notebooks),
+        pytest_step("chapters", "--nbval", "--again", *notebooks),
         Step("lint", module("tools.lint")),
     ]
 
@@ -129,7 +129,7 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     files = [notebook, f"nexus/exercises/{module_of}.py", judges, f"notes/gotchas/{path.stem}.md"]
     found = [
         pytest_step("judges", "--dist=worksteal", judges),
-        pytest_step("chapter", "--nbval", notebook),
+        pytest_step("chapter", "--nbval", "--again", notebook),
         pytest_step("honesty", "-k", words, "tests/chapters", "tests/exercises/test_hostile.py"),
         Step("book", module("tools.book")),
         pytest_step("page", "-k", f"[{page}", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),

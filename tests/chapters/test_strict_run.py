@@ -109,6 +109,22 @@ NOTEBOOKS = {
         ],
         None,
     ),
+    "runs-only-once": (
+        [cell("assert 'x' not in globals()\nx = 1")],
+        "code cell 0 fails the second time: AssertionError",
+    ),
+    "says-that-it-runs-only-once": (
+        [cell("assert 'x' not in globals()\nx = 1", tags=("once",))],
+        None,
+    ),
+    "raises-each-time": (
+        [
+            cell(
+                "1 / 0", raised("ZeroDivisionError", "division by zero"), tags=("raises-exception",)
+            )
+        ],
+        None,
+    ),
     "kernel-dies": ([cell("import os\nos.kill(os.getpid(), 9)")], "the kernel died"),
     "takes-too-long": ([cell("import time\ntime.sleep(60)")], "Timeout of 10 seconds exceeded"),
 }
@@ -130,7 +146,8 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         "PYTHONSTARTUP": str(folder / "startup.py"),
     }
     report = folder / "report.xml"
-    options = ["-p", "conftest", "-c", "pyproject.toml", "--nbval", "--nbval-cell-timeout=10"]
+    options = ["-p", "conftest", "-c", "pyproject.toml", "--nbval", "--again"]
+    options += ["--nbval-cell-timeout=10"]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", "--color=no", folder],
         cwd=ROOT,
