@@ -105,6 +105,11 @@ class Bench:
     def wait(self, key: str, value: int = 1) -> None:
         wait_for(lambda: self.notes.get(key) == str(value), SECONDS, f"{key} to be {value}")
 
+    @property
+    def paid(self) -> list[int]:
+        with closing(sqlite3.connect(self.env["DATABASE"])) as db:
+            return [row[0] for row in db.execute("SELECT booking FROM payment ORDER BY booking")]
+
     def has(self, worker: Web, text: str, times: int = 1) -> None:
         wait_for(lambda: worker.log.count(text) >= times, SECONDS, f"{text!r} in {worker.log}")
 
@@ -133,8 +138,9 @@ def test_times_fit_together(bench: Bench) -> None:
         )
     )
     soft, hard, pause, visibility = settings
-    assert soft < hard < visibility
-    assert pause < visibility
+    assert soft < hard
+    # The longest pause, the longest run, and a while to wait for a process: it is a sum.
+    assert pause + hard + 5 * 60 <= visibility
 
 
 def test_what_fails_is_tried_again_and_comes_to_an_end(bench: Bench) -> None:
@@ -153,11 +159,10 @@ def test_what_fails_is_tried_again_and_comes_to_an_end(bench: Bench) -> None:
         assert bench.notes.get("begun timeout") == "3"
         assert bench.notes.get("begun poison") == "3"
         assert "SoftTimeLimitExceeded" in worker.log
-    with closing(sqlite3.connect(bench.env["DATABASE"])) as db:
-        assert db.execute("SELECT * FROM payment").fetchall() == [(7,)]
+    assert bench.paid == [7]
 
 
-def test_nothing_is_lost_when_a_process_or_the_machine_dies(bench: Bench) -> None:
+def test_work_that_was_begun_is_done_again_when_a_process_or_the_machine_dies(bench: Bench) -> None:
     with bench.worker() as worker:
         bench.send("probe.caught.delay('process')")
         wait_for(lambda: bench.notes.get("caught process"), SECONDS, "the task to be caught")
@@ -169,6 +174,53 @@ def test_nothing_is_lost_when_a_process_or_the_machine_dies(bench: Bench) -> Non
     assert bench.broker.hlen("unacked") == 1
     with bench.worker(VISIBILITY=1):
         bench.wait("done machine")
+
+
+def fetched(bench: Bench, main: psutil.Process, message: str) -> bool:
+    """Freezes a worker, and sends the message. It is gone if the worker was waiting in BRPOP."""
+    main.suspend()
+    waiting = [client for client in bench.broker.client_list() if client["cmd"] == "brpop"]
+    if any("b" in client["flags"] for client in waiting):
+        bench.broker.lpush("celery", message)
+        if bench.broker.rpop("celery") is None:
+            return True
+    main.resume()
+    return False
+
+
+def test_a_message_that_was_fetched_and_not_noted_is_lost_and_the_sweep_sends_it_again(
+    bench: Bench,
+) -> None:
+    """The worker is frozen while it waits in BRPOP: the message leaves the list, and is nowhere."""
+    bench.send("app.book(2)")
+    message = bench.broker.rpop("celery")
+    assert isinstance(message, str)
+    with bench.worker() as worker:
+        bench.send("app.book(1)")
+        bench.has(worker, "succeeded")
+        main = psutil.Process(worker.pid)
+        wait_for(lambda: fetched(bench, main, message), SECONDS, "the message to be fetched")
+        assert bench.broker.hlen("unacked") == 0
+        worker.kill()
+    with bench.worker(VISIBILITY=1) as worker:
+        bench.send("app.book(3)", "app.charge_overdue.delay(older_than=60)")
+        bench.has(worker, "succeeded", times=2)
+        assert bench.paid == [1, 3]
+        assert (bench.broker.llen("celery"), bench.broker.hlen("unacked")) == (0, 0)
+        bench.send("app.charge_overdue.delay(older_than=0)")
+        wait_for(lambda: bench.paid == [1, 2, 3], SECONDS, "the second to be paid")
+        assert "booking 2 is not charged yet" in worker.log
+
+
+def test_beat_sends_the_sweep_and_it_expires_before_the_next_one(bench: Bench) -> None:
+    told = bench.python(
+        "import json, app; print(json.dumps([[e['task'] in app.app.tasks, e['schedule'], "
+        "e['options']['expires']] for e in app.app.conf.beat_schedule.values()]))"
+    )
+    (entry,) = json.loads(told)
+    known, interval, expires = entry
+    assert known
+    assert expires <= interval
 
 
 def test_a_worker_that_is_asked_to_stop_finishes_and_gives_back(bench: Bench) -> None:
