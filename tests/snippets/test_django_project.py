@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 import nexus
 from nexus.services.postgres import Postgres
+from nexus.services.process import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SNIPPET = ROOT / "snippets" / "django-project"
@@ -150,6 +151,74 @@ def test_it_is_served_with_its_static_files(project: Project) -> None:
             for style in styles:
                 assert re.search(r"\.[0-9a-f]{12}\.css$", style)
                 assert client.get(style).status_code == 200
+
+
+def test_it_lives_and_is_not_ready_while_its_database_is_away(tmp_path: Path) -> None:
+    """And a platform that probes by address, without a name, learns it."""
+    folder = tmp_path / "copy"
+    shutil.copytree(SNIPPET, folder, ignore=shutil.ignore_patterns("__pycache__", "static", ".env"))
+    with nexus.postgres() as pg:
+        env = {
+            "SECRET_KEY": KEY,
+            "ALLOWED_HOSTS": "example.com",
+            "DATABASE_URL": pg.url,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        command = [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:{port}", "--workers=1"]
+        with nexus.serve(command, ready="/healthz", env=env, cwd=folder) as web:
+
+            def asked(path: str, host: str) -> int:
+                return httpx.get(web.url + path, headers={"Host": host}, timeout=60).status_code
+
+            probes = {path: asked(path, "10.0.0.5:8000") for path in ("/healthz", "/readyz")}
+            assert probes == {"/healthz": 200, "/readyz": 200}
+            assert asked("/admin/login/", "10.0.0.5:8000") == 400
+            pg.stop()
+            probes = {path: asked(path, "10.0.0.5:8000") for path in ("/healthz", "/readyz")}
+            assert probes == {"/healthz": 200, "/readyz": 503}
+            httpx.get(f"{web.url}/healthz?token=secret", headers={"X-Forwarded-For": "203.0.113.9"})
+            wait_for(lambda: "203.0.113.9" in web.log, 60, "the line of the request")
+            assert "secret" not in web.log
+
+
+def test_a_statement_has_a_limit_and_migrations_can_do_without(project: Project) -> None:
+    """The limit is PostgreSQL's; what DATABASE_URL says of its options is left alone."""
+    sleep = "from django.db import connection as c; c.cursor().execute('SELECT pg_sleep(3)')"
+    ended = project.manage("shell", "--no-imports", "-c", sleep, STATEMENT_TIMEOUT_MS="200")
+    assert "canceling statement due to statement timeout" in ended.stderr
+    show = (
+        "from django.db import connection as c; u = c.cursor(); u.execute('SHOW statement_timeout');"
+        "print(u.fetchone()[0], c.settings_dict['OPTIONS'].get('options'),"
+        " c.settings_dict['OPTIONS']['connect_timeout'])"
+    )
+
+    def shown(**env: str) -> str:
+        done = project.manage("shell", "--no-imports", "-c", show, **env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert shown() == "20s -c statement_timeout=20000 5"
+    assert shown(STATEMENT_TIMEOUT_MS="0") == "0 None 5"
+    url = project.env["DATABASE_URL"]
+    url += ("&" if "?" in url else "?") + "connect_timeout=9"
+    assert shown(DATABASE_URL=url) == "20s -c statement_timeout=20000 9"
+
+
+def test_the_key_of_the_example_is_not_fit_for_deployment(project: Project) -> None:
+    (key,) = re.findall("^SECRET_KEY=(.*)", (SNIPPET / ".env.example").read_text(), re.MULTILINE)
+    done = project.manage("check", "--deploy", "--fail-level=WARNING", SECRET_KEY=key)
+    assert done.returncode != 0
+    assert "security.W009" in done.stderr
+
+
+def test_git_leaves_out_every_file_with_secrets(tmp_path: Path) -> None:
+    shutil.copy(SNIPPET / ".gitignore", tmp_path)
+    names = [".env", ".env.production", ".env.local", "prod.env", ".env.example"]
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True, timeout=60)
+    done = subprocess.run(
+        ["git", "check-ignore", *names], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == names[:-1]
 
 
 def test_it_asks_for_what_was_tried() -> None:

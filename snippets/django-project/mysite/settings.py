@@ -33,7 +33,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "mysite.common.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -62,6 +62,12 @@ DATABASES = {
     "default": {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     | env.db_url("DATABASE_URL", engine="django.db.backends.postgresql")
 }
+_options = DATABASES["default"].setdefault("OPTIONS", {})  # those of DATABASE_URL win
+_options.setdefault("connect_timeout", 5)  # seconds
+if _limit := env.int("STATEMENT_TIMEOUT_MS", default=20_000):
+    # A slow statement must not hold a thread for ever. PgBouncer refuses this parameter: set 0
+    # there, and `ALTER ROLE … SET statement_timeout` in PostgreSQL.
+    _options.setdefault("options", f"-c statement_timeout={_limit}")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- Who may come in
@@ -91,14 +97,14 @@ STORAGES = {
 
 # -- HTTPS, which a proxy in front ends
 SECURE_SSL_REDIRECT = not DEBUG
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # whoever probes speaks plain HTTP
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP
 if env.bool("BEHIND_PROXY", default=False):
-    # Only if the proxy sets this header itself: else any client could say that it uses HTTPS.
+    # Only if the proxy sets this header itself. Otherwise any client could say that it uses HTTPS.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 0 if DEBUG else env.int("HSTS_SECONDS", default=3600)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
-SILENCED_SYSTEM_CHECKS = ["security.W021"]  # to be in the browsers' preload list is hard to undo
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # leaving browsers' preload list takes months
 
 # -- Logs: lines on standard output, for whoever runs the process to collect
 LOGGING = {
@@ -113,6 +119,6 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["stdout"], "level": env.str("LOG_LEVEL", default="INFO")},
-    # Django's own handlers are silent without DEBUG, but for e-mails to ADMINS.
+    # Without DEBUG, Django's own handlers write nothing; they only send e-mails to ADMINS.
     "loggers": {"django": {"handlers": [], "level": "NOTSET", "propagate": True}},
 }

@@ -51,6 +51,20 @@ class Listings(TestCase):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "places.csv"
             file.write_text("title,nightly_minor\n" + "Hut,4000\n" * (MAX_PLACES + 1))
-            with self.assertRaisesMessage(CommandError, f"Place {MAX_PLACES + 1}: A host may"):
+            with (
+                self.assertNoLogs("mysite.listings"),
+                self.captureOnCommitCallbacks(execute=True),
+                self.assertRaisesMessage(CommandError, f"Place {MAX_PLACES + 1}: A host may"),
+            ):
                 call_command("import_places", "host@example.org", str(file))
         self.assertEqual(Place.objects.count(), 0)
+
+    def test_a_place_is_logged_when_it_is_committed(self) -> None:
+        with self.assertLogs("mysite.listings") as logs:
+            with self.captureOnCommitCallbacks() as callbacks:
+                place = offer_place(host=self.host, **HOUSE)
+            self.assertEqual(logs.output, [])
+            for callback in callbacks:
+                callback()
+        (line,) = logs.output
+        self.assertIn(f"place {place.pk} offered", line)
