@@ -81,7 +81,7 @@ app.conf.update(
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0},  # a request waits for this
     worker_max_tasks_per_child=1_000,  # then a new process: a leak of memory ends here
     timezone="UTC",
-    # `expires` is no longer than the interval: after an outage one of these runs, and not a hundred.
+    # `expires` is no longer than the interval. So after an outage one of these runs, not a hundred.
     beat_schedule={
         "charge overdue": {
             "task": "app.charge_overdue",
@@ -152,8 +152,8 @@ def charge_overdue(older_than: float = OVERDUE) -> None:
     """Send the tasks of bookings that are not charged yet, though they should be."""
     with closing(database()) as db:
         overdue = db.execute(
-            "SELECT id FROM booking WHERE booked_at <= ? AND id NOT IN (SELECT booking FROM payment)"
-            " ORDER BY id LIMIT 1000",
+            "SELECT id FROM booking WHERE booked_at <= ?"
+            " AND id NOT IN (SELECT booking FROM payment) ORDER BY id LIMIT 1000",
             [time.time() - older_than],
         ).fetchall()
     for (booking,) in overdue:

@@ -1,23 +1,31 @@
 -- Who changed which row, when, and from what to what?
 --
--- PostgreSQL 14 or newer; tried on 15 and 18. Run it once, as the owner of the database, and then
--- for each table that is to be followed, naming columns whose values must not be kept:
+-- PostgreSQL 14 or newer; tried on 15 and 18. Run it once, as the owner of the database. Then name
+-- each table to follow, with the columns whose values must not be stored:
 --   psql --set ON_ERROR_STOP=1 --single-transaction --file audit-log.sql
 --   SELECT audit.follow('account', 'password');
 --
--- The program says in each transaction for whom it works:
+-- In each transaction, the program sets the user for whom it works:
 --   SELECT set_config('app.actor', 'account:42', true);
 --
+-- The history of one row, by an index:
+--   SELECT * FROM audit.entry WHERE relation = 'public.account' AND key = '{"id": 42}' ORDER BY at;
+--
 -- Watch out:
--- * The log is as true as its owner: who owns it, or is a superuser, can switch its triggers off.
---   The program should connect as another role, which may not.
--- * actor is what the program says, and who can make it run SQL can say another; role is true.
--- * A column is hidden by its name. Who renames it names it again, in a new trigger, at once.
--- * It holds what people have deleted. Say how long it is kept, and drop what is older: as its
---   owner, and with the trigger off in that transaction. While it lasts, all that would add an
---   entry waits.
--- * Each change costs a second row. Follow the tables that somebody will be asked about.
--- * COPY is followed too. TRUNCATE is not seen row by row, and is noted as one entry.
+-- * The log's owner and superusers can switch its triggers off. So the program should connect as
+--   another role, which may not.
+-- * actor is only what the program says, and an SQL injection can say something else. role is true.
+-- * key is the row's primary key before the change. If a change gives a row another key, its later
+--   entries are under the new key. A table without a primary key has no key in the log, and each
+--   question reads all entries of that table.
+-- * The columns of the key and the hidden columns are stored by their names. If you rename one, drop
+--   both triggers and call audit.follow again in the same transaction.
+-- * An UPDATE that changes nothing is not noted.
+-- * The log still has what people have deleted. Decide how long you keep entries, and delete older
+--   ones as the owner, with the trigger off in that transaction. Until it ends, all changes to
+--   followed tables wait.
+-- * Each change costs a second row. Follow only tables about which you will be asked.
+-- * COPY is followed too. TRUNCATE is noted as one entry, without its rows.
 CREATE SCHEMA audit;
 
 CREATE TABLE audit.entry (
@@ -25,28 +33,37 @@ CREATE TABLE audit.entry (
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     transaction xid8 NOT NULL DEFAULT pg_current_xact_id(), -- what was changed together
     role name NOT NULL DEFAULT session_user,
-    actor text, -- NULL if the program has not said for whom it works
+    actor text, -- NULL if the program has not set it
     relation text NOT NULL,
+    key jsonb, -- the row's primary key, such as {"id": 42}
     action text NOT NULL,
     old jsonb,
     new jsonb
 );
 CREATE INDEX entry_of_relation ON audit.entry (relation, at);
+CREATE INDEX entry_of_row ON audit.entry (relation, key, at);
 
--- With its owner's rights: whoever may change a followed table may add an entry in no other way.
+-- It runs with its owner's rights. A role that may change a followed table can add an entry only by
+-- such a change. Its arguments are the columns of the key, as an array, and then the hidden columns.
 CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    hidden text[] := coalesce(TG_ARGV, '{}'); -- NULL if the trigger has no arguments
+    hidden text[] := coalesce(TG_ARGV[1:], '{}');
     before jsonb;
     after jsonb;
+    key jsonb;
 BEGIN
-    IF TG_OP IN ('UPDATE', 'DELETE') THEN before := to_jsonb(OLD) - hidden; END IF;
-    IF TG_OP IN ('INSERT', 'UPDATE') THEN after := to_jsonb(NEW) - hidden; END IF;
-    INSERT INTO audit.entry (actor, relation, action, old, new)
+    IF TG_OP = 'UPDATE' AND OLD *= NEW THEN RETURN NULL; END IF; -- equal, byte by byte
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN before := to_jsonb(OLD); END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN after := to_jsonb(NEW); END IF;
+    IF TG_LEVEL = 'ROW' THEN
+        SELECT jsonb_object_agg(name, coalesce(before, after) -> name) INTO key
+        FROM unnest(TG_ARGV[0]::text[]) AS name;
+    END IF;
+    INSERT INTO audit.entry (actor, relation, key, action, old, new)
     VALUES (
         nullif(current_setting('app.actor', true), ''),
-        format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP, before, after
+        format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), key, TG_OP, before - hidden, after - hidden
     );
     RETURN NULL;
 END
@@ -55,8 +72,13 @@ $$;
 CREATE FUNCTION audit.follow(relation regclass, VARIADIC hidden text[] DEFAULT '{}')
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+    keys text[] := ARRAY(
+        SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+        WHERE indrelid = relation AND indisprimary
+    );
     arguments text := (
-        SELECT coalesce(string_agg(quote_literal(name), ', '), '') FROM unnest(hidden) AS name
+        SELECT string_agg(quote_literal(argument), ', ' ORDER BY place)
+        FROM unnest(keys::text || hidden) WITH ORDINALITY AS given (argument, place)
     );
     unknown text := (
         SELECT string_agg(quote_ident(name), ', ') FROM unnest(hidden) AS name WHERE NOT EXISTS (
@@ -65,7 +87,7 @@ DECLARE
         )
     );
 BEGIN
-    IF unknown IS NOT NULL THEN -- else a slip of the pen would keep a secret
+    IF unknown IS NOT NULL THEN -- otherwise a typing error would store a secret
         RAISE EXCEPTION '% has no column %', relation, unknown USING ERRCODE = 'undefined_column';
     END IF;
     EXECUTE format(
@@ -79,7 +101,7 @@ BEGIN
 END
 $$;
 
--- What is written stays.
+-- Entries are never changed.
 CREATE FUNCTION audit.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'audit.entry is append-only: % is refused', TG_OP

@@ -1,21 +1,27 @@
--- How do people, listings and bookings look in a schema that refuses what must not be?
+-- How do people, listings and bookings look in a schema that refuses wrong data?
 --
 -- PostgreSQL 18; with an older one, write gen_random_uuid() for uuidv7(). Run it once, as the owner
 -- of the database:
 --   psql --set ON_ERROR_STOP=1 --single-transaction --file marketplace.sql
 --
 -- Watch out:
--- * Money is an integer of the currency's smallest unit. Divide for people's eyes only, and not by
---   100 whatever the currency: the yen has no smaller unit, the Kuwaiti dinar has a thousand.
--- * A stay is a range of days, from the day of arrival up to and without the day of departure. That
---   is why one guest can arrive on the day another one leaves.
--- * The exclusion constraint holds for the statuses it names. A new status that holds dates has to
---   be entered there.
--- * A CHECK sees one row. That a booking has no more guests than its listing takes, and its
---   currency, is for the program to see to.
--- * now() is the time at which a transaction began: rows of one transaction have the same.
--- * A table of this size needs no ENUM: a CHECK can be changed in a transaction, and a value can be
---   taken out of it again.
+-- * Money is an integer of the currency's smallest unit. Divide it only to show it, and not always by
+--   100: the yen has no smaller unit, and the Kuwaiti dinar has a thousand fils.
+-- * A stay is a range of days that includes the day of arrival and excludes the day of departure. So
+--   one guest can arrive on the day another guest leaves.
+-- * A pending booking holds its dates, so a guest could block a listing without paying. After
+--   expires_at, expire_bookings() cancels it. Call this function every minute. A payment that comes
+--   later must find the booking cancelled: confirm with WHERE status = 'pending', and refund if no
+--   row was changed.
+-- * The exclusion constraint holds for the statuses that it names. If you add a status that holds
+--   dates, add it there, too.
+-- * A CHECK sees one row. The program must check that a booking has no more guests than its listing
+--   takes, and that both have the same currency.
+-- * Two transactions that book overlapping dates at once can end in `deadlock detected`. Nothing is
+--   booked twice. Lock the listing first (SELECT … FOR NO KEY UPDATE), or try again.
+-- * now() is the time at which a transaction began, so all rows of one transaction have the same.
+-- * status is a text with a CHECK, and no ENUM: you can change a CHECK in a transaction, and you can
+--   remove a value from it again.
 CREATE EXTENSION IF NOT EXISTS btree_gist; -- for = beside && in one constraint
 
 CREATE TABLE account (
@@ -59,10 +65,11 @@ CREATE TABLE booking (
     guests smallint NOT NULL CONSTRAINT booking_guests CHECK (guests >= 1),
     status text NOT NULL DEFAULT 'pending'
         CONSTRAINT booking_status CHECK (status IN ('pending', 'confirmed', 'cancelled')),
-    -- What was agreed on. A new price of the listing changes no booking.
+    -- The price that was agreed on. A new price of the listing changes no booking.
     nightly_minor bigint NOT NULL CONSTRAINT booking_price CHECK (nightly_minor > 0),
     total_minor bigint NOT NULL,
     currency text NOT NULL CONSTRAINT booking_currency CHECK (currency ~ '^[A-Z]{3}$'),
+    expires_at timestamptz NOT NULL DEFAULT now() + interval '15 minutes', -- while it is pending
     paid_at timestamptz,
     cancelled_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -74,7 +81,24 @@ CREATE TABLE booking (
         WHERE (status IN ('pending', 'confirmed'))
 );
 CREATE INDEX booking_of_guest ON booking (guest_id);
-CREATE INDEX booking_of_listing ON booking (listing_id); -- the exclusion's index has not all
+CREATE INDEX booking_of_listing ON booking (listing_id); -- the constraint's index has not all rows
+CREATE INDEX booking_to_expire ON booking (expires_at) WHERE status = 'pending';
+
+-- Gives the dates of unpaid bookings free again. It skips a booking that is being paid right now.
+CREATE FUNCTION expire_bookings() RETURNS bigint LANGUAGE sql AS $$
+    WITH expired AS (
+        UPDATE booking SET status = 'cancelled', cancelled_at = now()
+        WHERE id = ANY (ARRAY(
+            SELECT id FROM booking
+            WHERE status = 'pending' AND expires_at <= now() AND paid_at IS NULL
+            ORDER BY expires_at
+            LIMIT 1000
+            FOR NO KEY UPDATE SKIP LOCKED
+        ))
+        RETURNING 1
+    )
+    SELECT count(*) FROM expired
+$$;
 
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,15 +1,18 @@
--- How does a new column get its values in a table that is written to?
+-- How does a new column get its values in a table that programs write to?
 --
 -- PostgreSQL 12 or newer; tried on 15 and 18. After expand.up.sql:
 --   psql --set ON_ERROR_STOP=1 --file backfill.sql
--- It can be stopped and run again at any time.
+-- You can stop it and run it again at any time.
 --
 -- Watch out:
--- * Not within a transaction: each batch is one of its own. One UPDATE of all rows would lock them
---   until its end, and nobody could change an account.
--- * Each row is written anew. On a large table, do it at a quiet hour, and let vacuum follow.
---   The table's other triggers see each row too: one that sets updated_at will do so.
--- * id is a number here. A table with another key walks along that one.
+-- * Do not run it within a transaction: each batch is a transaction of its own. One UPDATE of all
+--   rows would lock them until its end, and nobody could change an account.
+-- * A batch skips the rows that a program has locked. If it waited for them, it could deadlock with a
+--   program that has one row and wants another one. The last loop waits for one row at a time. A
+--   program's transaction that stays open holds up only this loop.
+-- * PostgreSQL writes each row anew. On a large table, run this at a quiet hour, and let vacuum
+--   follow. The table's other triggers see each row too: a trigger that sets updated_at will do so.
+-- * id is a number here. For a table with another key, walk along that key.
 DO $$
 DECLARE
     done bigint := (SELECT min(id) - 1 FROM account);
@@ -20,12 +23,25 @@ BEGIN
         FROM (SELECT id FROM account WHERE id > done ORDER BY id LIMIT 1000) AS batch;
         EXIT WHEN upto IS NULL;
         UPDATE account SET display_name = name
-        WHERE id > done AND id <= upto AND display_name IS NULL;
+        WHERE id IN (
+            SELECT id FROM account WHERE id > done AND id <= upto AND display_name IS NULL
+            FOR NO KEY UPDATE SKIP LOCKED
+        );
+        COMMIT;
+        done := upto;
+    END LOOP;
+    -- The rows that were skipped, one by one: a transaction with one row cannot deadlock.
+    done := (SELECT min(id) - 1 FROM account);
+    LOOP
+        SELECT min(id) INTO upto FROM account WHERE id > done AND display_name IS NULL;
+        EXIT WHEN upto IS NULL;
+        UPDATE account SET display_name = name WHERE id = upto AND display_name IS NULL;
         COMMIT;
         done := upto;
     END LOOP;
 END
 $$;
 
--- Reads the whole table, and lets everybody read and write meanwhile.
+-- This reads the whole table. Nobody who reads or writes waits for it, not even while it waits for
+-- its own lock, so it needs no lock_timeout.
 ALTER TABLE account VALIDATE CONSTRAINT account_display_name_there;

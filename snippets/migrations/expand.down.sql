@@ -1,10 +1,11 @@
 -- How is the new column taken away again, when the old version of the program stays?
 --
--- PostgreSQL 12 or newer; tried on 15 and 18. When no new version of the program runs any more:
+-- PostgreSQL 12 or newer; tried on 15 and 18. Run it when no new version of the program runs any
+-- more:
 --   psql --set ON_ERROR_STOP=1 --file expand.down.sql
 --
 -- Watch out:
--- * Nothing is lost: what the new version wrote is in the old column too.
+-- * No value is lost: the old column also has all that the new version wrote.
 -- * A lock time-out changes nothing. Run the file again.
 BEGIN;
 SET LOCAL lock_timeout = '2s';

@@ -194,6 +194,31 @@ def test_what_is_right_is_taken(market: Database) -> None:
     ]
 
 
+def test_an_unpaid_booking_gives_its_dates_free_again(server: Postgres, market: Database) -> None:
+    booking = BOOKING | a_listing(market)
+    in_time = add(market, "booking", booking)
+    expired = {"expires_at": "2020-01-01"}
+    late, paid, held = (
+        add(market, "booking", booking | expired | {"stay": f"[2030-0{month}-01,2030-0{month}-04)"})
+        for month in (6, 7, 8)
+    )
+    market.execute("UPDATE booking SET paid_at = now() WHERE id = %s", [paid])
+    with server.connect(dbname=market.info.dbname) as other:
+        # It is being paid: its row is locked, and nobody waits for it.
+        other.execute("SELECT FROM booking WHERE id = %s FOR UPDATE", [held])
+        done = market.execute("SELECT expire_bookings() AS n").fetchone()
+        other.rollback()
+    assert done == {"n": 1}
+    rows = market.execute("SELECT id, status FROM booking").fetchall()
+    assert {row["id"]: row["status"] for row in rows} == {
+        in_time: "pending",
+        late: "cancelled",
+        paid: "pending",
+        held: "pending",
+    }
+    add(market, "booking", booking | {"stay": "[2030-06-01,2030-06-04)"})
+
+
 def test_who_is_referred_to_stays(market: Database) -> None:
     add(market, "booking", BOOKING | a_listing(market))
     for table in ("account", "listing"):
@@ -255,6 +280,46 @@ def test_a_table_without_secrets_is_noted_as_a_whole(audited: Database) -> None:
     audited.execute("DELETE FROM place")
     house = {"id": 1, "name": "Sea house"}
     assert entries(audited) == [(None, "INSERT", None, house), (None, "DELETE", house, None)]
+
+
+def test_the_history_of_one_row_reads_its_own_entries_only(audited: Database) -> None:
+    audited.execute("INSERT INTO person SELECT n, 'Ada' FROM generate_series(1, 5000) AS n")
+    audited.execute("UPDATE person SET name = 'Grace' WHERE id = 42")
+    audited.execute("DELETE FROM person WHERE id = 42")
+    audited.execute("VACUUM ANALYZE audit.entry")
+    (question,) = re.findall(
+        r"^--   (SELECT \* FROM audit\.entry .*);$",
+        (FOLDER / "audit-log.sql").read_text(),
+        re.MULTILINE,
+    )
+    question = question.replace("account", "person")
+    actions = [row["action"] for row in audited.execute(question.encode())]
+    assert actions == ["INSERT", "UPDATE", "DELETE"]
+    explain = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "
+    plan = "\n".join(str(row) for row in audited.execute((explain + question).encode()))
+    assert "entry_of_row" in plan
+    assert "Rows Removed by Filter" not in plan
+
+
+def test_a_key_may_have_several_columns_or_none(audited: Database) -> None:
+    audited.execute("CREATE TABLE seat (hall text, number int, PRIMARY KEY (hall, number))")
+    audited.execute('CREATE TABLE visit ("it\'s" text)')
+    audited.execute("SELECT audit.follow('seat'), audit.follow('visit', 'it''s')")
+    audited.execute("INSERT INTO seat VALUES ('A', 1)")
+    audited.execute("UPDATE seat SET number = 2")
+    audited.execute("INSERT INTO visit VALUES ('x')")
+    rows = audited.execute("SELECT key, new FROM audit.entry ORDER BY id").fetchall()
+    first, second = {"hall": "A", "number": 1}, {"hall": "A", "number": 2}
+    assert [tuple(row.values()) for row in rows] == [(first, first), (first, second), (None, {})]
+
+
+def test_what_changes_nothing_is_not_noted_and_a_new_secret_is(audited: Database) -> None:
+    audited.execute("INSERT INTO person VALUES (1, 'Ada', 'secret')")
+    audited.execute("UPDATE person SET name = name")
+    assert len(entries(audited)) == 1
+    audited.execute("UPDATE person SET password = 'other'")
+    ada = {"id": 1, "name": "Ada"}
+    assert entries(audited)[1:] == [(None, "UPDATE", ada, ada)]
 
 
 def test_a_column_to_hide_that_is_not_there_is_refused(audited: Database) -> None:
@@ -382,3 +447,40 @@ def test_what_a_dead_relay_had_comes_again_and_what_is_done_does_not(outbox: Dat
     assert take(outbox, 2) == []
     again = outbox.execute("SELECT attempts FROM outbox WHERE id = %s", [lost]).fetchone()
     assert again == {"attempts": 2}
+
+
+def failed(db: Database, message: int, attempt: int) -> bool:
+    row = db.execute("SELECT outbox_failed(%s, %s, 'refused') AS it", [message, attempt]).fetchone()
+    assert row
+    return bool(row["it"])
+
+
+@pytest.mark.parametrize(("attempt", "least", "most"), [(1, 2.5, 5), (4, 20, 40), (40, 1800, 3600)])
+def test_what_failed_comes_again_after_a_pause_that_grows_and_has_an_end(
+    outbox: Database, attempt: int, least: float, most: float
+) -> None:
+    write(outbox, 1)
+    (message,) = take(outbox, 1)
+    outbox.execute("UPDATE outbox SET attempts = %s", [attempt])
+    with outbox.transaction():  # in which now() stands still
+        assert failed(outbox, message, attempt)
+        row = outbox.execute(
+            "SELECT extract(epoch FROM due_at - now())::float AS pause, last_error FROM outbox"
+        ).fetchone()
+    assert row
+    assert least <= row["pause"] <= most + 5  # and the time until the statement ran
+    assert row["last_error"] == "refused"
+    assert take(outbox, 1) == []
+    outbox.execute("UPDATE outbox SET due_at = now()")
+    assert take(outbox, 1) == [message]
+
+
+def test_a_relay_whose_lease_is_over_does_not_put_off_anothers_message(outbox: Database) -> None:
+    write(outbox, 1)
+    (message,) = take(outbox, 1, lent_for="0")
+    assert take(outbox, 1) == [message]  # by another relay
+    before = outbox.execute("SELECT due_at FROM outbox").fetchone()
+    assert not failed(outbox, message, attempt=1)
+    assert outbox.execute("SELECT due_at FROM outbox").fetchone() == before
+    assert outbox.execute("SELECT outbox_done(%s) AS n", [[message]]).fetchone() == {"n": 1}
+    assert not failed(outbox, message, attempt=2)

@@ -187,9 +187,9 @@ def test_a_statement_has_a_limit_and_migrations_can_do_without(project: Project)
     ended = project.manage("shell", "--no-imports", "-c", sleep, STATEMENT_TIMEOUT_MS="200")
     assert "canceling statement due to statement timeout" in ended.stderr
     show = (
-        "from django.db import connection as c; u = c.cursor(); u.execute('SHOW statement_timeout');"
-        "print(u.fetchone()[0], c.settings_dict['OPTIONS'].get('options'),"
-        " c.settings_dict['OPTIONS']['connect_timeout'])"
+        "from django.db import connection as c; options = c.settings_dict['OPTIONS'];"
+        " u = c.cursor(); u.execute('SHOW statement_timeout');"
+        " print(u.fetchone()[0], options.get('options'), options['connect_timeout'])"
     )
 
     def shown(**env: str) -> str:

@@ -67,7 +67,7 @@ def test_each_value_is_what_it_says(env: environ.Env) -> None:
     assert env.email_url("EMAIL_URL")["EMAIL_BACKEND"].endswith("console.EmailBackend")
     assert env.bool("DEBUG")  # as in the project's own example: it is for one's own machine
     assert not env.bool("BEHIND_PROXY")
-    for name in ("HSTS_SECONDS", "WEB_CONCURRENCY", "WEB_THREADS"):
+    for name in ("HSTS_SECONDS", "STATEMENT_TIMEOUT_MS", "WEB_CONCURRENCY", "WEB_THREADS"):
         assert env.int(name) > 0
 
 
@@ -118,6 +118,10 @@ def test_without_debug_it_is_as_safe_as_it_can_be(tmp_path: Path) -> None:
     folder = copied(tmp_path / "copy")
     assert "security.W018" in check(folder).stderr
     (folder / ".env").write_text(TEXT.replace("DEBUG=true\n", ""))
+    # The example's key is not fit for that, and Django says so.
+    assert re.findall(r"security\.\w+", check(folder).stderr) == ["security.W009"]
+    own = re.sub("^SECRET_KEY=.*", "SECRET_KEY=" + "aB3-xY7_" * 8, TEXT, flags=re.MULTILINE)
+    (folder / ".env").write_text(own.replace("DEBUG=true\n", ""))
     assert "security." not in check(folder).stderr
 
 

@@ -155,12 +155,15 @@ def test_a_silent_worker_is_replaced_and_says_where_it_was(folder: Path) -> None
         assert ask(web).status_code == 200
 
 
-def test_the_log_has_no_query(folder: Path) -> None:
+def test_the_log_has_the_client_behind_the_proxy_and_no_query(folder: Path) -> None:
     """It may hold a token, or what people look for."""
     with serve(folder) as web:
-        httpx.get(f"{web.url}/places?token=secret", headers={"X-Request-ID": "r-7"})
+        proxied = {"X-Request-ID": "r-7", "X-Forwarded-For": "203.0.113.9"}
+        httpx.get(f"{web.url}/places?token=secret", headers=proxied, trust_env=False)
         wait_for(lambda: "GET /places" in web.log, SECONDS, "the line of the request")
-        assert re.search(r'127\.0\.0\.1 "GET /places" 200 \d+ bytes \d+ ms r-7', web.log)
+        assert re.search(
+            r'127\.0\.0\.1 "GET /places" 200 \d+ bytes \d+ ms r-7 203\.0\.113\.9\n', web.log
+        )
         assert "secret" not in web.log
 
 

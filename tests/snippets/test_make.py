@@ -108,6 +108,16 @@ def test_it_sets_up_once_and_again_if_what_is_needed_changes(folder: Path) -> No
     os.utime(needed, (made + 1, made + 1))
     assert make(folder, "setup", python).returncode != 0
     assert not (folder / ".venv" / "complete").exists()
-    cleaned = make(folder, "clean")
+    (folder / "static").mkdir()
+    (folder / "assets").mkdir()
+    cleaned = make(folder, "clean", "COLLECTED=assets")
     assert cleaned.returncode == 0, cleaned.stderr
     assert not (folder / ".venv").exists()
+    assert (folder / "static").is_dir()
+    assert not (folder / "assets").exists()
+
+
+def test_what_it_cleans_is_what_the_settings_collect() -> None:
+    settings = (ROOT / "snippets" / "django-project" / "mysite" / "settings.py").read_text()
+    (collected,) = re.findall(r"^COLLECTED := (\w+)", TEXT, re.MULTILINE)
+    assert f'STATIC_ROOT = BASE_DIR / "{collected}"' in settings

@@ -277,7 +277,7 @@ def test_the_way_back_can_be_stopped_and_run_again(server: Postgres, db: Databas
 
 
 def test_the_backfill_can_be_stopped_and_run_again(server: Postgres, db: Database) -> None:
-    """It waits for a row in the second batch; what came before is there, and visible."""
+    """It waits for a row that a program holds; all the others are there, and visible."""
     apply(server, "expand.up")
     filled = "SELECT count(*) FROM account WHERE display_name IS NOT NULL"
     with server.connect() as holder:
@@ -287,13 +287,54 @@ def test_the_backfill_can_be_stopped_and_run_again(server: Postgres, db: Databas
         thread.start()
         waits = "SELECT pid FROM pg_locks WHERE NOT granted"
         wait_for(lambda: db.execute(waits).fetchone(), SECONDS, "the backfill to wait")
-        assert db.execute(filled).fetchone() == (1_000,)
+        assert db.execute(filled).fetchone() == (ROWS - 1,)
         db.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
         thread.join()
         holder.rollback()
     assert done[0].returncode != 0
     apply(server, "backfill")
     assert db.execute(filled).fetchone() == (ROWS,)
+
+
+@pytest.mark.parametrize("step", ["backfill", "contract.down"])
+def test_it_does_not_deadlock_with_a_program_that_has_one_row_and_wants_another(
+    server: Postgres, db: Database, step: str
+) -> None:
+    """The program has row 900, the step fills up to there, and then the program wants row 100."""
+    apply(server, "expand.up")
+    column = "name"
+    if step == "contract.down":
+        apply(server, "backfill", "contract.up")
+        column = "display_name"
+        # The step first needs the table for itself; it gets the rows to fill by hand.
+        text = (FOLDER / "contract.down.sql").read_text()
+        first, _, second = text.partition("COMMIT;\n")
+        db.execute(first.encode() + b"COMMIT")
+        program = second.partition("-- Both read")[0]
+    else:
+        program = (FOLDER / "backfill.sql").read_text().partition("-- This reads")[0]
+    change = f"UPDATE account SET {column} = 'changed' WHERE id = %s".encode()
+    with server.connect() as holder, server.connect(autocommit=True) as filler:
+        holder.execute(change, [900])
+        refused: list[psycopg.Error] = []
+
+        def fill() -> None:
+            try:
+                filler.execute(program.encode())
+            except psycopg.Error as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=fill)
+        thread.start()
+        waits = "SELECT FROM pg_locks WHERE NOT granted"
+        wait_for(lambda: db.execute(waits).fetchone() is not None, SECONDS, "the step to wait")
+        holder.execute(change, [100])
+        holder.commit()
+        thread.join()
+    assert refused == []
+    assert db.execute("SELECT FROM account WHERE name IS DISTINCT FROM display_name").rowcount == 0
+    changed = db.execute("SELECT id FROM account WHERE display_name = 'changed' ORDER BY id")
+    assert changed.fetchall() == [(100,), (900,)]
 
 
 # -- The same with Django

@@ -1,12 +1,16 @@
 """The site's configuration in a real nginx, with TLS, and a real gunicorn behind it."""
 
+import json
 import re
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +20,7 @@ import pytest
 import nexus
 from nexus.services.nginx import Nginx
 from nexus.services.ports import free_port
+from nexus.services.process import wait_for
 from nexus.services.web import Web
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -31,6 +36,8 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/large":
         body = b"x" * 2_000_000
     headers = [("Content-Length", str(len(body))), ("Content-Type", "text/html")]
+    if environ["PATH_INFO"].startswith("/cookie/"):
+        headers.append(("Set-Cookie", "c=" + "x" * int(environ["PATH_INFO"].rpartition("/")[2])))
     start_response("200 OK", headers)
     return [body]
 """
@@ -90,8 +97,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def site(folder: Path) -> Iterator[Site]:
+@contextmanager
+def running(folder: Path, *changes: tuple[str, str]) -> Iterator[Site]:
+    """The site behind nginx."""
     plain = free_port()
     # One worker, which does one thing at a time: a slow client that reached it would hold it.
     with nexus.serve("told", cwd=folder, options=["--worker-class=sync"]) as gunicorn:
@@ -102,6 +110,7 @@ def site(folder: Path) -> Iterator[Site]:
             ("127.0.0.1:8000", f"127.0.0.1:{gunicorn.port}"),
             ("/etc/ssl/example.com", str(folder)),
             ("/srv/site", str(folder)),
+            *changes,
         ):
             assert old in text
             text = text.replace(old, new)
@@ -110,6 +119,20 @@ def site(folder: Path) -> Iterator[Site]:
         with nexus.nginx(types + text) as nginx:
             tls = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
             yield Site(nginx, plain, tls, gunicorn)
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Iterator[Site]:
+    # Tests come from one address, faster than people do.
+    with running(folder, ("rate=20r/s", "rate=1000r/s")) as site:
+        yield site
+
+
+@pytest.fixture
+def limited(folder: Path) -> Iterator[Site]:
+    """With the limits as they are, and nothing counted yet."""
+    with running(folder) as site:
+        yield site
 
 
 def test_the_head_says_what_it_answers_and_what_to_watch_out_for() -> None:
@@ -158,6 +181,49 @@ def test_the_application_believes_what_nginx_says_and_not_the_client(site: Site)
     assert told["HTTP_X_FORWARDED_PROTO"] == "https"
     assert re.fullmatch("[0-9a-f]{32}", told["HTTP_X_REQUEST_ID"])
     assert "HTTP_CONNECTION" not in told
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl: apt-get install curl")
+@pytest.mark.parametrize("version", ["http1.1", "http2"])
+def test_a_port_in_the_host_reaches_the_application(folder: Path, site: Site, version: str) -> None:
+    """Django compares it with a form's Origin."""
+    name = f"example.com:{site.nginx.port}"
+    done = subprocess.run(
+        [
+            *("curl", "--silent", "--show-error", "--fail", f"--{version}", "--noproxy", "*"),
+            *("--cacert", folder / "fullchain.pem", "--resolve", f"{name}:127.0.0.1"),
+            *("--write-out", "\n%{http_version}", f"https://{name}/"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    body, spoken = done.stdout.splitlines()
+    assert json.loads(body)["headers"]["HTTP_HOST"] == name
+    assert spoken == version.removeprefix("http")
+
+
+def test_the_host_is_the_name_that_nginx_has_chosen_the_server_by(site: Site) -> None:
+    """The request line can name another host than the header: the line counts."""
+    with (
+        socket.create_connection(("127.0.0.1", site.nginx.port), 10) as plain,
+        site.tls.wrap_socket(plain, server_hostname="example.com") as secure,
+    ):
+        secure.sendall(
+            b"GET https://example.com/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+        )
+        answer = b"".join(iter(lambda: secure.recv(65536), b""))
+    assert b"evil.example" not in answer
+
+
+@pytest.mark.parametrize(("size", "status"), [(3_700, 200), (8_000, 200), (20_000, 503)])
+def test_headers_may_be_long(site: Site, size: int, status: int) -> None:
+    before = site.nginx.log.count("upstream sent too big header")
+    answer = site.get(f"/cookie/{size}")
+    assert answer.status_code == status
+    refused = site.nginx.log.count("upstream sent too big header") - before
+    assert refused == (status == 503)
 
 
 def test_http2_and_no_old_tls(folder: Path, site: Site) -> None:
@@ -266,6 +332,52 @@ def test_the_health_check_reaches_the_application_and_no_log(site: Site) -> None
     before = site.nginx.access_log
     assert site.get("/healthz").status_code == 200
     assert site.nginx.access_log == before
+
+
+def test_readiness_is_asked_by_the_same_way(site: Site) -> None:
+    before = site.nginx.access_log
+    assert site.get("/readyz").status_code == 200
+    assert site.nginx.access_log == before
+
+
+def test_log_ins_have_a_limit_and_reading_the_form_has_none(limited: Site) -> None:
+    with limited.client() as client:
+        forms = [client.get("/admin/login/").status_code for _ in range(12)]
+        tries = [client.post("/admin/login/").status_code for _ in range(12)]
+        assert client.get("/").status_code == 200
+    assert forms == [200] * 12
+    assert tries == [200] * 6 + [429] * 6
+
+
+def test_one_address_cannot_have_every_worker(limited: Site) -> None:
+    """More than the burst, faster than the rate: some are refused, and nobody waits."""
+    with limited.client() as client:
+        answers = Counter(client.get("/").status_code for _ in range(200))
+    assert set(answers) == {200, 429}
+    assert answers[200] >= 41
+
+
+def test_one_address_has_so_many_requests_in_work_and_no_more(limited: Site) -> None:
+    """The worker is frozen, so none of them ends."""
+    (worker,) = limited.gunicorn.workers
+    worker.suspend()
+    try:
+        with ThreadPoolExecutor(25) as pool:
+            asked = [pool.submit(limited.get, "/", timeout=60) for _ in range(25)]
+            refused = []
+
+            def all_but_twenty() -> bool:
+                refused[:] = [each for each in asked if each.done()]
+                return len(refused) == 5
+
+            try:
+                wait_for(all_but_twenty, 60, "five to be refused")
+                assert {each.result().status_code for each in refused} == {429}
+            finally:
+                worker.resume()
+            assert Counter(each.result().status_code for each in asked) == {200: 20, 429: 5}
+    finally:
+        worker.resume()
 
 
 def test_while_gunicorn_is_away_and_when_it_is_back(folder: Path, site: Site) -> None:

@@ -17,6 +17,9 @@ FILE = ROOT / "snippets" / "pre-commit" / ".pre-commit-config.yaml"
 HOOKS = [hook for repo in yaml.safe_load(FILE.read_text())["repos"] for hook in repo["hooks"]]
 
 
+SECRETS = (".env", ".env.production", ".env.local", "prod.env", "deploy/.env")
+
+
 def test_the_head_says_what_it_answers_and_what_to_watch_out_for() -> None:
     head = FILE.read_text().partition("\n\n")[0]
     assert re.match(r"# [A-Z].*\?\n#\n# pre-commit \d", head)
@@ -113,13 +116,14 @@ def test_what_is_right_is_committed_and_what_is_wrong_is_not(clone: Clone) -> No
         "unused.py": "import os\n",
         "layout.py": "x = {  'a':1 }\n",
         "key.txt": " ".join(("-----BEGIN", "RSA", "PRIVATE", "KEY-----")) + "\n",
-        ".env": "SECRET_KEY=x\n",
+        **dict.fromkeys(SECRETS, "SECRET_KEY=x\n"),
         "dump.txt": "x" * 600_000 + "\n",
         "merged.txt": "\n".join(marks) + "\n",
         "broken.yaml": "a: [\n",
         "end.txt": "no line break",
         str(models): models.read_text().replace("max_length=100", "max_length=101"),
     }
+    (clone.folder / "deploy").mkdir()
     for name, text in wrong.items():
         (clone.folder / name).write_text(text)
     (clone.folder / ".git" / "MERGE_MSG").write_text("Merge other\n")
@@ -130,6 +134,8 @@ def test_what_is_right_is_committed_and_what_is_wrong_is_not(clone: Clone) -> No
     said = refused.stdout + refused.stderr
     assert results(said) == dict.fromkeys(names, "Failed"), said
     assert "Take it out of the commit" in said
+    named = said.partition("Take it out of the commit")[2].partition("no large file")[0]
+    assert {line for line in named.splitlines() if "env" in line} == set(SECRETS)
     # What a hook can mend is mended, for whoever commits to look at and add.
     assert (clone.folder / "unused.py").read_text() == ""
     assert (clone.folder / "layout.py").read_text() == 'x = {"a": 1}\n'

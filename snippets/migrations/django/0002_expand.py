@@ -2,11 +2,12 @@
 
 Django 4.2 or newer; tried with 5.2. Put the three migrations and the five files of SQL into your
 application's migrations, and put its table's name into the SQL. Rename the field in your model.
-Then: migrate to 0003, deploy the new version, and when no old one runs any more, migrate to 0004.
+Then migrate to 0003 and deploy the new version. When no old version runs any more, migrate to 0004.
 
 Watch out:
-* `migrate` without a number goes to the end. Commit 0004 with a later version.
+* `migrate` without a number runs all migrations. Commit 0004 with a later version.
 * `atomic = False`: each file has its own transactions.
+* If your connections have a statement_timeout, lift it for `migrate`: a backfill is one statement.
 * The old version does not know these files. It goes on with the old name, which is in its own code.
 """
 
@@ -22,7 +23,7 @@ def sql(name: str) -> list[str]:
 
 
 class Migration(migrations.Migration):
-    """Both columns are there, in step. Django's models have the new one."""
+    """Adds the column and the trigger. Django's models have the new name."""
 
     atomic = False
     dependencies = (("people", "0001_initial"),)

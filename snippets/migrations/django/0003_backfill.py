@@ -1,4 +1,4 @@
-"""How does a new column get its values in a table that is written to? See 0002_expand.py."""
+"""How does a new column get its values in a table that programs write to? See 0002_expand.py."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    """Batches, each in a transaction of its own. On the way back there is nothing to do."""
+    """Fills the rows in batches, each with its own transaction. The way back does nothing."""
 
     atomic = False
     dependencies = (("people", "0002_expand"),)

@@ -12,7 +12,7 @@ def sql(name: str) -> list[str]:
 
 
 class Migration(migrations.Migration):
-    """The old column goes. Django's models have not had it since 0002."""
+    """Drops the old column, which Django's models have not had since 0002."""
 
     atomic = False
     dependencies = (("people", "0003_backfill"),)
