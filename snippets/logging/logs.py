@@ -1,23 +1,29 @@
-"""How does every line of a log become one JSON object that says which request it belongs to?
+"""How does every line of a log become one JSON object that names its request?
 
-Python 3.11 or newer, the standard library alone. Put it into your project, and into Django's
-settings:
+Python 3.11 or newer, and only the standard library. Put this file into your project, and this into
+Django's settings:
 
     from mysite.logs import configuration
 
     LOGGING = configuration(level=env.str("LOG_LEVEL", default="INFO"))
     MIDDLEWARE = ["mysite.logs.RequestId", …]
 
-In your code: logger.info("booking confirmed", extra={"booking": 7}). In gunicorn.conf.py, the same
-`logconfig_dict = configuration(level="INFO")`.
+In your code: logger.info("booking confirmed", extra={"booking": 7}). In gunicorn.conf.py:
+
+    logconfig_dict = configuration(level="INFO")
+    access_log_format = '%(m)s %(U)s %(s)s %(M)s ms %({x-forwarded-for}i)s'
 
 Watch out:
-* What is named in `extra` is in the line. Never name a password, a token or a whole request.
-* The message is a constant, and what changes is in `extra`: then lines can be counted.
-* An id from outside is believed only if it looks like one. A proxy in front should set its own.
-* A thread that you start has no request's id unless you hand it on: contextvars.copy_context().run.
-* A line break within a value is escaped: nobody can write a line that never was.
-* What JSON cannot hold (a NaN, a circle, a key that is no text) is written as Python shows it.
+* Every value in `extra` is in the line. Never put a password, a token or a whole request there.
+* Log after the commit (transaction.on_commit). Otherwise a line tells of a change that was rolled
+  back.
+* Keep the message constant, and put values into `extra`. Then you can count lines by message.
+* gunicorn's own access_log_format has the query, which may hold a token, and the address of the
+  proxy in place of the client's. The format above has neither.
+* An id from outside is used only if it looks like one. A proxy in front should set its own id.
+* A thread that you start has no request id. Hand the id on with contextvars.copy_context().run.
+* A line break within a value is escaped, so nobody can forge a line.
+* A value that JSON cannot hold (a NaN, a circle, a key that is no text) is written as its repr.
 """
 
 import json
@@ -36,13 +42,13 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 OFFERED = re.compile(r"[0-9A-Za-z_-]{8,64}")
 OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every record has; whatever else it has came by `extra`."""
+"""The attributes of every record. All others came by `extra`."""
 LEFT_OUT = {"request"}
-"""Django adds the request to its own records. Its text has the query, and that may have a token."""
+"""Django adds the request to its records. Its text has the query, which may hold a token."""
 
 
 def jsonable(value: object) -> object:
-    """Return a value that is JSON for certain: itself, or as Python shows it."""
+    """Return the value itself if JSON can hold it, and otherwise its repr."""
     try:
         json.dumps(value, default=str, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -69,7 +75,7 @@ class JsonFormatter(logging.Formatter):
             line["stack"] = record.stack_info
         for key, value in vars(record).items():
             if key not in OWN | LEFT_OUT:
-                # What a line says of itself is not replaced: such an extra gets a longer name.
+                # An extra must not replace one of the line's own keys: it gets a longer name.
                 line[f"extra_{key}" if key in line else key] = jsonable(value)
         return json.dumps(line, default=str)
 
@@ -78,7 +84,7 @@ def configuration(*, level: str) -> dict[str, Any]:
     """Return what `logging.config.dictConfig` takes: all loggers, to standard output.
 
     Args:
-        level: what is less important than this is not written.
+        level: the lowest level that is written.
     """
     return {
         "version": 1,
@@ -92,7 +98,7 @@ def configuration(*, level: str) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stdout"], "level": level},
-        # These bring handlers of their own, and would write in another form, or twice.
+        # These loggers have their own handlers, which would write in another form, or twice.
         "loggers": {
             name: {"handlers": [], "level": "NOTSET", "propagate": True}
             for name in ("django", "django.server", "gunicorn.error", "gunicorn.access")
@@ -101,7 +107,7 @@ def configuration(*, level: str) -> dict[str, Any]:
 
 
 def forget(**_: object) -> None:
-    """What this thread writes from now on belongs to no request."""
+    """Forget the request's id: the next lines of this thread belong to no request."""
     request_id.set(None)
 
 
@@ -112,11 +118,11 @@ class RequestId:
         from django.core.signals import request_finished
 
         self.get_response = get_response
-        # Not as soon as this has answered: Django writes "Not Found" and its like after that.
+        # Not when __call__ returns: Django logs "Not Found" and the like after that.
         request_finished.connect(forget)
 
     def __call__(self, request: "HttpRequest") -> "HttpResponse":
-        """Answer, with the id that the proxy has chosen, or with a new one."""
+        """Answer, with the id that the proxy has sent or with a new one."""
         offered = request.headers.get("X-Request-ID", "")
         current = offered if OFFERED.fullmatch(offered) else uuid.uuid4().hex
         request_id.set(current)

@@ -115,11 +115,42 @@ def test_each_is_confined(service: dict[str, Any]) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    assert set(service["logging"]["options"]) == {"max-size", "max-file"}
     assert "privileged" not in service
     assert service["image"] == "${IMAGE:-mysite}" or re.search(
         r":\d+\.\d+[.\d]*-\w+$", service["image"]
     )
+
+
+def test_only_the_web_server_reaches_the_outside_and_nobody_whom_it_does_not_need() -> None:
+    inner = {name for name, network in COMPOSE["networks"].items() if network["internal"]}
+    assert inner == {"database", "cache"}
+    networks = {name: set(service["networks"]) for name, service in SERVICES.items()}
+    assert networks == {
+        "web": {"default", "database", "cache"},
+        "migrate": {"database"},
+        "database": {"database"},
+        "cache": {"cache"},
+    }
+
+
+def test_the_head_says_how_to_keep_what_is_in_the_volume() -> None:
+    head = (FOLDER / "compose.yaml").read_text().partition("\nname:")[0]
+    (command,) = re.findall(r"exec -T database (pg_dump .*) > ", head)
+    user = SERVICES["database"]["environment"]["POSTGRES_USER"]
+    assert command.split() == ["pg_dump", f"--username={user}", "--format=custom", user]
+
+
+def test_migrations_have_no_limit_for_a_statement() -> None:
+    assert SERVICES["migrate"]["environment"]["STATEMENT_TIMEOUT_MS"] == "0"
+    assert "STATEMENT_TIMEOUT_MS" not in SERVICES["web"]["environment"]
+
+
+def test_the_health_check_asks_nothing_of_the_database() -> None:
+    """Else a platform that restarts what is unhealthy restarts every container with it."""
+    (check,) = re.findall(r"HEALTHCHECK .*\n.*", (FOLDER / "Dockerfile").read_text())
+    assert "/healthz'" in check
 
 
 def test_no_secret_has_a_default_or_is_an_argument() -> None:
@@ -159,7 +190,8 @@ def image(
     shutil.copytree(FOLDER.parent / "django-project", folder)
     for name in ("Dockerfile", ".dockerignore"):
         shutil.copy(FOLDER / name, folder)
-    (folder / ".env").write_text("SECRET_KEY=must-not-be-in-the-image\n")
+    for secret in (".env", "mysite/.env", "mysite/.env.production", "mysite/prod.env"):
+        (folder / secret).write_text("SECRET_KEY=must-not-be-in-the-image\n")
     name = "localhost/snippet:test"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder.parent))  # buildah keeps what it downloads there
@@ -216,6 +248,7 @@ def test_it_holds_what_runs_and_nothing_else(
     found = run_in(options, "find", "/app", "-maxdepth", "1", "-mindepth", "1")
     expected = {"gunicorn.conf.py", "manage.py", "mysite", "requirements.txt", "static"}
     assert {Path(line).name for line in found.split()} == expected
+    assert run_in(options, "find", "/app", "-name", "*.env*") == ""
     assert run_in(options, "find", "/app", "/venv", "-writable") == ""
     assert "/venv/bin/gunicorn" in run_in(options, "find", "/venv/bin", "-name", "[gp]*")
     assert "/venv/bin/pip" not in run_in(options, "find", "/venv/bin", "-name", "[gp]*")

@@ -106,6 +106,29 @@ def test_it_survives_its_clients(env: Environment) -> None:
         assert broken.json()["code"] == "parse_error"
 
 
+def test_a_proxy_that_compresses_breaks_changes_and_not_reading(env: Environment) -> None:
+    """What the head says: nginx makes each ETag weak."""
+    new = {"title": "x" * 100, "city": "lagos", "nightly_minor": 9000}
+    json_too = "gzip on; gzip_types application/json; gzip_min_length 1; gzip_proxied any;"
+    with nexus.serve("django.core.wsgi:get_wsgi_application()", env=env) as web:
+        proxy = f"proxy_pass http://127.0.0.1:{web.port}; proxy_set_header Host 127.0.0.1;"
+        with (
+            nexus.nginx(
+                f"server {{ listen 127.0.0.1:{{port}}; location / {{ {json_too} {proxy} }} }}"
+            ) as nginx,
+            httpx.Client(base_url=nginx.url, headers={"Accept-Encoding": "gzip"}) as client,
+        ):
+            place = client.post("/places", json=new).headers["Location"]
+            tag = client.get(place).headers["ETag"]
+            assert tag == 'W/"1"'
+            assert client.get(place, headers={"If-None-Match": tag}).status_code == 304
+            change = {"nightly_minor": 1}
+            refused = client.patch(place, json=change, headers={"If-Match": tag})
+            assert (refused.status_code, refused.json()["code"]) == (412, "weak_etag")
+            strong = {"If-Match": tag.removeprefix("W/")}
+            assert client.patch(place, json=change, headers=strong).status_code == 200
+
+
 def test_an_error_that_nobody_foresaw_says_nothing(server: Postgres, env: Environment) -> None:
     with (
         nexus.serve("django.core.wsgi:get_wsgi_application()", env=env) as web,

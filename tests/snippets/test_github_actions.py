@@ -254,23 +254,65 @@ def test_a_release_pushes_one_image_and_tells_its_digest(runner: Runner) -> None
         "GITHUB_ACTOR": "ada",
         "GH_TOKEN": "a-secret",
     }
-    runner.program("docker", "if [ $1 = login ]; then cat; elif [ $1 = image ]; then echo i@d; fi")
-    runner.program("gh")
-    for step in ("Build", "Push", "Release"):
+    registry = runner.temp / "registry"
+    runner.program("docker", REGISTRY.format(registry=registry))
+    released = runner.temp / "released"
+    runner.program("gh", GH.format(released=released))
+    for step in RELEASE:
         done = runner.run("release", step)
         assert done.returncode == 0, done.stderr
     image = "ghcr.io/acme/site:1.4.0"
     revision = "--label org.opencontainers.image.revision=" + "0" * 40
     assert runner.calls == [
+        "gh release view v1.4.0",
         f"docker build {revision} --tag {image} .",
         "docker login ghcr.io --username ada --password-stdin",
+        f"docker manifest inspect {image}",
         f"docker push {image}",
         "docker image inspect --format {{index .RepoDigests 0}} " + image,
         "gh release create v1.4.0 --verify-tag --generate-notes",
     ]
     assert Path(runner.env["GITHUB_OUTPUT"]).read_text() == "image=i@d\n"
 
+    # "Re-run all jobs", a month later: nothing is built, and nothing is pushed.
+    before = runner.calls
+    done = runner.run("release", RELEASE[0])
+    assert done.returncode == 1
+    assert "v1.4.0 is released already" in done.stdout
+    # The same, if only the release was not made, or has been deleted: what people have stays.
+    released.unlink()
+    assert runner.run("release", RELEASE[0]).returncode == 0
+    assert runner.run("release", "Build").returncode == 0
+    done = runner.run("release", "Push")
+    assert done.returncode == 1
+    assert f"{image} exists already" in done.stdout
+    assert f"docker push {image}" not in runner.calls[len(before) :]
 
+
+def test_a_release_is_not_made_while_nobody_knows_whether_there_is_one(runner: Runner) -> None:
+    runner.program("gh", "echo 'error connecting to api.github.com' >&2; exit 1")
+    done = runner.run("release", RELEASE[0], GITHUB_REF_NAME="v1.4.0", GH_TOKEN="a-secret")
+    assert done.returncode == 1
+    assert "error connecting" in done.stdout
+
+
+RELEASE = ("It was not released before", "Build", "Push", "Release")
+REGISTRY = """
+case $1 in
+login) cat ;;
+push) touch {registry} ;;
+manifest) test -e {registry} ;;
+image) echo i@d ;;
+esac
+"""
+GH = """
+if [ $2 = create ]; then
+    touch {released}
+elif ! [ -e {released} ]; then
+    echo "release not found" >&2
+    exit 1
+fi
+"""
 OLD, NEW = (f"ghcr.io/acme/site@sha256:{letter * 64}" for letter in "ab")
 
 
@@ -282,11 +324,30 @@ OLD, NEW = (f"ghcr.io/acme/site@sha256:{letter * 64}" for letter in "ab")
         (f"{NEW}; rm -rf /", 1),
         (f"$(id)@sha256:{'a' * 64}", 1),
         (f"{NEW}\nx", 1),
+        (f"ghcr.io/somebody-else/evil@sha256:{'a' * 64}", 1),
+        (f"ghcr.io/acme/site-evil@sha256:{'a' * 64}", 1),
+        (f"ghcr.io/acme/site/evil@sha256:{'a' * 64}", 1),
+        (f"ghcr.io/acme/site@sha256:x@sha256:{'a' * 64}", 1),
     ],
 )
-def test_only_an_image_with_its_digest_is_deployed(runner: Runner, image: str, status: int) -> None:
-    done = runner.run("deploy", "It is one image, named by its digest", IMAGE=image)
+def test_only_an_image_of_this_repository_with_its_digest_is_deployed(
+    runner: Runner, image: str, status: int
+) -> None:
+    step = "It is an image of this repository, named by its digest"
+    done = runner.run("deploy", step, IMAGE=image, GITHUB_REPOSITORY="Acme/Site")
     assert done.returncode == status
+    assert done.stdout.startswith("::error::") is (status == 1)
+
+
+SERVER = """
+case "$*" in
+"compose ps --quiet web") cat; echo c0ffee; exit ;;
+inspect*) cat; if [ -e ../other ]; then echo other; else echo "$IMAGE"; fi; exit ;;
+esac
+echo "  with $IMAGE" >> {said}
+cat
+test ! -e ../broken
+"""
 
 
 @pytest.fixture
@@ -296,7 +357,7 @@ def server(runner: Runner) -> Runner:
     runner.env |= {"TARGET": "deploy@server.example.com", "IMAGE": NEW}
     # As bash it reads a script while it runs it, as some systems' sh does; dash reads ahead.
     runner.program("ssh", 'shift 4; exec env -u IMAGE bash --posix "$@"')
-    runner.program("docker", f'echo "  with $IMAGE" >> {runner.said}; cat; test ! -e ../broken')
+    runner.program("docker", SERVER.format(said=runner.said))
     return runner
 
 
@@ -326,7 +387,10 @@ def test_the_new_one_is_started_and_noted_when_it_answers(server: Runner) -> Non
         f"  with {NEW}",
         "docker compose up --detach --no-build --wait --wait-timeout 120",
         f"  with {NEW}",
+        "docker compose ps --quiet web",
+        "docker inspect --format {{.Config.Image}} c0ffee",
     ]
+    assert f"web runs {NEW}\n" in done.stdout
     assert now.read_text() == f"{OLD}\n"
     done = server.run("deploy", "Note that it works")
     assert (done.returncode, now.read_text()) == (0, f"{NEW}\n"), done.stderr
@@ -334,16 +398,22 @@ def test_the_new_one_is_started_and_noted_when_it_answers(server: Runner) -> Non
 
 def test_what_is_noted_comes_after_the_question() -> None:
     names = [step["name"] for step in WORKFLOWS["deploy"]["jobs"]["deploy"]["steps"]]
-    assert names[-3:] == ["It answers", "Note that it works", "Put the old one back"]
+    asked = "It answers, and so does its database"
+    assert names[-3:] == [asked, "Note that it works", "Put the old one back"]
 
 
-@pytest.mark.parametrize("fails", ["to be reached", "while it starts", "when it is asked"])
+@pytest.mark.parametrize(
+    "fails", ["to be reached", "while it starts", "to be the one that runs", "when it is asked"]
+)
 def test_if_it_does_not_work_the_old_one_comes_back(server: Runner, fails: str) -> None:
     site = server.folder / "site"
     (site / "image.now").write_text(f"{OLD}\n")
     broken = server.folder / "broken"
     if fails == "while it starts":
         broken.touch()
+    other = server.folder / "other"
+    if fails == "to be the one that runs":
+        other.touch()
     ssh = (server.bin / "ssh").read_text()
     if fails == "to be reached":
         server.program("ssh", "exit 255")
@@ -364,7 +434,7 @@ class Site(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         Site.asked += 1
-        ready = self.path == "/healthz" and Site.asked > 1
+        ready = self.path == "/readyz" and Site.asked > 1
         self.send_response(200 if ready else 503)
         self.end_headers()
 
@@ -393,5 +463,5 @@ def test_the_site_is_asked_until_it_answers(
     curl = shutil.which("curl")
     runner.program("curl", f'exec {curl} "${{@//--retry-delay/--retry-max-time}}"')
     runner.env["NO_PROXY"] = "127.0.0.1"
-    done = runner.run("deploy", "It answers", SITE_URL=site + page)
+    done = runner.run("deploy", "It answers, and so does its database", SITE_URL=site + page)
     assert done.returncode == status, done.stderr

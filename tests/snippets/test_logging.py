@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import logging.config
+import re
 import runpy
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from nexus.services.web import Web
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = ROOT / "snippets" / "logging" / "logs.py"
 SNIPPET = runpy.run_path(str(FILE), run_name="snippet_logs")
+(FORMAT,) = re.findall(r"^    (access_log_format = .*)$", FILE.read_text(), re.MULTILINE)
 SECONDS = 60
 """How long a test waits for a condition on a busy machine."""
 
@@ -157,7 +159,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     (folder / "gunicorn.conf.py").write_text(
         "from logs import configuration\n"
         'logconfig_dict = configuration(level="INFO")\n'
-        'accesslog = "-"\n'
+        'accesslog = "-"\n' + FORMAT + "\n"
         'worker_class = "gthread"\n'
         "threads = 8\n"
     )
@@ -165,6 +167,15 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     command = [gunicorn, "--no-control-socket", "--bind=127.0.0.1:{port}"]
     with nexus.serve([*command, "site_of_test"], cwd=folder, ready="/none") as web:
         yield web
+
+
+def test_the_access_log_has_the_client_and_no_query(web: Web) -> None:
+    proxied = {"X-Request-ID": "request-by-proxy", "X-Forwarded-For": "203.0.113.9"}
+    httpx.get(f"{web.url}/confirm/8?token=secret", headers=proxied, trust_env=False)
+    wait_for(lambda: "203.0.113.9" in web.log, SECONDS, "the line of the request")
+    (line,) = [line for line in of(web, "request-by-proxy") if line["logger"] == "gunicorn.access"]
+    assert line["message"].startswith("GET /confirm/8 200 ")
+    assert "secret" not in str(line)
 
 
 def of(web: Web, number: str, key: str = "request_id") -> list[dict[str, Any]]:

@@ -10,10 +10,16 @@ Needs Django 5.2 and Django REST framework 3.16, or newer; REST_FRAMEWORK = {"EX
 
 Watch out:
 * Everybody may do everything here. Set permission_classes.
-* DRF's cursor tells rows apart by the first field of an ordering, and up to 1,000 equal ones by an
-  offset. Order by what is nearly unique, and have an index for each sort.
-* A POST that is repeated is done twice. If that matters, take an Idempotency-Key.
-* A field that is added to the model is not shown until you name it. Leave it so.
+* A proxy that compresses answers makes each ETag weak: nginx with gzip turns "1" into W/"1", and
+  so do many CDNs. If-None-Match still works, because its comparison is weak (RFC 9110, 13.1.2).
+  If-Match needs a strong ETag (13.1.1), so every PATCH gets a 412 with the code `weak_etag`. Turn
+  compression off for the API.
+* DRF's cursor tells rows apart by the first field of an ordering, and up to 1,000 equal rows by an
+  offset. Order by a field that is nearly unique, and have an index for each sort.
+* A repeated POST makes a second place. If that matters, accept an Idempotency-Key.
+* The addresses here have no slash at the end. If yours end with a slash, Django redirects a POST
+  without the slash, and it arrives as a GET without its body. Set APPEND_SLASH = False for an API.
+* A field that you add to the model is not shown until you name it. Keep it so.
 """
 
 from typing import Any
@@ -29,16 +35,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from places.models import Place
-from places.problems import PreconditionFailed, PreconditionRequired
+from places.problems import PreconditionFailed, PreconditionRequired, WeakETag
 
 SORTS = {"newest": ["-id"], "price": ["nightly_minor", "id"]}
 
 
 class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
-    """Refuses what it does not know, which is mostly a typing error."""
+    """Refuses names that it does not know: most of them are typing errors."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Looks for unknown names."""
+        """Refuses unknown names."""
         if unknown := sorted(self.initial_data.keys() - self.fields.keys()):
             message = serializers.ErrorDetail("There is no such field.", "unknown")
             raise serializers.ValidationError({name: [message] for name in unknown})
@@ -51,14 +57,14 @@ class PlaceSerializer(StrictSerializer, serializers.ModelSerializer):  # type: i
     nightly_minor = serializers.IntegerField(min_value=1, max_value=100_000_000)
 
     class Meta:
-        """What is shown, and may be sent."""
+        """The fields that are shown and may be sent."""
 
         model = Place
         fields = ("id", "title", "city", "nightly_minor")
 
 
 class Query(StrictSerializer):
-    """All that a list can be asked."""
+    """The parameters of a list."""
 
     city = serializers.SlugField(max_length=80, required=False)
     sort = serializers.ChoiceField(list(SORTS), default="newest")
@@ -66,7 +72,7 @@ class Query(StrictSerializer):
 
 
 class Pages(pagination.CursorPagination):
-    """Pages that begin after a row, in an order that the query names."""
+    """Pages that begin after a row, in the order that the query names."""
 
     page_size = 20
 
@@ -76,7 +82,7 @@ class Pages(pagination.CursorPagination):
 
 
 def etag(place: Place) -> str:
-    """Returns the name of a place's state."""
+    """Returns the ETag of a place as it is now."""
     return f'"{place.version}"'
 
 
@@ -92,7 +98,7 @@ class Places(generics.GenericAPIView):  # type: ignore[type-arg]
     pagination_class = Pages
 
     def get_queryset(self) -> QuerySet[Place]:
-        """Returns what is asked for; add select_related for what the serializer needs."""
+        """Returns the places that match; add select_related for relations that you show."""
         query = Query(data=self.request.query_params.dict())
         query.is_valid(raise_exception=True)
         self.query = query.validated_data
@@ -116,21 +122,26 @@ class OnePlace(APIView):
     """One place."""
 
     def get(self, request: Request, pk: int) -> Response:
-        """The place, unless the client has it already."""
+        """The place, unless the client has this version already."""
         place = get_object_or_404(Place, pk=pk)
-        if etag(place) in parse_etags(request.headers.get("If-None-Match", "")):
+        seen = [
+            tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))
+        ]
+        if seen == ["*"] or etag(place) in seen:
             return Response(status=304, headers={"ETag": etag(place)})
         return shown(place)
 
     def patch(self, request: Request, pk: int) -> Response:
-        """Changes the place, if it is still as the client has seen it."""
+        """Changes the place, if nobody has changed it since the client read it."""
         if "If-Match" not in request.headers:
             raise PreconditionRequired
         wanted = parse_etags(request.headers["If-Match"])
         with transaction.atomic():
             place = get_object_or_404(Place.objects.select_for_update(), pk=pk)  # compare locked
             if wanted != ["*"] and etag(place) not in wanted:
-                raise PreconditionFailed
+                raise (
+                    WeakETag if any(tag.startswith("W/") for tag in wanted) else PreconditionFailed
+                )
             change = PlaceSerializer(place, data=request.data, partial=True)
             change.is_valid(raise_exception=True)
             change.save(version=F("version") + 1)

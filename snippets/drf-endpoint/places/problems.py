@@ -1,4 +1,4 @@
-"""Every refusal in one form: RFC 9457's problem details.
+"""Every error response in one form: RFC 9457's problem details.
 
 Name `places.problems.handler` as DRF's EXCEPTION_HANDLER, and in your root URLconf:
 
@@ -20,11 +20,18 @@ logger = logging.getLogger(__name__)
 
 
 class PreconditionFailed(exceptions.APIException):
-    """Somebody else has changed it."""
+    """Somebody else has changed the resource."""
 
     status_code = 412
     default_detail = "It has changed since it was read. Read it again."
     default_code = "changed"
+
+
+class WeakETag(PreconditionFailed):
+    """A weak ETag is no proof that two states are equal."""
+
+    default_detail = "If-Match needs a strong ETag. A proxy that compresses has made this one weak."
+    default_code = "weak_etag"
 
 
 class PreconditionRequired(exceptions.APIException):
@@ -43,12 +50,12 @@ def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
 
 
 def handler(error: Exception, context: dict[str, Any]) -> Response:
-    """Makes a problem of every exception; of one that nobody foresaw, without saying what it is."""
+    """Makes a problem of every exception. The client learns nothing of an unexpected one."""
     response = views.exception_handler(error, context)
     if response is None:
-        logger.error("unforeseen in %s", context["view"].__class__.__name__, exc_info=error)
+        logger.error("unexpected error in %s", context["view"].__class__.__name__, exc_info=error)
         error = exceptions.APIException("Something went wrong here.")
-        # Through DRF's handler: it also rolls back what ATOMIC_REQUESTS would commit now.
+        # DRF's handler also rolls back the changes that ATOMIC_REQUESTS would commit now.
         response = views.exception_handler(error, context)
     if isinstance(error, exceptions.ValidationError):
         errors = list(_faults(error.get_full_details()))
@@ -63,7 +70,7 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
 
 
 def _faults(details: Any, field: str = "") -> Iterator[dict[str, str]]:  # noqa: ANN401
-    """Yields each fault with its field; one in a serializer in a serializer is "host.name"."""
+    """Yields each fault with its field; the field of a nested serializer is "host.name"."""
     if isinstance(details, dict) and isinstance(details.get("message"), str):
         yield {"field": field or "body", "code": details["code"], "detail": details["message"]}
         return
@@ -73,7 +80,7 @@ def _faults(details: Any, field: str = "") -> Iterator[dict[str, str]]:  # noqa:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:  # noqa: ARG001
-    """Answers where there is no address."""
+    """Answers for an address that does not exist."""
     body = problem(404, "not_found", "There is no such address.")
     return JsonResponse(body, status=404, content_type=MEDIA_TYPE)
 

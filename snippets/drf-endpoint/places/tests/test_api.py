@@ -65,5 +65,13 @@ class PlacesTest(APITestCase):
         assert (first.status_code, first.json()["nightly_minor"]) == (200, 2)
         second = self.client.patch(url, price, format="json", headers={"If-Match": seen})
         self.assert_problem(second, 412, "changed")
-        again = self.client.get(url, headers={"If-None-Match": first["ETag"]})
-        assert (again.status_code, again.content) == (304, b"")
+        for known in (first["ETag"], f"W/{first['ETag']}", f'"other", W/{first["ETag"]}', "*"):
+            again = self.client.get(url, headers={"If-None-Match": known})
+            assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+        assert self.client.get(url, headers={"If-None-Match": seen}).status_code == 200
+        weak = {"If-Match": f"W/{first['ETag']}"}
+        self.assert_problem(
+            self.client.patch(url, price, format="json", headers=weak), 412, "weak_etag"
+        )
+        any_state = self.client.patch(url, price, format="json", headers={"If-Match": "*"})
+        assert any_state.status_code == 200
