@@ -19,8 +19,8 @@ Watch out:
   into `unacked`. If the worker is killed between the two, the message is gone. No setting closes
   this gap: kombu works this way with Valkey and Redis. Late acknowledgement makes the gap small,
   and a sweep like `charge_overdue` sends again what was lost in it.
-* Messages live in the broker's memory. Give the broker a server of its own, apart from the cache,
-  with `maxmemory-policy noeviction` and `appendonly yes`. A cache that evicts keys evicts whole
+* Messages live in the broker's memory. Give the broker its own server, apart from the cache, with
+  `maxmemory-policy noeviction` and `appendonly yes`. A cache that evicts keys evicts whole
   queues. With `appendfsync everysec` a crash of the broker loses about a second.
 * Every task will run twice one day. Make each task idempotent: use a unique key for what must
   happen once, or a condition in the statement that does it. `charge` shows a unique key.

@@ -18,8 +18,8 @@
 -- * key is the row's primary key before the change. If a change gives a row another key, its later
 --   entries are under the new key. A table without a primary key has no key in the log, and each
 --   question reads all entries of that table.
--- * The columns of the key and the hidden columns are stored by their names. If you rename one, drop
---   both triggers and call audit.follow again in the same transaction.
+-- * The columns of the key and the hidden columns are stored by their names. If you rename one,
+--   drop both triggers and call audit.follow again in the same transaction.
 -- * An UPDATE that changes nothing is not noted.
 -- * The log still has what people have deleted. Decide how long you keep entries, and delete older
 --   ones as the owner, with the trigger off in that transaction. Until it ends, all changes to
@@ -44,7 +44,8 @@ CREATE INDEX entry_of_relation ON audit.entry (relation, at);
 CREATE INDEX entry_of_row ON audit.entry (relation, key, at);
 
 -- It runs with its owner's rights. A role that may change a followed table can add an entry only by
--- such a change. Its arguments are the columns of the key, as an array, and then the hidden columns.
+-- such a change. Its arguments are the columns of the key, as an array, and then the hidden
+-- columns.
 CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -73,7 +74,8 @@ CREATE FUNCTION audit.follow(relation regclass, VARIADIC hidden text[] DEFAULT '
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     keys text[] := ARRAY(
-        SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+        SELECT attname FROM pg_index
+        JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
         WHERE indrelid = relation AND indisprimary
     );
     arguments text := (

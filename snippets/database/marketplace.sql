@@ -5,10 +5,10 @@
 --   psql --set ON_ERROR_STOP=1 --single-transaction --file marketplace.sql
 --
 -- Watch out:
--- * Money is an integer of the currency's smallest unit. Divide it only to show it, and not always by
---   100: the yen has no smaller unit, and the Kuwaiti dinar has a thousand fils.
--- * A stay is a range of days that includes the day of arrival and excludes the day of departure. So
---   one guest can arrive on the day another guest leaves.
+-- * Money is an integer of the currency's smallest unit. Divide it only to show it, and not always
+--   by 100: the yen has no smaller unit, and the Kuwaiti dinar has a thousand fils.
+-- * A stay is a range of days that includes the day of arrival and excludes the day of departure.
+--   So one guest can arrive on the day another guest leaves.
 -- * A pending booking holds its dates, so a guest could block a listing without paying. After
 --   expires_at, expire_bookings() cancels it. Call this function every minute. A payment that comes
 --   later must find the booking cancelled: confirm with WHERE status = 'pending', and refund if no
@@ -20,8 +20,8 @@
 -- * Two transactions that book overlapping dates at once can end in `deadlock detected`. Nothing is
 --   booked twice. Lock the listing first (SELECT … FOR NO KEY UPDATE), or try again.
 -- * now() is the time at which a transaction began, so all rows of one transaction have the same.
--- * status is a text with a CHECK, and no ENUM: you can change a CHECK in a transaction, and you can
---   remove a value from it again.
+-- * status is a text with a CHECK, and no ENUM: you can change a CHECK in a transaction, and you
+--   can remove a value from it again.
 CREATE EXTENSION IF NOT EXISTS btree_gist; -- for = beside && in one constraint
 
 CREATE TABLE account (

@@ -10,16 +10,16 @@
 --   SELECT outbox_failed(4, attempts, 'connection refused');
 --
 -- Watch out:
--- * A message is handed to a relay at least once, and never exactly once. A relay can die after it has
---   sent a message and before it has reported that. Then another relay sends the message again when
---   the lease (lent_for) is over. So receivers must remember the ids that they have processed.
+-- * A message is handed to a relay at least once, and never exactly once. A relay can die after it
+--   has sent a message and before it has reported that. Then another relay sends the message again
+--   when the lease (lent_for) is over. So receivers must remember the ids that they have processed.
 -- * "Sent" ends where the relay gets its answer. If the receiver is a broker that keeps messages in
---   memory, such as Valkey or Redis, it can still lose them. Then look for work that is overdue, and
---   send it again.
+--   memory, such as Valkey or Redis, it can still lose them. Then look for work that is overdue,
+--   and send it again.
 -- * Make the lease longer than a relay needs for one batch. A relay that is slower can still call
 --   outbox_done: the message was sent, perhaps twice.
--- * Commit after outbox_take and before you send. Otherwise a transaction stays open while a network
---   is slow, and its rows stay locked.
+-- * Commit after outbox_take and before you send. Otherwise a transaction stays open while a
+--   network is slow, and its rows stay locked.
 -- * The order is roughly that of writing, and other messages overtake a failed one. A receiver that
 --   needs an order needs a version in the payload.
 -- * A message that fails comes again after a pause that doubles, from five seconds to an hour, for
@@ -63,8 +63,8 @@ CREATE FUNCTION outbox_done(ids bigint[]) RETURNS bigint LANGUAGE sql AS $$
 $$;
 
 -- Says that a message was not sent. It comes again after a random pause of up to 5 s, 10 s, 20 s …,
--- at most an hour. attempt is what outbox_take returned: once another relay has the message, a relay
--- whose lease is over changes nothing.
+-- at most an hour. attempt is what outbox_take returned: once another relay has the message, a
+-- relay whose lease is over changes nothing.
 CREATE FUNCTION outbox_failed(message bigint, attempt integer, error text) RETURNS boolean
 LANGUAGE sql AS $$
     WITH failed AS (

@@ -1,23 +1,24 @@
 """How do a query, a mutation, a dataloader and limits look in one small GraphQL schema?
 
-Strawberry 0.340 or newer, Python 3.11 or newer; no web framework. `serve.py` beside it puts it on
-HTTP. Execute it yourself with `await schema.execute(document, context_value=new_context())`.
+Strawberry 0.340 or newer, Python 3.11 or newer, and no web framework. `serve.py` beside this file
+serves it over HTTP. To execute a document yourself:
+`await schema.execute(document, context_value=new_context())`.
 
 What it does:
-* `books(first, after)` is a list with a length, and a cursor to go on with.
-* `book { author { … } }` is loaded for all books at once, by a dataloader.
-* `addBook` returns what it did, or a `Refusal` with a code: what a client can expect is data.
-* `Limits` counts what a document asks for, and refuses it before a resolver runs.
+* `books(first, after)` is a list with a length, and a cursor for the next page.
+* A dataloader loads `book { author { … } }` for all books at once.
+* `addBook` returns the new book, or a `Refusal` with a code. So expected failures are data.
+* `Limits` counts what a document asks for. It refuses a large one before a resolver runs.
 
 Watch out:
 * Make a new context for each request. A dataloader that outlives its request shows old values, and
-  one user's values to another.
-* The store is a dictionary in memory, to be replaced by your database: `fetch_authors` and
-  `fetch_books` are the two places. Each process would have a store of its own.
-* `Limits` knows how long a list may be by its argument `first`, and takes a list without one for a
-  single value. Give every list one.
-* There is no log-in. Who asks belongs into the context; who may see a field, to the field.
-* Whether clients may ask for the schema is decided at the end of this file.
+  shows one user's values to another user.
+* The store is a dictionary in memory, so each process has its own. Replace it by your database, in
+  `fetch_authors` and `fetch_books`.
+* `Limits` reads the length of a list from its argument `first`. It counts a list without `first` as
+  a single value, so give `first` to every list.
+* There is no log-in. Put the user into the context, and check in each field who may see it.
+* The end of this file decides whether clients may ask for the schema.
 """
 
 from collections.abc import Iterator, Sequence
@@ -91,7 +92,7 @@ async def fetch_books(*, after: int, limit: int) -> list[BookRow]:
 
 
 class Context(dict[str, Any]):
-    """What every resolver knows."""
+    """The context that every resolver gets."""
 
 
 def new_context() -> Context:
@@ -109,7 +110,7 @@ def new_context() -> Context:
 
 @strawberry.type
 class Author:
-    """Who has written a book."""
+    """The author of a book."""
 
     name: str
 
@@ -124,13 +125,13 @@ class Book:
 
     @strawberry.field
     async def author(self, info: strawberry.Info[Context, None]) -> Author | None:
-        """Return who has written it; all books' authors are asked for at once."""
+        """Return the author. The dataloader loads the authors of all books at once."""
         row = await info.context["authors"].load(self.author_id)
         return Author(name=row.name) if row else None
 
     @classmethod
     def of(cls, row: BookRow) -> "Book":
-        """Make it of a row."""
+        """Make a book from a row."""
         return cls(id=strawberry.ID(str(row.id)), title=row.title, author_id=row.author_id)
 
 
@@ -151,7 +152,7 @@ class BookAdded:
 
 @strawberry.type
 class Refusal:
-    """Why nothing was done. `code` is for programs, `detail` for people."""
+    """The reason why nothing was changed. `code` is for programs, `detail` for people."""
 
     code: str
     detail: str
@@ -162,7 +163,7 @@ AddBookResult = Annotated[BookAdded | Refusal, strawberry.union("AddBookResult")
 
 @strawberry.type
 class Query:
-    """What can be asked for."""
+    """The queries."""
 
     @strawberry.field
     async def books(self, first: int, after: str | None = None) -> Books:
@@ -181,11 +182,11 @@ class Query:
 
 @strawberry.type
 class Mutation:
-    """What can be done."""
+    """The mutations."""
 
     @strawberry.mutation
     async def add_book(self, title: str, author: strawberry.ID) -> AddBookResult:
-        """Add a book, or say why not."""
+        """Add a book, or return the reason for a refusal."""
         title = title.strip()
         known = {str(id): id for id in AUTHORS}
         if not 1 <= len(title) <= 200:
@@ -205,9 +206,9 @@ class Mutation:
 class Limits(SchemaExtension):
     """Refuses a document that asks for too much.
 
-    It comes before GraphQL's own validation, some rules of which take long for what is refused
-    here, and stops at the first limit that is passed: forty fragments that each spread the next one
-    twice are 2^40 steps for who follows them all.
+    It runs before GraphQL's own validation, because some validation rules are slow for a document
+    that this class refuses. It stops at the first limit that is passed. If forty fragments each
+    spread the next one twice, following them all would take 2^40 steps.
     """
 
     def on_operation(self) -> Iterator[None]:
@@ -216,7 +217,7 @@ class Limits(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Count what every operation of the document asks for."""
+        """Count the fields and values of every operation of the document."""
         context = self.execution_context
         definitions = context.graphql_document.definitions if context.graphql_document else ()
         fragments = {d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)}
@@ -236,7 +237,7 @@ class Limits(SchemaExtension):
 
 
 class _Count:
-    """What one operation asks for, counted on one walk."""
+    """Counts the fields and values of one operation, on one walk."""
 
     def __init__(
         self, fragments: dict[str, FragmentDefinitionNode], variables: dict[str, Any]
@@ -247,7 +248,7 @@ class _Count:
         self.selections = self.values = 0
 
     def of(self, node: SelectionSetNode, depth: int, times: int) -> None:
-        """Count selections that the answer may hold so many times."""
+        """Count selections. The answer may hold each of them `times` times."""
         if depth > DEPTH:
             raise GraphQLError(f"Nested deeper than {DEPTH} fields.", [node])
         for selection in node.selections:
@@ -262,26 +263,26 @@ class _Count:
                     raise GraphQLError(
                         f"The answer could hold more than {VALUES} values.", [selection]
                     )
-                # Introspection has a rule of its own for how deep it may go.
+                # GraphQL has its own limit for the depth of introspection.
                 if selection.selection_set and not selection.name.value.startswith("__"):
                     self.of(selection.selection_set, depth + 1, times * self.length(selection))
             elif isinstance(selection, InlineFragmentNode):
                 self.of(selection.selection_set, depth, times)
 
     def spread(self, node: FragmentSpreadNode, depth: int, times: int) -> None:
-        """Count what a fragment selects, here."""
+        """Count the selections of a fragment, at the place where it is spread."""
         name = node.name.value
         if name in self.spreading:
             raise GraphQLError(f"The fragment {name} spreads itself.", [node])
-        if name in self.fragments:  # else validation says so
+        if name in self.fragments:  # otherwise validation refuses the document
             self.spreading.append(name)
             self.of(self.fragments[name].selection_set, depth, times)
             self.spreading.pop()
 
     def length(self, node: FieldNode) -> int:
-        """Return how long a list may be, as its `first` says; 1 of what has none.
+        """Return the greatest length of a list, from its `first`. A field without `first` counts 1.
 
-        What is no whole number is counted as the longest page: GraphQL takes 50.0 for 50.
+        Every other value counts as the longest page, because GraphQL takes 50.0 for 50.
         """
         for argument in node.arguments or ():
             if argument.name.value == "first":

@@ -1,4 +1,4 @@
-"""How is a GraphQL schema put on HTTP, with no page to explore it and no query by GET?
+"""How is a GraphQL schema served over HTTP, without an explorer page and without queries by GET?
 
 Django 5.2 or newer and Strawberry 0.340 or newer. Run it with `uvicorn serve:application` in this
 folder, and ask it:
@@ -7,11 +7,14 @@ folder, and ask it:
         -d '{"query": "{ books(first: 2) { items { title author { name } } next } }"}'
 
 Watch out:
-* In a project of yours only the view and its address are new; settings stand here so that the
-  example is complete. Name your hosts in ALLOWED_HOSTS.
-* `graphql_ide=None`: the page that the view would show browsers loads scripts from a third party.
-* The view is exempt from Django's CSRF protection only because nothing here reads a cookie. With
-  sessions, keep the protection on.
+* In your project, only the view and its address are new. The settings are here so that the example
+  is complete. Name your hosts in ALLOWED_HOSTS.
+* `graphql_ide=None`: the explorer page would load scripts from a third party.
+* The view is exempt from Django's CSRF protection, because nothing here reads a cookie. With
+  sessions, keep the protection on, and send the token. Otherwise clients see
+  `Forbidden (CSRF cookie not set.)`.
+* `/graphql` has no slash at the end. If your address ends with a slash, Django redirects a POST
+  without the slash, and the query is lost.
 """
 
 import os

@@ -5,10 +5,10 @@
 -- You can stop it and run it again at any time.
 --
 -- Watch out:
--- * Do not run it within a transaction: each batch is a transaction of its own. One UPDATE of all
+-- * Do not run it within a transaction: each batch is its own transaction. One UPDATE of all
 --   rows would lock them until its end, and nobody could change an account.
--- * A batch skips the rows that a program has locked. If it waited for them, it could deadlock with a
---   program that has one row and wants another one. The last loop waits for one row at a time. A
+-- * A batch skips the rows that a program has locked. If it waited for them, it could deadlock with
+--   a program that has one row and wants another one. The last loop waits for one row at a time. A
 --   program's transaction that stays open holds up only this loop.
 -- * PostgreSQL writes each row anew. On a large table, run this at a quiet hour, and let vacuum
 --   follow. The table's other triggers see each row too: a trigger that sets updated_at will do so.

@@ -5,8 +5,8 @@
 --   psql --set ON_ERROR_STOP=1 --file contract.up.sql
 --
 -- Watch out:
--- * "column … does not exist" in a log means that an old version still ran. An ORM lists all columns
---   of a model, so it uses the old column even if your code does not.
+-- * "column … does not exist" in a log means that an old version still ran. An ORM lists all
+--   columns of a model, so it uses the old column even if your code does not.
 -- * No value is lost, because both columns were in step. contract.down.sql fills the old one again.
 -- * PostgreSQL drops the old column's indexes and constraints with it. If a view reads the column,
 --   this fails.
@@ -14,8 +14,8 @@
 BEGIN;
 SET LOCAL lock_timeout = '2s';
 
--- If backfill.sql did not end well, fail here. A valid constraint proves that the column is filled, so
--- SET NOT NULL below reads no row.
+-- If backfill.sql did not end well, fail here. A valid constraint proves that the column is filled,
+-- so SET NOT NULL below reads no row.
 DO $$
 BEGIN
     IF (

@@ -4,11 +4,11 @@
 -- own sessions only.
 --
 -- Watch out:
--- * A blocker that is "idle in transaction" runs nothing: an application has forgotten to commit,
---   and blocker_query is only what it ran last.
--- * A blocker may itself be waiting: end the one that is not blocked.
--- * pg_cancel_backend(pid) ends a statement, pg_terminate_backend(pid) a session. A session that is
---   idle in transaction keeps its locks until it is terminated.
+-- * A blocker that is "idle in transaction" runs nothing: its application has not committed.
+--   blocker_query is then only the last statement that it ran.
+-- * A blocker may itself wait. End the session that is not blocked.
+-- * pg_cancel_backend(pid) ends a statement, and pg_terminate_backend(pid) ends a session. A
+--   session that is idle in transaction keeps its locks until you terminate it.
 -- * A session that only queues ahead for the same lock is listed as a blocker too.
 -- * blocker_pid 0 is a prepared transaction: see pg_prepared_xacts.
 SELECT

@@ -1,13 +1,13 @@
 -- How large are the tables, and how much of that is indexes?
 --
--- PostgreSQL 14 or newer. Any role may run it. It waits for a table that is locked exclusively,
--- for instance by ALTER TABLE; SET lock_timeout = '1s' before it keeps that short.
+-- PostgreSQL 14 or newer. Any role may run it. It waits for a table that is locked exclusively, for
+-- instance by ALTER TABLE. To wait no longer than a second, run SET lock_timeout = '1s' before it.
 --
 -- Watch out:
--- * table_size has TOAST (long values stored apart) and the free space and visibility maps in it.
---   index_size is all of its indexes.
--- * estimated_rows is what VACUUM or ANALYZE last saw; null if neither has run.
--- * A partition is listed for itself, and the partitioned table, which stores nothing, is not.
+-- * table_size includes TOAST (long values, which are stored apart) and the free space and
+--   visibility maps. index_size is the size of all indexes of the table.
+-- * estimated_rows comes from the last VACUUM or ANALYZE. It is null if neither has run.
+-- * Each partition is listed by itself. The partitioned table stores nothing, and is not listed.
 SELECT
     c.oid::regclass::text AS "table",
     nullif(c.reltuples, -1)::bigint AS estimated_rows,

@@ -1,1 +1,1 @@
-"""A Django project to start from. README.md tells how it is laid out."""
+"""A Django project to start from. README.md describes its layout."""

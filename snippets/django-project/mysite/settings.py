@@ -1,7 +1,7 @@
-"""Settings. All that differs between two deployments comes from the environment.
+"""Settings. Every value that differs between two deployments comes from the environment.
 
-A secret or an address has no default: a process that lacks one does not start, and the error names
-the variable. Everything that has a default has the safe one. `.env.example` lists them all.
+A secret or an address has no default. Without it a process does not start, and the error names the
+variable. Every default is the safe value. `.env.example` lists all variables.
 """
 
 from pathlib import Path
@@ -10,13 +10,13 @@ import environ
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")  # on a machine of one's own; the real environment wins
+env.read_env(BASE_DIR / ".env")  # on your own machine; the real environment wins
 
 # -- What this deployment is
 SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = [name.strip() for name in env.list("ALLOWED_HOSTS")]
 DEBUG = env.bool("DEBUG", default=False)
-"""For a machine of one's own: tracebacks for everybody, no HTTPS, no collected files."""
+"""For your own machine: tracebacks for everybody, no HTTPS, no collected files."""
 
 # -- Django
 INSTALLED_APPS = [
@@ -106,7 +106,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SILENCED_SYSTEM_CHECKS = ["security.W021"]  # leaving browsers' preload list takes months
 
-# -- Logs: lines on standard output, for whoever runs the process to collect
+# -- Logs: lines on standard output, where your platform collects them
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -1,4 +1,4 @@
-"""All addresses. Each application lists its own."""
+"""All addresses. Each application lists its addresses."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,1 +1,1 @@
-"""One REST endpoint, done right: places that are offered."""
+"""One robust REST endpoint: places that hosts offer."""

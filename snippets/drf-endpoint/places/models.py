@@ -1,4 +1,4 @@
-"""What the endpoint shows."""
+"""The model that the endpoint shows."""
 
 from django.db import models
 
@@ -9,7 +9,7 @@ class Place(models.Model):
     title = models.CharField(max_length=100)
     city = models.SlugField(max_length=80)
     nightly_minor = models.PositiveIntegerField()
-    version = models.PositiveIntegerField(default=1, help_text="Counts changes; the ETag is of it")
+    version = models.PositiveIntegerField(default=1, help_text="Counts changes; makes the ETag")
 
     def __str__(self) -> str:
         return self.title

@@ -1,1 +1,1 @@
-"""Who has an account."""
+"""People with an account."""

@@ -1,4 +1,4 @@
-"""The user. It is here from the first migration on: later it could hardly be changed."""
+"""The user. It is here from the first migration on, because a later change is hard."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ class UserManager(BaseUserManager["User"]):
     """Makes users; `createsuperuser` uses it too."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Make a user; the address is kept in lower case."""
+        """Make a user. The address is stored in lower case."""
         user = self.model(email=self.model.normalize_username(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -34,7 +34,7 @@ class User(AbstractUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
-        """What the database refuses."""
+        """Constraints."""
 
         constraints = (
             models.CheckConstraint(
@@ -47,5 +47,5 @@ class User(AbstractUser):
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
-        """Return an address as it is kept: in lower case. Model.clean calls this too."""
+        """Return an address as it is stored, in lower case. Model.clean calls this too."""
         return super().normalize_username(username).lower()

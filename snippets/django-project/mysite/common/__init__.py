@@ -1,1 +1,1 @@
-"""What every application may use; it imports none of them."""
+"""Code that every application may use. It imports none of them."""

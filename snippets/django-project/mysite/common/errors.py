@@ -1,5 +1,5 @@
-"""What a service raises when a rule forbids what was asked."""
+"""The exception that a service raises when a rule forbids a change."""
 
 
-class Refused(Exception):  # noqa: N818 (it is an answer, not a fault)
-    """A rule was broken; the text may be shown to whoever asked."""
+class Refused(Exception):  # noqa: N818 (an answer, not a fault)
+    """A rule was broken. The text may be shown to the client."""

@@ -1,4 +1,4 @@
-"""Places in the admin: to look at. What services own is changed by services."""
+"""Places in the admin: to look at. Only services change them."""
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -8,7 +8,7 @@ from mysite.listings.models import Place
 
 @admin.register(Place)
 class PlaceAdmin(admin.ModelAdmin):
-    """Nobody adds, changes or deletes here: `save()` knows no rule."""
+    """Nobody adds, changes or deletes here, because `save()` knows no rule."""
 
     list_display = ("title", "host", "nightly_minor", "is_listed")
     list_select_related = ("host",)

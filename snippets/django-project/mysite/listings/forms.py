@@ -1,4 +1,4 @@
-"""Text from outside becomes values here, or errors that tell which field is wrong."""
+"""Text from outside becomes values here, or errors that name the wrong field."""
 
 from django import forms
 
@@ -6,10 +6,10 @@ from mysite.listings.models import Place
 
 
 class PlaceForm(forms.ModelForm):
-    """What a host sends."""
+    """The fields that a host sends."""
 
     class Meta:
-        """The fields that a client may set; no others."""
+        """A client may set these fields, and no others."""
 
         model = Place
         fields = ("title", "nightly_minor")

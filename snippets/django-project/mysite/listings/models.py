@@ -1,4 +1,4 @@
-"""Places: what is stored, and what the database refuses."""
+"""Places: the fields, and the constraints by which the database refuses wrong data."""
 
 from django.conf import settings
 from django.db import models
@@ -16,7 +16,7 @@ class Place(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """What the database refuses."""
+        """Constraints."""
 
         constraints = (
             models.CheckConstraint(

@@ -1,4 +1,4 @@
-"""HTTP in, a service or a selector, HTTP out. No rule stands here."""
+"""HTTP in, a service or a selector, HTTP out. There is no rule here."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods
@@ -10,7 +10,7 @@ from mysite.listings.models import Place
 
 
 def shown(place: Place) -> dict[str, object]:
-    """Return what clients see of a place."""
+    """Return the fields that clients see."""
     return {"id": place.pk, "title": place.title, "nightly_minor": place.nightly_minor}
 
 

@@ -29,7 +29,7 @@ class PlacesTest(APITestCase):
         return seen
 
     def assert_problem(self, response: Response, status: int, code: str) -> None:
-        """It is a problem, and names what is wrong."""
+        """The response is a problem with this code."""
         body = response.json()
         assert (response.status_code, response["Content-Type"]) == (status, MEDIA_TYPE)
         codes = {body["code"], *(error["code"] for error in body.get("errors", []))}

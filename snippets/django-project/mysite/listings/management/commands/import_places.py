@@ -15,9 +15,9 @@ from mysite.listings.forms import PlaceForm
 
 
 class Command(BaseCommand):
-    """Arguments in, a service, words and an exit status out. No rule stands here."""
+    """Arguments in, a service, words and an exit status out. There is no rule here."""
 
-    help = "Offers the places of a CSV file (title,nightly_minor) for a host: all of them, or none."
+    help = "Offers all places of a CSV file (title,nightly_minor) for a host, or none of them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Say what the command takes."""
