@@ -6,7 +6,7 @@
 --
 -- Watch out:
 -- * Money is an integer of the currency's smallest unit. Divide it only to show it, and not always
---   by 100: the yen has no smaller unit, and the Kuwaiti dinar has a thousand fils.
+--   by 100: the yen has no smaller unit, and the Kuwaiti dinar has one of a thousandth.
 -- * A stay is a range of days that includes the day of arrival and excludes the day of departure.
 --   So one guest can arrive on the day another guest leaves.
 -- * A pending booking holds its dates, so a guest could block a listing without paying. After
