@@ -3,15 +3,15 @@
 -- PostgreSQL 14 or newer. Any role may run it.
 --
 -- Watch out:
--- * See counted_since first (null: never reset). A crash also starts the counters anew, without a
---   date. Has a month's end passed since?
--- * Each replica counts for itself: run this there too.
--- * Unique indexes, primary keys and exclusion constraints are not listed. They refuse rows, and do
---   that without counting as used.
--- * foreign_key names a constraint that the index serves. Deleting a row of the table it refers to
---   reads this whole table without it, even if nobody has deleted one yet.
--- * An index on an expression also makes ANALYZE keep statistics about it, which plans may need.
--- * A partitioned index counts as used if the index of one partition was.
+-- * Look at counted_since first (null: never reset). A crash also resets the counters, without a
+--   date. Be sure that the counters include the end of a month, when reports run.
+-- * Each replica has its own counters: run this there too.
+-- * Unique indexes, primary keys and exclusion constraints are not listed. They refuse rows, and
+--   that does not count as a use.
+-- * foreign_key names a constraint that the index serves. Without the index, deleting a row of the
+--   other table would read this whole table.
+-- * ANALYZE keeps statistics for an index on an expression, and plans may need them.
+-- * A partitioned index counts as used if the index of one partition was used.
 WITH usage AS (
     -- The index of a partition cannot be dropped alone: count for the partitioned index.
     SELECT

@@ -3,11 +3,11 @@
 -- PostgreSQL 14 or newer. Any role may run it.
 --
 -- Watch out:
--- * No query uses such an index. If it is "maintained", each write pays for it all the same, and a
---   unique one can even refuse rows.
--- * An index that is being built right now is not listed. To see the builds of other roles, be a
---   superuser or a member of pg_read_all_stats: without that they look like leftovers.
--- * A unique index failed because of rows that exist twice: mend them before you build it again.
+-- * No query uses an invalid index. If it is "maintained", each write must still update it, and a
+--   unique index can even refuse rows.
+-- * An index that is being built right now is not listed. Run this as a superuser or as a member of
+--   pg_read_all_stats. For other roles, an index that somebody else builds looks like a leftover.
+-- * The build of a unique index fails if rows exist twice. Remove them before you build it again.
 SELECT
     i.indrelid::regclass::text AS "table",
     i.indexrelid::regclass::text AS index,

@@ -4,10 +4,11 @@
 -- CREATE EXTENSION pg_stat_statements in this database.
 --
 -- Watch out:
--- * The order is by buffers: pages of 8 kB asked for, over all calls. A count does not depend on
---   how busy the machine was. Order by total_ms to see who has waited longest.
--- * Sums run since the last pg_stat_statements_reset(), and a server keeps only
---   pg_stat_statements.max statements: the rarest fall out.
+-- * The order is by buffers, the number of 8 kB pages that all calls asked for. Unlike a time, this
+--   number does not depend on how busy the machine was. Order by total_ms to see which statements
+--   took most time.
+-- * The sums begin at the last pg_stat_statements_reset(). A server keeps only
+--   pg_stat_statements.max statements, and forgets the rarest.
 -- * Without the role pg_read_all_stats the text of other roles' statements is hidden.
 -- * With pg_stat_statements.track = 'all', work inside a function is counted twice: in the function
 --   and in the statement that called it.

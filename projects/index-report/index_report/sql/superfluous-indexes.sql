@@ -1,18 +1,19 @@
--- Which B-tree indexes can another B-tree index of the same table stand in for?
+-- Which B-tree indexes can another B-tree index of the same table replace?
 --
 -- PostgreSQL 14 or newer. Any role may run it.
 --
--- (guest_id) is superfluous beside (guest_id, check_in): its columns are the first of the other's.
--- They must agree in expression, collation, operator class and direction (all as they are, or all
--- reversed, because an index can be read backwards). Both must be valid, and cover the same rows:
--- have the same WHERE, or none. All that an index INCLUDEs must be in the other one too. Of two
--- indexes that can stand in for each other, the newer one is listed.
+-- (guest_id) is superfluous beside (guest_id, check_in), because its columns are the first columns
+-- of the other index. The columns must have the same expression, collation, operator class and
+-- direction (or all directions reversed, because an index can be read backwards). Both indexes must
+-- be valid and have the same WHERE, or none. The other index must also have all INCLUDE columns. Of
+-- two indexes that can replace each other, the newer one is listed.
 --
 -- Watch out:
--- * Unique indexes, primary keys and exclusion constraints are not listed: they refuse rows.
--- * The longer index is larger. If its further columns are wide, or change much more often, the
---   shorter one may earn its place: compare the plans and the writes before you drop it.
--- * Drop with DROP INDEX CONCURRENTLY, so that nobody waits.
+-- * Unique indexes, primary keys and exclusion constraints are not listed, because they refuse
+--   rows.
+-- * The longer index is larger. If its other columns are wide, or change much more often, the
+--   shorter index may be worth its cost. Compare the plans and the writes before you drop it.
+-- * Use DROP INDEX CONCURRENTLY, so that nobody waits.
 WITH btree AS (
     SELECT
         i.*,
