@@ -47,6 +47,11 @@ GROUPS = (
 SHOWN = ("ci", "told")
 REQUIRED = {"id", "message", "program", "causes", "shown"}
 KNOWN = REQUIRED | {"code", "see", "read"}
+# With these a quoted text begins that is a command for the reader, and no part of a message.
+COMMANDS = re.compile(
+    r"(cat|curl|df|dig|docker|du|echo|getent|git|grep|head|id|kubectl|ls|openssl|pip|ps|psql|python"
+    r"|rabbitmqctl|ss|systemctl|valkey-cli|EXPLAIN|SELECT|SHOW)\b"
+)
 IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -205,8 +210,7 @@ def entries(groups: list[Group]) -> list[dict[str, object]]:
             "m": one.message,
             "p": one.program,
             "c": one.code,
-            "w": [[plain(cause.cause), plain(cause.test)] for cause in one.causes],
-            "g": each.title,
+            "w": [[plain(cause.cause), quoted(cause.test)] for cause in one.causes],
             "l": [[text, html(path)] for text, path in (one.see or {}).items()],
         }
         for each in groups
@@ -217,6 +221,12 @@ def entries(groups: list[Group]) -> list[dict[str, object]]:
 def plain(text: str) -> str:
     """Return Markdown as text."""
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("`", "").replace("*", "")
+
+
+def quoted(text: str) -> str:
+    """Return what a text quotes of logs and of other programs, which people may paste too."""
+    parts = re.findall(r"`([^`]+)`", text)
+    return " ".join(part for part in parts if not COMMANDS.match(part))
 
 
 def html(path: str) -> str:

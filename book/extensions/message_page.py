@@ -54,8 +54,7 @@ def gotchas(app: Sphinx) -> Iterator[dict[str, object]]:
                 "m": text_of(symptom, nodes.title),
                 "p": title,
                 "c": "",
-                "w": [[text_of(symptom, nodes.paragraph), ""]],
-                "g": "Gotchas",
+                "w": [[text_of(symptom, nodes.paragraph).partition(". ")[0], ""]],
                 "l": [],
             }
 
@@ -69,7 +68,7 @@ def write_data(app: Sphinx, error: Exception | None) -> None:
     """Store the rows as a script: a page that is opened as a file may not fetch anything else."""
     if error is None and app.builder.format == "html":
         entries = [*messages.entries(messages.load()), *gotchas(app)]
-        rows = json.dumps(entries, ensure_ascii=False)
+        rows = json.dumps(entries, ensure_ascii=False, separators=(",", ":"))
         path = Path(app.outdir) / "_static" / DATA
         path.write_text(f"window.nexusMessages = {rows};\n", encoding="utf-8")
 

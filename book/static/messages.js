@@ -7,6 +7,7 @@
   const WEIGHTS = { message: 1, code: 1.5, pair: 0.5, program: 0.3, cause: 0.2 };
   const LEAST = 4; // of what a row must score to be shown
   const ROW = 1.2; // what a row of this page is worth, beside a gotcha with the same words
+  const GOOD = 0.5; // of a row's words, which a text has if it is that message
   const CLOSE = 0.4; // of the best row's score, which the others must reach
 
   // Words that stand in most messages, or in most lines of a log.
@@ -14,7 +15,7 @@
     ("a an and are as at be by can could did do does for from had has have if in into is it its" +
       " line file most recent call last may module more not of on or so that the there this to" +
       " traceback was when which will with you your info debug warning warn error errors log" +
-      " python lib site packages usr app src self return raise").split(" ")
+      " help me my nothing please why works wrong python lib site packages usr app src self return raise").split(" ")
   );
 
   /** What a text is compared by: names, paths, ids and long numbers are left out. */
@@ -56,7 +57,8 @@
     for (const entry of all) {
       entry.whole = 0;
       for (const [term, weight] of entry.terms)
-        if (weight >= WEIGHTS.pair) entry.whole += weight * rarity(term);
+        if (weight >= WEIGHTS.pair && weight <= WEIGHTS.message)
+          entry.whole += weight * rarity(term); // without the code, which few texts have
     }
     return { all, rarity };
   };
@@ -77,13 +79,14 @@
         if (!term.includes(" ") && weight >= WEIGHTS.message) because.push([worth, term]);
       }
       if (own === 0) continue;
-      score *= 0.5 + (0.5 * own) / whole; // how much of the row's message is there
+      const fit = Math.min(1, own / whole);
+      score *= 0.5 + 0.5 * fit; // how much of the row's message is there
       if (row.u.startsWith(PAGE)) score *= ROW; // it has all causes, a gotcha has one
       because.sort(([a], [b]) => b - a);
       const shared = ([cause, test]) =>
         telling(`${cause} ${test}`).filter((term) => asked.has(term)).length;
       const [cause] = row.w.reduce((best, next) => (shared(next) > shared(best) ? next : best));
-      found.push({ row, score, cause, because: because.slice(0, 4).map(([, term]) => term) });
+      found.push({ row, score, fit, cause, because: because.slice(0, 4).map(([, term]) => term) });
     }
     found.sort((a, b) => b.score - a.score);
     const least = Math.max(LEAST, (found[0]?.score ?? 0) * CLOSE);
@@ -116,7 +119,9 @@
   const show = (place, searcher, text) => {
     const found = text.trim() ? find(searcher, text) : [];
     const said = found.length
-      ? `${found.length} ${found.length === 1 ? "message" : "messages"}, the likeliest first`
+      ? found[0].fit < GOOD
+        ? "No message here fits well. These have some of the words:"
+        : `${found.length} ${found.length === 1 ? "message" : "messages"}, the likeliest first`
       : text.trim()
         ? "No message here has these words. Paste the whole line, or the line above it."
         : "";

@@ -264,7 +264,7 @@ def in_a_loop(coroutine: Coroutine[object, object, object]) -> None:
 by_id = User.objects.order_by("id")
 mixed = models.F("id") + models.F("date_joined")
 trial("django-multiple-objects", User.objects.get)
-trial("django-cannot-resolve-keyword", lambda: User.objects.filter(nam="a"))
+trial("django-cannot-resolve-keyword", lambda: User.objects.filter(town="a"))
 trial("django-select-related-invalid", lambda: User.objects.select_related("groups").first())
 trial("django-expected-number", lambda: Place.objects.filter(host="ada"))
 trial("django-unsaved-related", lambda: Place.objects.create(host=User()))

@@ -19,7 +19,7 @@ from tools import messages
 ROWS = {row.id: row for row in GROUP.rows}
 # The server says why before it closes the connection, and the client does not always read it.
 OR_ELSE = {"idle-in-transaction-timeout": "server-closed"}
-IN_A_CHAPTER = {"deadlock-detected", "nul-byte-django"}
+IN_A_CHAPTER = {"deadlock-detected", "nul-byte-django", "starting-up"}
 
 SCHEMA = """
 DROP SCHEMA IF EXISTS public CASCADE;
@@ -59,6 +59,8 @@ STATEMENTS = {
     "prepared-statement-missing": "EXECUTE nothing",
     "cursor-missing": "FETCH nothing",
     "read-only-transaction": "SET TRANSACTION READ ONLY; DELETE FROM stay",
+    "cannot-cast-automatically": "ALTER TABLE guest ALTER COLUMN email TYPE int",
+    "foreign-key-types": "CREATE TABLE bad (guest text REFERENCES guest)",
     "cached-plan": "PREPARE p AS SELECT * FROM guest; EXECUTE p; ALTER TABLE guest ADD x int; "
     "EXECUTE p",
 }

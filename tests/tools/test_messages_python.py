@@ -125,6 +125,7 @@ Provoke = Callable[[], object]
 IN_PROCESS: dict[str, Provoke] = {
     "python-no-module": lambda: __import__("listings_of_nobody"),
     "python-cannot-import-name": lambda: exec("from json import nothing"),
+    "python-no-attribute": lambda: object().title,  # type: ignore[attr-defined]
     "python-nonetype-attribute": lambda: nothing.title,
     "python-nonetype-subscript": lambda: nothing["title"],
     "python-missing-argument": lambda: needs(),  # type: ignore[call-arg]
