@@ -13,7 +13,7 @@ from tools import chapters, messages
 
 GROUPS = messages.load()
 ROWS = [(group, row) for group in GROUPS for row in group.rows]
-LEAST = 457  # rows; may only grow
+LEAST = 462  # rows; may only grow
 PROGRAMS = ("buildah", "git", "gunicorn", "kombu", "nginx", "pip", "psql", "psycopg", "redis-py")
 SMALL = ("`", "*", "[", "uvicorn", "systemd", *PROGRAMS)
 PROVOKED = {

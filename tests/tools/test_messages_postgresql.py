@@ -174,6 +174,7 @@ def in_use(bench: Bench) -> None:
 PROVOKED: dict[str, Provoke] = {
     **{name: lambda b, sql=sql: b.one.execute(sql) for name, sql in STATEMENTS.items()},
     "connection-refused": lambda b: refused(b, host="127.0.0.1", port=free_port()),
+    "socket-missing": lambda b: refused(b, host="/not/there"),
     "database-missing": lambda b: refused(b, dbname="nothing"),
     "role-missing": lambda b: refused(b, user="nobody"),
     "serialization-update": concurrent_update,
