@@ -15,7 +15,8 @@
     ("a an and are as at be by can could did do does for from had has have if in into is it its" +
       " line file most recent call last may module more not of on or so that the there this to" +
       " traceback was when which will with you your info debug warning warn error errors log" +
-      " help me my nothing please why works wrong python lib site packages usr app src self return raise").split(" ")
+      " help me my nothing please why works wrong" +
+      " python lib site packages usr app src self return raise").split(" ")
   );
 
   /** What a text is compared by: names, paths, ids and long numbers are left out. */

@@ -104,7 +104,7 @@ def test_the_box_shows_the_rows_as_you_type(page: Page) -> None:
 
 
 def test_the_box_shows_the_cause_that_fits_best(page: Page) -> None:
-    page.fill("#message-text", "nginx says 502 Bad Gateway: the deployment replaced the application")
+    page.fill("#message-text", "502 Bad Gateway: the deployment replaced the application")
     first = page.locator("#message-finder li").first
     assert first.locator("a").first.inner_text() == "502 Bad Gateway"
     assert "A deployment replaced the application" in first.inner_text()
