@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,6 +166,9 @@ class Stage:
     entrypoint: str = ""
     command: str = ""
     installs: list[str] = field(default_factory=list)
+    shell: list[str] = field(default_factory=lambda: ["sh", "-c"])
+    stop: str = "SIGTERM"
+    images: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
 
     def child(self) -> "Stage":
@@ -180,6 +184,9 @@ class Stage:
             self.entrypoint,
             self.command,
             list(self.installs),
+            list(self.shell),
+            self.stop,
+            list(self.images),
             dict(self.environment),
         )
 
@@ -238,8 +245,12 @@ def dockerfile(answer: str) -> str:
         raise NotYet("after a change of requirements.txt the old packages come from the cache")
     there = {content for path, content in image.files.items() if basename(path) == INSTALLED}
     if FOLDER["requirements.txt"] not in there:
-        raise NotYet("the packages were installed in a stage, and are not in the last one")
-    if secret := [p for p, content in image.kept.items() if content == FOLDER[".env"]]:
+        taken = "".join(
+            f"; there is no stage {each}, so a builder pulls an image of that name"
+            for each in image.images[:1]
+        )
+        raise NotYet(f"the packages were installed in a stage, and are not in the last one{taken}")
+    if secret := [p for p, content in image.kept.items() if FOLDER[".env"].strip() in content]:
         hidden = "" if secret[0] in image.files else ", though it was removed later"
         raise NotYet(f"a layer holds {secret[0]}{hidden}")
     for name in ("app.py", "rates.py"):
@@ -283,6 +294,8 @@ def build(text: str, folder: Files) -> list[Stage]:
             arguments.setdefault(name, value)
         if word == "FROM":
             parts = re.sub(r"--platform=\S+ ", "", rest).split()
+            if len(parts) not in (1, 3):
+                raise NotYet(f"FROM requires either one or three arguments: FROM {rest}".strip())
             source = re.sub(r"\$\{?(\w+)\}?", lambda m: arguments.get(m[1], ""), parts[0])
             stage = names[source].child() if source in names else Stage(source, source)
             stages.append(stage)
@@ -331,6 +344,12 @@ def _step(stage: Stage, word: str, rest: str, folder: Files, names: dict[str, St
         stage.entrypoint, stage.command = rest, ""
     elif word == "CMD":
         stage.command = rest
+    elif word == "STOPSIGNAL":
+        stage.stop = stage.expand(rest)
+    elif word == "SHELL":
+        stage.shell = _list(rest)
+        if not stage.shell:
+            raise NotYet(f"SHELL requires the arguments to be in JSON form: SHELL {rest}")
     elif word == "RUN":
         seen = _mounted(rest, folder)
     stage.key = hashlib.sha256(f"{stage.key}\n{word} {rest}\n{seen}".encode()).hexdigest()
@@ -338,19 +357,30 @@ def _step(stage: Stage, word: str, rest: str, folder: Files, names: dict[str, St
         _run(stage, rest, folder)
 
 
+def _list(text: str) -> list[str]:
+    """The words of an instruction in exec form; none, if a builder takes it for a shell's line."""
+    with suppress(ValueError):
+        words = json.loads(text)
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return words
+    return []
+
+
 def _copied(stage: Stage, rest: str, folder: Files, names: dict[str, Stage]) -> tuple[Files, str]:
     """The files that COPY brings, by where they land, and what a builder looks at for its cache."""
     flags = dict(re.findall(r"--(\w+)=(\S+)", rest))
     without = re.findall(r"--exclude=(\S+)", rest)
     rest = re.sub(r"--\w+(=\S+)? ", "", rest)
-    words = json.loads(rest) if rest.startswith("[") else rest.split()
+    words = _list(rest) or rest.split()
     if len(words) < 2:
         raise NotYet(f"COPY requires at least two arguments: COPY {rest}")
     *sources, target = words
     origin = folder
+    if "from" in flags and flags["from"] not in names:
+        # A builder takes it for an image; what is in there is not known here.
+        stage.images.append(flags["from"])
+        names = names | {flags["from"]: Stage("", flags["from"], dict.fromkeys(sources, ""))}
     if "from" in flags:
-        if flags["from"] not in names:
-            raise NotYet(f"there is no stage {flags['from']}")
         origin = {path.lstrip("/"): text for path, text in names[flags["from"]].files.items()}
     place = stage.path(target)
     into = target.endswith(("/", "/.")) or target == "." or stage.is_folder(place)
@@ -381,25 +411,33 @@ def _copied(stage: Stage, rest: str, folder: Files, names: dict[str, Stage]) -> 
 
 def _mounted(rest: str, folder: Files) -> str:
     """What the bind mounts of a RUN make the builder look at."""
-    sources = re.findall(r"--mount=\S*?(?:source|src)=([^,\s]+)", rest)
-    whole = "type=bind" in rest and not sources
-    return json.dumps(sorted(folder.items()) if whole else [folder.get(name) for name in sources])
+    seen = []
+    for options in _mounts(rest):
+        source = normpath(options.get("source", options.get("src", ".")))
+        seen.append(sorted(folder.items()) if source == "." else folder.get(source))
+    return json.dumps(seen)
+
+
+def _mounts(rest: str) -> list[dict[str, str]]:
+    """The bind mounts of a RUN that show files of the folder; bind is the type if none is given."""
+    mounts = [
+        dict(part.partition("=")[::2] for part in mount.split(","))
+        for mount in re.findall(r"--mount=(\S+)", rest)
+    ]
+    return [each for each in mounts if each.get("type", "bind") == "bind" and "from" not in each]
 
 
 def _run(stage: Stage, rest: str, folder: Files) -> None:
     """What the commands of a RUN do to the files, as far as this exercise is about them."""
-    mounts = re.findall(r"--mount=(\S+)", rest)
     bound: Files = {}
-    for mount in mounts:
-        options = dict(part.partition("=")[::2] for part in mount.split(","))
-        source = options.get("source", options.get("src", ""))
-        target = options.get("target", options.get("dst", source))
-        if options.get("type") != "bind":
-            continue
+    for options in _mounts(rest):
+        source = normpath(options.get("source", options.get("src", ".")))
+        target = options.get("target", options.get("dst", options.get("destination", source)))
         if source in folder:
             bound[stage.path(target)] = folder[source]
-        elif source in ("", "."):
+        elif source == ".":
             bound |= {stage.path(join(target or ".", name)): folder[name] for name in folder}
+    mounted = re.findall(r"--mount=\S*(?:target|dst|destination)=([^,\s]+)", rest)
     commands = re.split(r"&&|;|\|\|?", re.sub(r"--(mount|network|security)=\S+ ", "", rest))
     active: list[str] = []
     for command in commands:
@@ -412,6 +450,10 @@ def _run(stage: Stage, rest: str, folder: Files) -> None:
                 gone = [p for p in stage.files if fnmatchcase(p, name) or p.startswith(f"{name}/")]
                 for path in gone:
                     del stage.files[path]
+        elif words[:1] in (["cp"], ["mv"], ["install"], ["ln"], ["cat"], ["tee"]):
+            _copy(stage, words, bound)
+        elif words[:1] == ["uv"] and not _has(stage, "uv", mounted):
+            raise NotYet("sh: 1: uv: not found: the image of Python has pip, and not uv")
         elif any(word in ("useradd", "adduser") for word in words):
             stage.users.update(words)  # the name may stand anywhere among the options
         elif words[:1] in (["."], ["source"]):
@@ -424,12 +466,51 @@ def _run(stage: Stage, rest: str, folder: Files) -> None:
             _install(stage, [*words, *active], command, bound)
 
 
+def _has(stage: Stage, program: str, mounted: list[str]) -> bool:
+    """Whether a program is where PATH looks, in a layer or only mounted."""
+    places = {join(folder, program) for folder in stage.environment["PATH"].split(":")}
+    return bool(places & (set(stage.files) | set(mounted)))
+
+
+def _copy(stage: Stage, words: list[str], bound: Files) -> None:
+    """What cp and its like leave of the files, those of a mount included."""
+    there = stage.files | bound
+    plain_words = [word for word in words[1:] if not word.startswith("-")]
+    if words[0] in ("cat", "tee"):  # cat source > target, tee target < source
+        named = [stage.path(word.lstrip("<>")) for word in plain_words if word.strip("<>")]
+        texts = "".join(there.get(each, "") for each in named)
+        to = re.search(r">+ ?(\S+)", " ".join(words)) or re.match(r"tee (\S+)", " ".join(words))
+        if to and texts:
+            stage.put({stage.path(to[1]): texts})
+        return
+    if len(plain_words) < 2:
+        return
+    *sources, target = (stage.expand(word) for word in plain_words)
+    place = stage.path(target)
+    into = target.endswith(("/", ".")) or len(sources) > 1 or stage.is_folder(place)
+    for source in sources:
+        path = stage.path(source)
+        top = path if source.endswith(("/.", ".")) or not into else path.rpartition("/")[0]
+        for each, content in there.items():
+            if fnmatchcase(each, path):
+                stage.put({normpath(join(place, basename(each))) if into else place: content})
+            elif each.startswith(f"{path.rstrip('/')}/"):
+                inside = each.removeprefix(top.rstrip("/") + "/")
+                stage.put({normpath(join(place, inside)): content})
+        if words[0] == "mv":
+            for each in [p for p in stage.files if fnmatchcase(p, path)]:
+                if each != place:
+                    del stage.files[each]
+
+
 def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None:
     """What pip leaves behind: a file that stands for the packages, with the list it was given."""
     listed = re.findall(r"(?:-r|--requirements?)[ =]?(\S+)", command)
     at = [join(stage.path(word.partition("=")[2] or word), WHEELS) for word in words]
     at += [join(stage.path(word), "..", WHEELS) for word in words]
     wheels = [stage.files[path] for path in map(normpath, at) if path in stage.files]
+    if "uv" in words[1:] and "install" in words:  # pip install uv
+        stage.put({join(_environment(stage, words), "bin", "uv"): ""})
     if not listed and not wheels:
         return
     path = stage.path(listed[0]) if listed else ""
@@ -448,6 +529,11 @@ def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None
     place, flat = _environment(stage, words), False
     if where:
         place, flat = stage.path(stage.expand(where[2])), where[1] == "target"
+    elif words[0] == "uv" and not _uv_knows(stage, words):
+        raise NotYet(
+            "error: No virtual environment found; run `uv venv` to create an environment, or pass "
+            "`--system` to install into a non-virtual environment"
+        )
     elif "--user" in words:
         place = join("/root", ".local")  # whose HOME that is in the image
     elif place == "/usr/local" and stage.user.partition(":")[0].strip("0").isdigit():
@@ -459,11 +545,21 @@ def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None
     stage.put({join(library, INSTALLED): content, join(place, "bin", "gunicorn"): ""})
 
 
+def _uv_knows(stage: Stage, words: list[str]) -> bool:
+    """Whether uv is told where to install, or finds a virtual environment."""
+    told = {"--system", "--python", "-p"} & {word.partition("=")[0] for word in words}
+    known = {"UV_SYSTEM_PYTHON", "VIRTUAL_ENV"} & set(stage.environment)
+    return bool(told or known or stage.path(".venv/pyvenv.cfg") in stage.files)
+
+
 def _environment(stage: Stage, words: list[str]) -> str:
     """The place that pip installs into: a virtual environment's, or the system's."""
     named = [stage.path(stage.expand(word.rpartition("=")[2])) for word in words if "/bin/" in word]
     if words[:1] == ["uv"] and "VIRTUAL_ENV" in stage.environment and not named:
         return stage.path(stage.environment["VIRTUAL_ENV"])
+    own = stage.path(".venv")
+    if words[0] == "uv" and "--system" not in words and f"{own}/pyvenv.cfg" in stage.files:
+        return named[0].partition("/bin/")[0] if named else own
     # Without a path it is the program that PATH finds first.
     found = named or [
         folder + "/pip"
@@ -477,22 +573,29 @@ def _check_signal(image: Stage) -> None:
     """Starts the image's command here, with a program in gunicorn's place, and asks it to stop."""
     argv: list[str] = []
     for form in (image.entrypoint, image.command):
+        if form.startswith("[") and (words := _list(form)):
+            argv += words
+            continue
         if form.startswith("["):
-            with suppress(ValueError):
-                argv += [str(word) for word in json.loads(form)]
-                continue
+            raise NotYet(f"this is no JSON, which wants double quotes, so a shell gets it: {form}")
         if form and form is image.entrypoint:
-            argv = ["sh", "-c", form]
+            argv = [*image.shell, form]
             break  # CMD is ignored behind a shell-form ENTRYPOINT
         if form:
-            argv += ["sh", "-c", form]
+            argv += [*image.shell, form]
+    sent = image.stop.upper()
+    if sent not in ("SIGTERM", "TERM", str(int(signal.SIGTERM))):
+        raise NotYet(
+            f"STOPSIGNAL {image.stop}: an engine sends {image.stop} to the program, and no SIGTERM"
+        )
     if not argv:
         raise NotYet("it does not say what to start: there is no CMD")
     _check_program(image, argv)
     argv[0], shown = basename(argv[0]), " ".join(argv)[:120]
-    if argv[0] == "sh" and argv[1:2] == ["-c"] and len(argv) > 2:
+    flag = next((at for at, word in enumerate(argv) if re.fullmatch(r"-\w*c", word)), len(argv))
+    if argv[0] == "sh" and flag + 1 < len(argv):
         # Debian's sh stays in front of a bare command. Another may not, but it is not the image's.
-        argv[2] += "\nexit $?"
+        argv[flag + 1] += "\nexit $?"
     with commands({"gunicorn": SERVE}) as here, here.start(argv) as run:
         if not here.wait("serving", run):
             raise NotYet(f"its command does not start gunicorn: {shown}")
@@ -682,9 +785,18 @@ def script(answer: str) -> str:
                 )
             if (here.folder / "order").read_text() == "early":
                 raise NotYet("serve was started before migrate had run")
+            with suppress(subprocess.TimeoutExpired):
+                run.wait(MOMENT / 2)
+                raise NotYet(
+                    "the script ended while serve was running: it is PID 1, so an engine ends the "
+                    "container, and serve with it. Let the script wait for serve, or become it"
+                )
             run.send_signal(signal.SIGTERM)
             if not here.wait("told", run):
-                raise NotYet("serve did not get the SIGTERM: the shell kept it")
+                kept = "the shell kept it"
+                if run.poll() is not None:
+                    kept = "it went to the shell, which ended and handed nothing on"
+                raise NotYet(f"serve did not get the SIGTERM: {kept}")
             with suppress(subprocess.TimeoutExpired):
                 run.wait(MOMENT)
                 raise NotYet("the script ended while serve was still finishing its requests")
@@ -695,11 +807,12 @@ def script(answer: str) -> str:
                 raise NotYet("serve was not started the second time")
             (here.folder / "end").touch()
             _ended(run, here, 5, "when serve ended by itself")
-        status.write_text("3")
-        with here.start(argv) as run:
-            _ended(run, here, 3, "after a migration that failed with 3")
-            if (here.folder / "serving").exists():
-                raise NotYet("the migration failed, and serve was started all the same")
+        for failed in (3, 41):
+            status.write_text(str(failed))
+            with here.start(argv) as run:
+                _ended(run, here, failed, f"after a migration that failed with {failed}")
+                if (here.folder / "serving").exists():
+                    raise NotYet("the migration failed, and serve was started all the same")
     return (
         "serve hears SIGTERM and may finish, its status comes back, and a failed migration ends it"
     )
@@ -709,7 +822,7 @@ def _ended(run: "subprocess.Popen[bytes]", here: Here, wanted: int, when: str) -
     """Waits for the script's end, with a status, and with nobody left behind."""
     deadline = time.monotonic() + SECONDS
     while run.poll() is None:
-        if (here.folder / "serving").exists() and wanted == 3:
+        if (here.folder / "serving").exists() and "migration" in when:
             raise NotYet("the migration failed, and serve was started all the same")
         if time.monotonic() > deadline:
             raise NotYet(f"{when} the script did not come to an end")
@@ -737,6 +850,73 @@ SPEEDS = (
     {"database": 5, "cache": 0, "migrate": 30, "web": 9, "worker": 9},
 )
 """How long each takes to get ready; migrate, to end. Whoever is slow, the order must hold."""
+
+
+STATES = {
+    "database": (
+        ("is set up, and listens on the socket only", False),
+        ("is starting up", False),
+        ("accepts connections", True),
+    ),
+    "cache": (
+        ("does not listen yet", False),
+        ("loads its file", False),
+        ("answers", True),
+    ),
+}
+"""What a healthcheck may meet, and whether it should say that all is well."""
+
+PG_ISREADY = """
+import os, re, sys
+from pathlib import Path
+
+words = " ".join(sys.argv[1:])
+if sys.argv[0].endswith("psql.py"):
+    fails, words = (2, 2), re.sub(r"(-c|--command)[ =]?.*?(?= -|$)", "", words)
+else:
+    fails = (2, 1)
+host = re.search(r"(?:^|\\s)(?:-h ?|--host[ =])(\\S+)|host=(\\S+)|://(?:[^@/]*@)?([^:/?]+)", words)
+host = next(filter(None, host.groups()), "") if host else os.environ.get("PGHOST", "")
+port = re.search(r"(?:^|\\s)(?:-p ?|--port[ =])(\\d+)", words)
+state = int(Path(os.environ["NEXUS_STATE"]).read_text())
+if port and port[1] != "5432":
+    sys.exit(2)
+if state == 0 and host and not host.startswith("/"):
+    sys.exit(fails[0])
+if state == 1:
+    print("rejecting connections")
+    sys.exit(fails[1])
+print("accepting connections")
+"""
+VALKEY_CLI = """
+import os, sys
+from pathlib import Path
+
+words = sys.argv[1:]
+asked = " ".join(words).lower()
+state = int(Path(os.environ["NEXUS_STATE"]).read_text())
+if state == 0 or ("-p" in words and words[words.index("-p") + 1 :][:1] != ["6379"]):
+    print("Could not connect to Valkey at 127.0.0.1:6379: Connection refused", file=sys.stderr)
+    sys.exit(1)
+if "info" in asked:
+    print(f"# Persistence\\nloading:{int(state == 1)}\\r\\nasync_loading:0")
+elif state == 1:
+    print("LOADING Valkey is loading the dataset in memory")
+    sys.exit(int("-e" in words))
+else:
+    print("PONG" if "ping" in asked else "OK")
+"""
+PROGRAMS = {
+    "database": {"pg_isready": PG_ISREADY, "psql": PG_ISREADY},
+    "cache": {"valkey-cli": VALKEY_CLI, "redis-cli": VALKEY_CLI},
+}
+"""What each image has to ask its server with. Valkey's has the old name, too."""
+
+COMMON = (
+    "sh bash true false test [ grep egrep sed awk cat head tail cut tr wc echo printf sleep env "
+    "timeout"
+)
+"""What both images have besides, as far as this machine has it."""
 
 
 GIVEN_4 = """
@@ -772,7 +952,68 @@ def compose(answer: str) -> str:
         raise NotYet(f"dependency cycle detected: {' -> '.join(error.args[1])}") from None
     for takes in SPEEDS:
         _start(order, needs, takes)
-    return "everybody starts when what they need is ready, whoever is slow, and not later"
+    for name in ("database", "cache"):
+        waiting = [who for who, wanted in needs.items() if wanted.get(name) == "service_healthy"]
+        if waiting:
+            _ask(name, services[name], waiting[0])
+    return (
+        "everybody starts when what they need is ready, whoever is slow, and not later; the "
+        "healthchecks say yes to a server that is ready, and to no other"
+    )
+
+
+def _ask(name: str, service: Mapping[str, Any], who: str) -> None:
+    """Runs a healthcheck beside a server in each of its states."""
+    test = service["healthcheck"]["test"]
+    if isinstance(test, list):
+        shown = " ".join(map(str, test[1:]))
+        argv = [str(word).replace("$$", "$") for word in test[1:]]
+        if test[0] == "CMD-SHELL":
+            argv = ["sh", "-c", argv[0] if argv else ""]
+    else:
+        shown, argv = str(test), ["sh", "-c", str(test).replace("$$", "$")]
+    if not argv:
+        raise NotYet(f"services.{name}.healthcheck.test says nothing to run")
+    # The images' own folders are this one.
+    argv = [re.sub(r"(?<![\w.-])/(?:usr/)?(?:local/)?s?bin/(?=[\w\[])", "", each) for each in argv]
+    shown = shown[:80]
+    with commands(PROGRAMS[name]) as here:
+        for tool in COMMON.split():
+            if (there := shutil.which(tool)) and not (here.folder / "bin" / tool).exists():
+                (here.folder / "bin" / tool).symlink_to(there)
+        state = here.folder / "state"
+        given = service.get("environment") or {}
+        if isinstance(given, list):
+            given = dict(str(each).partition("=")[::2] for each in given)
+        given = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
+        bin_only = {"PATH": str(here.folder / "bin"), "NEXUS_STATE": str(state)}
+        here.environment = here.environment | given | bin_only
+        for at, (what, well) in enumerate(STATES[name]):
+            state.write_text(str(at))
+            status, said = _status(here, argv)
+            if status == 0 and not well:
+                raise NotYet(
+                    f"{who} was started too early: the healthcheck of {name} ({shown}) ended with "
+                    f"0 while the server {what}{said}"
+                )
+            if status and well:
+                raise NotYet(
+                    f"{who} is never started: the healthcheck of {name} ({shown}) ended with "
+                    f"{status} though the server {what}{said}"
+                )
+
+
+def _status(here: Here, argv: list[str]) -> tuple[int, str]:
+    """How a healthcheck ended, and what it complained about."""
+    found = shutil.which(argv[0], path=here.environment["PATH"])
+    if not found:
+        return 127, f"; its image has no {argv[0]}"
+    with here.start([found, *argv[1:]]) as run:
+        try:
+            status = run.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            return 1, f"; it had not ended after {SECONDS:g} seconds"
+        return status, here.said(run) if status else ""
 
 
 def _services(answer: str) -> dict[str, dict[str, Any]]:
@@ -814,6 +1055,8 @@ def _needs(name: str, services: Mapping[str, Mapping[str, Any]]) -> dict[str, st
         check = services[other].get("healthcheck") or {}
         test = check.get("test") if isinstance(check, dict) else None
         off = not test or test == ["NONE"] or check.get("disable")
+        if test and not isinstance(test, str | list):
+            raise NotYet(f"services.{other}.healthcheck.test must be a string or a list")
         if isinstance(test, list) and test and test[0] not in ("NONE", "CMD", "CMD-SHELL"):
             raise NotYet(
                 f"services.{other}.healthcheck.test is a list, so its first item must be NONE, CMD "

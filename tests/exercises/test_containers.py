@@ -266,9 +266,43 @@ PROGRAMS = "COPY --from=build /usr/local/bin /usr/local/bin\n"
 AS_A_MODULE = PLACES.replace(PROGRAMS, "").replace('["gunicorn"', '["python", "-m", "gunicorn"')
 
 
+UV = f"""
+{BASE}COPY --from=ghcr.io/astral-sh/uv:0.9.5 /uv /uvx /bin/
+WORKDIR /app
+COPY requirements.txt .
+RUN uv pip install --system --no-cache -r requirements.txt
+COPY app.py rates.py ./
+USER 10001:10001
+STOPSIGNAL SIGTERM
+CMD ["gunicorn", "app"]
+"""
+UV_MOUNTED = f"""
+{BASE}ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH
+RUN --mount=from=ghcr.io/astral-sh/uv:0.9.5,source=/uv,target=/bin/uv \\
+    --mount=source=requirements.txt,target=/list.txt \\
+    uv venv /venv && uv pip install -r /list.txt
+WORKDIR /app
+RUN --mount=type=bind,target=/src cp /src/app.py /src/rates.py .
+USER 10001:10001
+CMD ["gunicorn", "app"]
+"""
+BASH = f"""
+{BASE}SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install -r requirements.txt
+COPY app.py rates.py ./
+USER 10001:10001
+CMD gunicorn app
+"""
+
+
 @pytest.mark.parametrize(
     "answer",
     [
+        UV,
+        UV_MOUNTED,
+        pytest.param(BASH, marks=pytest.mark.skipif(not shutil.which("bash"), reason="no bash")),
         ONE_STAGE,
         TWO_STAGES,
         BOUND,
@@ -321,7 +355,27 @@ LIST_FIRST = "COPY requirements.txt .\nRUN pip install --no-cache-dir -r require
         (but('["gunicorn", "app"]', '["no-such-program"]'), "cannot be started"),
         (but("python:3.13.9-slim-bookworm", "ubuntu:24.04"), "is built on ubuntu:24.04"),
         (but("COPY --from=build /venv /venv\n", "", TWO_STAGES), "are not in the last one"),
-        (but("--from=build", "--from=other", TWO_STAGES), "there is no stage other"),
+        (but("--from=build", "--from=other", TWO_STAGES), "there is no stage other, so a builder"),
+        (but("USER 10001:10001", "USER 1\nSTOPSIGNAL SIGKILL"), "an engine sends SIGKILL"),
+        (but("USER 10001:10001", "USER 1\nSTOPSIGNAL 9"), "an engine sends 9"),
+        (but("USER 10001:10001", "USER 1\nSTOPSIGNAL SIGUSR1"), "an engine sends SIGUSR1"),
+        (
+            but("USER 1", "RUN --mount=type=bind,source=.env,target=/e cp /e settings.env\nUSER 1"),
+            "a layer holds /app/settings.env",
+        ),
+        (
+            but("USER 1", "RUN --mount=source=.env,target=/e cat /e > settings.env\nUSER 1"),
+            "a layer holds /app/settings.env",
+        ),
+        (
+            but("COPY app.py rates.py ./", "RUN --mount=type=bind,target=/src cp -r /src/. ."),
+            "a layer holds /app/.env",
+        ),
+        (but("COPY app.py rates.py ./", "COPY . .\nRUN mv .env /tmp/env"), "a layer holds"),
+        (but("RUN pip install --no-cache-dir", "RUN uv pip install"), "uv: not found"),
+        (but(" --system", "", UV), "No virtual environment found"),
+        (but('["gunicorn", "app"]', "['gunicorn', 'app']"), "double quotes"),
+        (but("WORKDIR", "SHELL /bin/bash -c\nWORKDIR"), "to be in JSON form"),
         (but("source=requirements.txt,", "", BOUND), "Could not open requirements file"),
         (but("app.py rates.py ./", "app.py rates.py /app"), "must be a directory and end with a /"),
         (but("USER 10001:10001", "USER 00"), "the program is root"),
@@ -343,9 +397,10 @@ LIST_FIRST = "COPY requirements.txt .\nRUN pip install --no-cache-dir -r require
         (but("WORKDIR", "GOTO"), "unknown instruction: GOTO"),
         ("# nothing", "give a Dockerfile, beginning with FROM"),
         ("ARG base", "there is no FROM"),
-        ("FROM", "."),
+        ("FROM", "^FROM requires either one or three arguments: FROM$"),
         (but("COPY app.py rates.py ./", "COPY app.py"), "at least two arguments"),
-        (but("COPY app.py rates.py ./", 'COPY ["app.py"'), "."),
+        (but("COPY app.py rates.py ./", 'COPY ["app.py"'), "at least two arguments"),
+        (but("COPY app.py rates.py ./", 'COPY ["app.py",'), "at least two arguments"),
     ],
 )
 def test_bad_dockerfiles(answer: str, hint: str) -> None:
@@ -399,7 +454,11 @@ def test_scripts_that_stop(answer: str) -> None:
         ("migrate\nexec serve", "the migration failed, and serve was started"),
         ("exec serve", "before migrate had run"),
         ("migrate && serve", "did not get the SIGTERM"),
-        ("migrate && serve &", "not started|did not get|left a process|ended"),
+        ("migrate && serve &", "the script ended while serve was running"),
+        ("migrate && nohup serve &", "the script ended while serve was running"),
+        ("migrate || exit 3\nexec serve", "after a migration that failed with 41 .* was 3"),
+        ("set -e\nmigrate || true\nexec serve", "the migration failed, and serve was started"),
+        ("until migrate; do sleep 0.1; done\nexec serve", "did not come to an end"),
         (
             "set -e\nmigrate\ntrap 'kill $pid' TERM\nserve &\npid=$!\nwait $pid",
             "ended while serve was still finishing",
@@ -450,8 +509,8 @@ x-wait: &wait
     migrate: { condition: service_completed_successfully }
     cache: { condition: service_healthy }
 services:
-  database: { healthcheck: { test: [CMD, pg_isready] } }
-  cache: { healthcheck: { test: [CMD, valkey-cli, ping] } }
+  database: { healthcheck: { test: [CMD, pg_isready, -h, localhost] } }
+  cache: { healthcheck: { test: [CMD, valkey-cli, -e, ping] } }
   migrate: { depends_on: { database: { condition: service_healthy } } }
   web: *wait
   worker: *wait
@@ -459,10 +518,10 @@ services:
 PLAIN = """
 database:
   healthcheck:
-    test: pg_isready
+    test: /usr/bin/pg_isready --host=127.0.0.1 -U postgres
 cache:
   healthcheck:
-    test: valkey-cli ping
+    test: redis-cli ping | grep -q PONG
 migrate:
   depends_on:
     database:
@@ -488,7 +547,22 @@ services:
 """
 
 
-@pytest.mark.parametrize("answer", [ANCHORED, PLAIN])
+DATABASE, CACHE = "[CMD, pg_isready, -h, localhost]", "[CMD, valkey-cli, -e, ping]"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ANCHORED,
+        PLAIN,
+        ANCHORED.replace(DATABASE, "[CMD-SHELL, 'pg_isready -h $$PGHOST']").replace(
+            "services:\n  database: {", "services:\n  database: { environment: [PGHOST=127.0.0.1],"
+        ),
+        ANCHORED.replace(DATABASE, "[CMD, psql, --host=127.0.0.1, -c, SELECT 1]"),
+        ANCHORED.replace(CACHE, """'[ "$$(valkey-cli ping)" = PONG ]'"""),
+        ANCHORED.replace(CACHE, "valkey-cli info persistence | grep -q ^loading:0"),
+    ],
+)
 def test_everybody_waits_for_what_they_need(answer: str) -> None:
     right, message = says(4, answer)
     assert right, message
@@ -499,11 +573,14 @@ def test_everybody_waits_for_what_they_need(answer: str) -> None:
     [
         (LISTS, "migrate was started too early: the database was starting up"),
         (
-            but("healthcheck: { test: [CMD, pg_isready] }", "", ANCHORED),
+            but("healthcheck: { test: [CMD, pg_isready, -h, localhost] }", "", ANCHORED),
             "health of database, which has no healthcheck",
         ),
-        (but("[CMD, pg_isready]", "[NONE]", ANCHORED), "which has no healthcheck"),
-        (but("[CMD, pg_isready]", "[pg_isready]", ANCHORED), "first item must be NONE, CMD or CMD"),
+        (but("[CMD, pg_isready, -h, localhost]", "[NONE]", ANCHORED), "which has no healthcheck"),
+        (
+            but("[CMD, pg_isready, -h, localhost]", "[pg_isready]", ANCHORED),
+            "first item must be NONE, CMD or CMD",
+        ),
         (
             but("{ condition: service_healthy } } }", "{} } }", ANCHORED),
             "None, which is none of service_started",
@@ -546,6 +623,33 @@ def test_everybody_waits_for_what_they_need(answer: str) -> None:
             "database waits for cache, which is none of its business",
         ),
         (but("cache: { condition", "redis: { condition", ANCHORED), "undefined service redis"),
+        (
+            but(DATABASE, '[CMD, "true"]', ANCHORED),
+            r"database \(true\) ended with 0 while .* socket",
+        ),
+        (but(DATABASE, "exit 0", ANCHORED), r"\(exit 0\) ended with 0 while the server is set up"),
+        (but(DATABASE, "5", ANCHORED), "test must be a string or a list"),
+        (but(DATABASE, "[CMD, pg_isready]", ANCHORED), "listens on the socket only"),
+        (but(DATABASE, "pg_isready -h localhost || true", ANCHORED), "ended with 0 while"),
+        (
+            but(DATABASE, "pg_isready -h localhost -p 5433", ANCHORED),
+            "never started: .* with 2 tho",
+        ),
+        (but(DATABASE, "[CMD]", ANCHORED), "says nothing to run"),
+        (but(CACHE, "[CMD, pg_isready, -h, localhost]", ANCHORED), "its image has no pg_isready"),
+        (but(CACHE, "[CMD-SHELL, pg_isready]", ANCHORED), "ended with 127 .*not found"),
+        (but(CACHE, "[CMD, valkey-cli, ping]", ANCHORED), "with 0 while the server loads its file"),
+        (but(CACHE, "valkey-cli ping || exit 1", ANCHORED), "while the server loads its file"),
+        (  # async_loading:0
+            but(CACHE, "valkey-cli info persistence | grep -q loading:0", ANCHORED),
+            "while the server loads its file",
+        ),
+        (but(CACHE, "sleep 1", ANCHORED), "ended with 0 while the server does not listen"),
+        (
+            but(CACHE, '[CMD, "valkey-cli -e ping"]', ANCHORED),
+            "its image has no valkey-cli -e ping",
+        ),
+        (but(CACHE, "pidof valkey-server", ANCHORED), "never started: .*127"),
         ("services: {database: {}}", "it should have the services"),
         ("a: [", "it is not YAML"),
         ("just a text", "it should be a mapping"),
