@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, tuple[Files, ...], set[str]], ...] = (
         {"app/.env"},
     ),
     (
-        "a whiteout stands in the top folder",
+        "a whiteout is in the top folder",
         ({"token": "1", "tokens/readme": "2"}, {".wh.token": ""}),
         {"token"},
     ),
@@ -238,11 +238,17 @@ def dockerfile(answer: str) -> str:
     for name in ("app.py", "rates.py"):
         again = build(answer, FOLDER | {name: FOLDER[name] + "# changed\n"})
         if [key for stage in again for key in stage.installs] != installs:
-            raise NotYet(f"after a change of {name} the packages are installed again")
+            raise NotYet(
+                f"after a change of {name} the packages are installed again: copy requirements.txt "
+                "alone above the installation, and the code below it"
+            )
     listed = FOLDER | {"requirements.txt": "gunicorn==2\n"}
     again = build(answer, listed)
     if [key for stage in again for key in stage.installs] == installs:
-        raise NotYet("after a change of requirements.txt the old packages come from the cache")
+        raise NotYet(
+            "after a change of requirements.txt the old packages come from the cache: the "
+            "installation reads a list that no COPY or bind mount above it brings"
+        )
     there = {content for path, content in image.files.items() if basename(path) == INSTALLED}
     if FOLDER["requirements.txt"] not in there:
         taken = "".join(
@@ -255,7 +261,9 @@ def dockerfile(answer: str) -> str:
         raise NotYet(f"a layer holds {secret[0]}{hidden}")
     for name in ("app.py", "rates.py"):
         if image.path(name) not in image.files and "--chdir" not in image.command:
-            raise NotYet(f"there is no {name} in {image.folder}, where the program starts")
+            raise NotYet(
+                f"there is no {name} in {image.folder}, where the program starts: copy it there"
+            )
     _check_user(image)
     _check_signal(image)
     return (
@@ -267,7 +275,7 @@ def dockerfile(answer: str) -> str:
 def _check_user(image: Stage) -> None:
     user = image.user.partition(":")[0]
     if user in ("", "root") or (user.isdigit() and int(user) == 0):
-        raise NotYet("the program is root")
+        raise NotYet("the program is root: give USER the number of another user")
     if not user.isdigit() and user not in image.users:
         raise NotYet(f"unable to find user {user}: no matching entries in passwd file")
 
@@ -304,7 +312,7 @@ def build(text: str, folder: Files) -> list[Stage]:
                 names[parts[2]] = stage
         elif not stages:
             if word != "ARG":
-                raise NotYet(f"no build stage in current context: {word} stands above FROM")
+                raise NotYet(f"no build stage in current context: {word} is above FROM")
         else:
             _step(stages[-1], word, rest, folder, names)
     if not stages:
@@ -603,7 +611,10 @@ def _check_signal(image: Stage) -> None:
             raise NotYet("gunicorn is not told which module to serve: app")
         run.terminate()
         if not here.wait("told", run):
-            raise NotYet("a SIGTERM did not reach the program: a shell stands before it")
+            raise NotYet(
+                "a SIGTERM did not reach the program: a shell is in front of it. Write CMD as a "
+                "list, or put exec before the command"
+            )
         (here.folder / "finish").touch()
 
 
@@ -796,7 +807,10 @@ def script(answer: str) -> str:
                 kept = "the shell kept it"
                 if run.poll() is not None:
                     kept = "it went to the shell, which ended and handed nothing on"
-                raise NotYet(f"serve did not get the SIGTERM: {kept}")
+                raise NotYet(
+                    f"serve did not get the SIGTERM: {kept}. Let serve take the place of the "
+                    "shell, or hand the signal on"
+                )
             with suppress(subprocess.TimeoutExpired):
                 run.wait(MOMENT)
                 raise NotYet("the script ended while serve was still finishing its requests")
@@ -812,7 +826,7 @@ def script(answer: str) -> str:
             with here.start(argv) as run:
                 _ended(run, here, failed, f"after a migration that failed with {failed}")
                 if (here.folder / "serving").exists():
-                    raise NotYet("the migration failed, and serve was started all the same")
+                    raise NotYet("the migration failed, and serve was started nevertheless")
     return (
         "serve hears SIGTERM and may finish, its status comes back, and a failed migration ends it"
     )
@@ -823,7 +837,7 @@ def _ended(run: "subprocess.Popen[bytes]", here: Here, wanted: int, when: str) -
     deadline = time.monotonic() + SECONDS
     while run.poll() is None:
         if (here.folder / "serving").exists() and "migration" in when:
-            raise NotYet("the migration failed, and serve was started all the same")
+            raise NotYet("the migration failed, and serve was started nevertheless")
         if time.monotonic() > deadline:
             raise NotYet(f"{when} the script did not come to an end")
         time.sleep(0.005)
@@ -945,7 +959,7 @@ def compose(answer: str) -> str:
     needs = {name: _needs(name, services) for name in SERVICES}
     for name, wanted in needs.items():
         for other in sorted(set(wanted) - ALLOWED[name]):
-            raise NotYet(f"{name} waits for {other}, which is none of its business")
+            raise NotYet(f"{name} waits for {other}, which it does not need")
     try:
         order = list(TopologicalSorter(needs).static_order())
     except CycleError as error:
@@ -957,8 +971,8 @@ def compose(answer: str) -> str:
         if waiting:
             _ask(name, services[name], waiting[0])
     return (
-        "everybody starts when what they need is ready, whoever is slow, and not later; the "
-        "healthchecks say yes to a server that is ready, and to no other"
+        "each service starts when those that it needs are ready, whichever is slow, and not "
+        "later, and each healthcheck succeeds for a server that is ready and for no other"
     )
 
 
@@ -1063,7 +1077,9 @@ def _needs(name: str, services: Mapping[str, Mapping[str, Any]]) -> dict[str, st
                 "or CMD-SHELL"
             )
         if condition == "service_healthy" and other == "migrate":
-            raise NotYet("migrate ends: nobody can wait for its health")
+            raise NotYet(
+                "migrate ends, so nobody can wait for its health: wait until it has completed"
+            )
         if condition == "service_healthy" and off:
             raise NotYet(f"{name} waits for the health of {other}, which has no healthcheck")
         if condition == "service_completed_successfully" and other != "migrate":
@@ -1087,7 +1103,10 @@ def _start(order: list[str], needs: Mapping[str, Mapping[str, str]], takes: dict
     least = {
         "database": (0, ""),
         "cache": (0, ""),
-        "migrate": (ready["database"], "the database was starting up"),
+        "migrate": (
+            ready["database"],
+            "the database was starting up, and only its health says when it is ready",
+        ),
         "web": (max(migrated, ready["cache"]), "not all it needs was ready"),
         "worker": (max(migrated, ready["cache"]), "not all it needs was ready"),
     }
@@ -1099,4 +1118,6 @@ def _start(order: list[str], needs: Mapping[str, Mapping[str, str]], takes: dict
                 why = f"{early} was not ready"
             raise NotYet(f"{name} was started too early: {why}")
         if began[name] > moment:
-            raise NotYet(f"{name} was started later than it had to be")
+            raise NotYet(
+                f"{name} was started later than it had to be: it waits for more than it needs"
+            )
