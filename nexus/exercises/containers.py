@@ -469,6 +469,8 @@ def _run(stage: Stage, rest: str, folder: Files) -> None:
         elif "venv" in words:
             after = words[words.index("venv") + 1 :]
             folders = [stage.path(stage.expand(word)) for word in after if word[:1] != "-"]
+            if not folders and words[0] == "uv":
+                folders = [stage.path(".venv")]
             stage.put({join(folder, "pyvenv.cfg"): "" for folder in folders})
         elif {"install", "wheel"} & set(words) and re.search(r"\b(pip3?|uv)\b", command):
             _install(stage, [*words, *active], command, bound)

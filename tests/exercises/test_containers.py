@@ -302,6 +302,10 @@ CMD gunicorn app
     [
         UV,
         UV_MOUNTED,
+        UV.replace("--system ", "")
+        .replace("RUN uv pip", "RUN uv venv && uv pip")
+        .replace("USER", "ENV PATH=/app/.venv/bin:$PATH\nUSER"),
+        UV.replace("COPY --from=ghcr.io/astral-sh/uv:0.9.5 /uv /uvx /bin/", "RUN pip install uv"),
         pytest.param(BASH, marks=pytest.mark.skipif(not shutil.which("bash"), reason="no bash")),
         ONE_STAGE,
         TWO_STAGES,
