@@ -21,12 +21,6 @@ EXERCISES = 3  # at least, in a chapter
 CELL_LINES = 40  # at most, of a cell that is not folded
 MINUTES = 60  # at most, to read a chapter; what is longer is two chapters
 
-# Cells with more lines than that, in chapters that have them still. May only fall.
-LONG_CELLS = {
-    "graphql": 2,
-    "containers": 1,
-}
-
 UNCOMPARED = {"nbval-skip", "nbval-ignore-output"}
 MARKER = re.compile(r"^\s*#+\s*(NBVAL_\w+|PYTEST_VALIDATE_IGNORE_OUTPUT)\s*$", re.MULTILINE)
 SHELL = re.compile(
@@ -296,6 +290,7 @@ def says_how_long(notebook: NotebookNode, path: Path) -> list[str]:
 
 def is_read_aloud(notebook: NotebookNode, path: Path) -> list[str]:
     """No open cell is longer than 40 lines. Folded code says first what it does: the fold does."""
+    del path
     long = [
         f"{name} has {len(cell.source.splitlines())} lines; at most {CELL_LINES}, or fold it"
         for name, cell in code(notebook)
@@ -306,7 +301,7 @@ def is_read_aloud(notebook: NotebookNode, path: Path) -> list[str]:
         for name, cell in code(notebook)
         if "hide-input" in tags(cell) and not cell.source.startswith(("# ", "%%writefile "))
     ]
-    return dumb + (long if len(long) > LONG_CELLS.get(path.stem, 0) else [])
+    return long + dumb
 
 
 def section(notebook: NotebookNode, title: str) -> list[str]:
