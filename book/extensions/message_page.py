@@ -11,7 +11,7 @@ from tools import messages
 
 DATA = "messages-data.js"
 SCRIPT = "messages.js"
-MOST = 120  # characters of a gotcha's first sentence
+MOST = 60  # characters of a gotcha's first sentence
 PAGES = (messages.PAGE, "search")  # of all pages only these load the data
 
 
