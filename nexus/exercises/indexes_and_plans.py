@@ -132,12 +132,12 @@ def calendar(answer: str) -> str:
                 (below,) = sorting[0].children
                 raise NotYet(
                     f"the index finds property {number}, but {below.rows:,} rows are read and "
-                    "sorted to give ten; let the index hold them in the order that is wanted"
+                    "sorted to give ten. Let the index hold them in the wanted order"
                 )
             if plan.buffers > 40:
                 raise NotYet(
                     f"the order is right, but for property {number} {plan.buffers:,} pages are "
-                    "read: let the index begin with what is compared with ="
+                    "read. Let the index begin with what is compared with ="
                 )
             most = max(most, plan.buffers)
         return f"ten rows from {most} buffers at most, and no sort"
@@ -177,16 +177,16 @@ def report(answer: str) -> str:
             if given != wanted:
                 when = "on this table" if change is None else "when a booking is changed"
                 raise NotYet(
-                    f"{when}, the report says {wanted[0]} and your query {shown(given)}; look at "
+                    f"{when}, the report says {wanted[0]} and your query {shown(given)}. Look at "
                     "the first and the last moment of March, and give count(*), then "
                     "sum(total_cents)"
                 )
             if change is None and fingerprint(sandbox) != before:
-                raise NotYet("the table is not what it was: a report only reads")
+                raise NotYet("your query changed the table. A report only reads")
         if plan.buffers * 2 > table:
             raise NotYet(
-                f"the figures are right, but {plan.buffers:,} pages are read of {table:,}: compare "
-                "created_at itself, not what a function makes of it"
+                f"the figures are right, but {plan.buffers:,} pages are read of {table:,}. Compare "
+                "created_at itself, and not the result of a function"
             )
         return f"the same figures from {plan.buffers} buffers instead of {table:,}"
 
@@ -254,7 +254,7 @@ def spring_cleaning(answer: object) -> str:
     "indexes-and-plans.5",
     takes=str,
     called="SQL in quotes",
-    hint="give the statements as text in quotes, parted by semicolons. Which rows must change "
+    hint="give the statements as text in quotes, separated by semicolons. Which rows must change "
     "before the index can be built again?",
 )
 def repair(answer: str) -> str:
@@ -289,7 +289,7 @@ def repair(answer: str) -> str:
             raise NotYet("there is no index guest_email_unique any more")
         if index == [(False,)]:
             raise NotYet(
-                "the data is mended, but guest_email_unique is still invalid "
+                "the data are correct now, but guest_email_unique is still invalid "
                 "(REINDEX TABLE CONCURRENTLY would skip it)"
             )
         if not refused(
@@ -322,7 +322,7 @@ def run_index(sandbox: Sandbox, answer: str) -> None:
     before = fingerprint(sandbox)
     sandbox.run(answer)
     if fingerprint(sandbox) != before:
-        raise NotYet("the bookings are not what they were: an index leaves the rows alone")
+        raise NotYet("your answer changed the bookings. An index leaves the rows alone")
     indexes = "SELECT count(*) FROM pg_index WHERE indrelid = 'booking'::regclass AND indisvalid"
     if query(sandbox, indexes) == [(1,)]:
         raise NotYet("no index was left behind: did the answer create one, and commit it?")
@@ -402,6 +402,4 @@ def drop(sandbox: Sandbox, name: str) -> None:
     try:
         sandbox.admin.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
     except psycopg.errors.DependentObjectsStillExist:
-        raise NotYet(
-            f"{name} is there to refuse rows, not only to find them: it has to stay"
-        ) from None
+        raise NotYet(f"{name} also refuses rows that break a rule, so it has to stay") from None

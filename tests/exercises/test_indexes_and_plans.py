@@ -100,6 +100,18 @@ def test_right_answers(exercise: str, answer: object) -> None:
             "DELETE FROM booking WHERE property_id <> 42",
             "leaves the rows alone",
         ),
+        (ONE, "CREATE INDEX ON booking (property_id, status)", "read and sorted"),
+        (
+            ONE,
+            "CREATE INDEX ON booking (property_id, check_in) "
+            "WHERE status = 'confirmed' AND property_id = 42",
+            "still reads the whole table",
+        ),
+        (
+            ONE,
+            "CREATE INDEX ON booking (check_in) WHERE status = 'confirmed'",
+            "begin with what is compared with =",
+        ),
         (
             TWO,
             RANGE.format("BETWEEN '2025-03-01' AND '2025-04-01'"),
@@ -117,6 +129,7 @@ def test_right_answers(exercise: str, answer: object) -> None:
             "last moment",
         ),
         (TWO, RANGE.format("::text LIKE '2025-03%'"), "516 pages are read"),
+        (TWO, RANGE.format("::date BETWEEN '2025-03-01' AND '2025-03-31'"), "516 pages are read"),
         (TWO, RANGE.format("IS NOT NULL") + " GROUP BY id", "gives 50,000 rows"),
         (TWO, "DELETE FROM booking", "write a SELECT"),
         (
@@ -134,6 +147,39 @@ def test_right_answers(exercise: str, answer: object) -> None:
             THREE,
             "CREATE INDEX ON booking (id) WHERE status = 'pending'",
             "in the order",
+        ),
+        (THREE, "CREATE INDEX ON booking (status)", "pages are read"),
+        (
+            THREE,
+            "CREATE INDEX ON booking (created_at) WHERE status <> 'confirmed'",
+            "in the order of the list, and no others?",
+        ),
+        (
+            THREE,
+            "CREATE INDEX ON booking (created_at) WHERE status = 'confirmed'",
+            "still reads the whole table",
+        ),
+        (
+            THREE,
+            "CREATE INDEX ON booking (created_at) "
+            "WHERE status = 'pending' AND created_at < '2025-02-01'",
+            "still reads the whole table",
+        ),
+        (
+            THREE,
+            "CREATE INDEX ON booking USING brin (created_at) WHERE status = 'pending'",
+            "still reads the whole table",
+        ),
+        (
+            THREE,
+            "CREATE INDEX ON booking (created_at) WHERE status = 'pending';"
+            "CREATE INDEX ON booking (status)",
+            "the query is quick, but",
+        ),
+        (
+            THREE,
+            "DELETE FROM booking WHERE status <> 'pending'",
+            "leaves the rows alone",
         ),
         (FOUR, ["by_total"], "2 more can go"),
         (FOUR, ["by_property", "by_total"], "one more can go"),
