@@ -343,7 +343,6 @@ def bars(
     unit: str,
     title: str,
     alt: str,
-    log: bool = False,
     steady: bool = True,
 ) -> Picture:
     """Draws one bar for each value, in the order given, with the value at its end.
@@ -353,8 +352,6 @@ def bars(
         unit: what the numbers count, such as `buffers`.
         title: what is compared.
         alt: what the picture shows, for those who do not see it.
-        log: whether bars grow by the logarithm, for values that are very far apart; the picture
-            says so.
         steady: whether the values are the same in every run; times are not.
 
     Returns:
@@ -379,10 +376,9 @@ def bars(
         drawn = axes.barh(list(values), list(values.values()), color=BLUE, height=0.62)
         axes.bar_label(drawn, labels=[f"{value:,}" for value in values.values()], padding=4)
         axes.invert_yaxis()
-        axes.set_xscale("log" if log else "linear")
-        axes.set_xlim(min(values.values()) / 2 if log else 0)
+        axes.set_xlim(0)  # a bar's length is its message
         # Each bar has its number, so that an axis would only repeat them.
-        axes.set_xlabel(unit + (", logarithmic scale" if log else ""), loc="left", color=MUTED)
+        axes.set_xlabel(unit, loc="left", color=MUTED)
         axes.xaxis.set_major_locator(NullLocator())
         axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(left=False)

@@ -335,12 +335,8 @@ def test_tables_that_are_not_there(connection: Connection) -> None:
 
 
 def test_bars_carry_names_values_unit_and_title() -> None:
-    picture = draw.bars(
-        {"$5 to $9": 12_900, "index": 4}, unit="buffers", title="Pages", alt="x", log=True
-    )
-    found = words(picture)
-    assert {"$5 to $9", "index", "12,900", "4", "Pages"} <= set(found)
-    assert "buffers, logarithmic scale" in found
+    picture = draw.bars({"$5 to $9": 12_900, "index": 4}, unit="buffers", title="Pages", alt="x")
+    assert {"$5 to $9", "index", "12,900", "4", "Pages", "buffers"} <= set(words(picture))
 
 
 def test_bars_are_as_long_as_their_values() -> None:
