@@ -360,6 +360,14 @@ def test_a_verdict_wraps_as_a_sentence_does(on_phone: Visit) -> None:
     assert all(fits)
 
 
+def test_a_picture_opens_alone_when_it_is_tapped(on_phone: Visit) -> None:
+    on_phone.open(CHAPTER)
+    picture = on_phone.page.locator(".cell_output img").first
+    source = picture.evaluate("image => image.src")
+    picture.click()
+    on_phone.page.wait_for_url(source)
+
+
 def test_paper_is_white_and_nothing_is_cut_off(visit: Visit) -> None:
     visit.open(CHAPTER)
     theme = "document.documentElement.dataset.theme"
