@@ -21,7 +21,7 @@ from stays.operations import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stays.settings")
 
-app = Celery("stays")
+app = Celery("stays", task_cls="stays.common.tasks:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id goes with its tasks

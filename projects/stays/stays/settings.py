@@ -120,14 +120,18 @@ CACHE_SECONDS = env.int("CACHE_SECONDS", default=60)
 # -- Celery
 CELERY_BROKER_URL = env.str("BROKER_URL")
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True  # a killed worker's task is run again: tasks are idempotent
+CELERY_TASK_ACKS_LATE = True  # a killed worker's task is mostly run again: tasks are idempotent
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 90
+TASK_LONGEST_PAUSE = 300  # seconds before a task is tried again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 600,  # seconds; longer than any task may take
+    # Seconds. A message that is not acknowledged by then is handed out again. It must be longer
+    # than the longest countdown, the wait for a free process and the longest run together, which
+    # leaves 180 for the wait. After a longer wait the task runs twice, which does no harm.
+    "visibility_timeout": 600,
     "socket_timeout": 5,
     "socket_connect_timeout": 5,
 }
@@ -138,6 +142,10 @@ CELERY_BEAT_SCHEDULE = {
     "forget-answers": {"task": "rest.forget_answers", "schedule": crontab(hour=2, minute=30)},
     "time-out-payments": {"task": "payments.time_out", "schedule": 60.0},
     "ask-payment-provider": {"task": "payments.ask_provider", "schedule": 60.0},
+    # The sweeps: each looks for an effect that did not happen, whatever its task was lost by.
+    "refund-what-is-owed": {"task": "payments.refund_what_is_owed", "schedule": 60.0},
+    "send-missing-confirmations": {"task": "bookings.send_missing", "schedule": 60.0},
+    "unlist-deleted-hosts": {"task": "listings.unlist_deleted_hosts", "schedule": 300.0},
     "nightly-statistics": {"task": "statistics.nightly", "schedule": crontab(hour=0, minute=15)},
     "clear-sessions": {"task": "accounts.clear_sessions", "schedule": timedelta(days=1)},
 }

@@ -9,6 +9,9 @@ from django.utils import timezone
 
 from stays.common.fields import identifier
 
+DELETED = "@deleted.invalid"
+"""What the address of an account ends with whose owner has deleted it. No server has this name."""
+
 
 class Role(models.TextChoices):
     """What a user may do. A host may do all that a guest may."""

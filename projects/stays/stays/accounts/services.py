@@ -18,7 +18,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from stays.accounts import attempts
-from stays.accounts.models import Role, Session, User
+from stays.accounts.models import DELETED, Role, Session, User
 from stays.accounts.selectors import SESSION_CLAIM
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
@@ -240,7 +240,7 @@ def delete_account(*, actor: User, password: str, address: str) -> None:
 
 def _anonymise(user: User) -> None:
     """Take everything from a user that tells who it was, and every way in."""
-    user.email = f"{user.id.hex}@deleted.invalid"
+    user.email = f"{user.id.hex}{DELETED}"
     user.name = "Deleted user"
     user.set_unusable_password()
     user.is_active = user.is_staff = user.is_superuser = False

@@ -21,6 +21,7 @@ class Status(models.TextChoices):
 
 
 HOLDING = (Status.PENDING, Status.CONFIRMED)
+LET_GO = (Status.CANCELLED, Status.EXPIRED)
 TRANSITIONS: Transitions = {
     Status.PENDING: frozenset({Status.CONFIRMED, Status.CANCELLED, Status.EXPIRED}),
     Status.CONFIRMED: frozenset({Status.CANCELLED}),
@@ -116,6 +117,14 @@ class Booking(models.Model):
                 fields=["expires_at"],
                 condition=Q(status=Status.PENDING),
                 name="booking_expiry",
+            ),
+            # Of what changes only when the status does: an update of an indexed column writes new
+            # entries into all indexes, and the exclusion constraint's is checked then. To note that
+            # an e-mail is sent must not wait for others who book.
+            models.Index(
+                fields=["confirmed_at"],
+                condition=Q(status=Status.CONFIRMED),
+                name="booking_confirmed",
             ),
         )
 

@@ -5,9 +5,10 @@ what the first has done, and the state machine refuses it or not.
 """
 
 import uuid
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
@@ -23,6 +24,15 @@ from stays.common.errors import Conflict, Forbidden, Invalid, NotFound
 from stays.common.texts import checked_text
 from stays.listings.models import Property
 from stays.outbox.services import send
+
+logger = structlog.get_logger(__name__)
+
+LATE = timedelta(minutes=5)
+"""When an e-mail that is not sent is sent again. It is longer than the task's own retries take."""
+SOUGHT = timedelta(days=90)
+"""For how long after a confirmation its e-mail is still looked for."""
+AT_MOST = 200
+"""E-mails that one run sends again; the next run takes the others."""
 
 
 @transaction.atomic
@@ -191,6 +201,36 @@ def expire_booking(*, booking_id: uuid.UUID, now: datetime) -> bool:
     booking.status = Status.EXPIRED
     _let_go(booking)
     return True
+
+
+@transaction.atomic
+def send_missing_confirmations(*, now: datetime) -> int:
+    """Have guests told who were not: the task was lost, or the mail server was away for too long.
+
+    An e-mail that is not sent after LATE is tried again by a new task, every LATE, for as long as
+    the stay is to come or has just begun, and for SOUGHT at most.
+
+    Returns:
+        For how many bookings a task was sent.
+    """
+    missing = (
+        Booking.objects.select_for_update(skip_locked=True, of=("self",))
+        .filter(
+            status=Status.CONFIRMED,
+            confirmed_at__range=(now - SOUGHT, now - LATE),
+            confirmation_sent_at=None,
+            updated_at__lt=now - LATE,
+            guest__is_active=True,
+            stay__endswith__gt=now.date(),
+        )
+        .order_by("confirmed_at")
+    )
+    ids = list(missing.values_list("id", flat=True)[:AT_MOST])
+    Booking.objects.filter(id__in=ids).update(updated_at=now)
+    for booking_id in ids:
+        logger.warning("confirmation_was_not_sent", booking_id=str(booking_id))
+        send(task="bookings.send_confirmation", arguments={"booking_id": str(booking_id)})
+    return len(ids)
 
 
 def _let_go(booking: Booking) -> None:

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.text import slugify
 
-from stays.accounts.models import User
+from stays.accounts.models import DELETED, User
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
 from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
@@ -188,6 +188,14 @@ def unlist_places_of(*, host_id: uuid.UUID) -> int:
         place.save(update_fields=["is_listed", "version"])
         _publish(place)
     return len(places)
+
+
+def unlist_places_of_deleted_hosts() -> int:
+    """Take off the list what a lost task has left there, and return how many places it was."""
+    hosts = User.objects.filter(
+        is_active=False, email__endswith=DELETED, properties__is_listed=True
+    ).distinct()
+    return sum(unlist_places_of(host_id=host_id) for host_id in hosts.values_list("id", flat=True))
 
 
 def _locked(actor: User, slug: str) -> Property:

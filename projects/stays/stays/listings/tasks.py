@@ -11,3 +11,9 @@ from stays.listings import services
 def unlist_places(host_id: str) -> None:
     """Take the places of a host whose account is gone off the list."""
     services.unlist_places_of(host_id=uuid.UUID(host_id))
+
+
+@shared_task(name="listings.unlist_deleted_hosts", expires=300)
+def unlist_deleted_hosts() -> int:
+    """Find places that are still offered though their host's account is gone."""
+    return services.unlist_places_of_deleted_hosts()

@@ -4,7 +4,11 @@
 goes to the broker at once. If that fails, or the process dies in between, the row is still there,
 unsent, and the relay (a task of Celery beat's) sends it later.
 
-A message may therefore be sent twice, never not at all: every task must be idempotent.
+So the broker gets every message at least once: every task must be idempotent. What it got may
+still be lost: a worker that is killed between fetching a message and noting that it has it takes
+the message along, and a task that cannot be retried fails. `sent_at` says that the broker had the
+message, not that the task was done. So every task that is sent from here needs a sweep, which finds
+by the data itself what was not done (see CELERY_BEAT_SCHEDULE).
 """
 
 import uuid

@@ -16,7 +16,7 @@ def relay() -> int:
     return services.relay()
 
 
-@shared_task(name="outbox.prune")
+@shared_task(name="outbox.prune", expires=86_400)
 def prune() -> int:
     """Delete what was sent more than a week ago."""
     return services.prune(before=timezone.now() - KEPT)

@@ -21,7 +21,7 @@ from django.utils import timezone
 from stays.accounts.models import User
 from stays.bookings import selectors as booking_selectors
 from stays.bookings import services as bookings
-from stays.bookings.models import HOLDING, Booking
+from stays.bookings.models import HOLDING, LET_GO, Booking
 from stays.bookings.models import Status as BookingStatus
 from stays.common import states
 from stays.common.constraints import refusing
@@ -34,9 +34,10 @@ logger = structlog.get_logger(__name__)
 
 ASK_AFTER = timedelta(minutes=5)
 """When to ask what became of a payment that nobody has touched since. It is longer than any task
-may take: no call that would make the answer out of date can still be under way."""
+may run (CELERY_TASK_TIME_LIMIT): no call that would make the answer out of date can still be under
+way. A task that waits for its next try is done twice then, which does no harm."""
 AT_MOST = 500
-"""Bookings that one run lets go of; the next run takes the others."""
+"""Bookings that one run lets go of, and refunds that it sends; the next run takes the others."""
 ASK_AT_MOST = 50
 """Payments that one run asks for."""
 
@@ -246,6 +247,31 @@ def ask_provider(*, now: datetime) -> int:
             booking, payment = _locked(seen.id)
             if payment.updated_at == seen.updated_at:  # else somebody has looked after it
                 _go_on(booking, payment, charged)
+    return len(found)
+
+
+@transaction.atomic
+def refund_what_is_owed(*, now: datetime) -> int:
+    """Have given back what is still there of bookings that are let go of: a task was lost.
+
+    Cancelling sends the task `payments.refund`. When that is not done after ASK_AFTER, for whatever
+    reason, it is sent again, as often as it takes. (Once it has begun, the payment is REFUNDING,
+    and `ask_provider` looks after it.)
+
+    Returns:
+        For how many payments it was sent.
+    """
+    owed = Payment.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+        status=Status.SUCCEEDED,
+        updated_at__lt=now - ASK_AFTER,
+        booking__status__in=LET_GO,
+        booking__updated_at__lt=now - ASK_AFTER,
+    )
+    found = list(owed.order_by("updated_at")[:AT_MOST])
+    Payment.objects.filter(id__in=[each.id for each in found]).update(updated_at=now)
+    for payment in found:
+        logger.error("refund_was_lost", payment_id=str(payment.id))
+        send(task="payments.refund", arguments={"booking_id": str(payment.booking_id)})
     return len(found)
 
 

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from stays.payments import services
@@ -13,11 +14,12 @@ PATIENTLY: dict[str, Any] = {
     "autoretry_for": (Temporary, UnknownOutcome),
     "max_retries": 8,
     "retry_backoff": 2,  # 2, 4, 8, … seconds; of each a random part, so that not all come at once
-    "retry_backoff_max": 300,  # below the broker's visibility_timeout
+    "retry_backoff_max": settings.TASK_LONGEST_PAUSE,
     "retry_jitter": True,
 }
 """How to call again a provider that is down. When the retries end, `payments.ask_provider` goes on.
 """
+SWEEP: dict[str, Any] = {"expires": 60}  # the next one does what this would have done
 
 
 @shared_task(name="payments.charge", **PATIENTLY)
@@ -32,13 +34,19 @@ def refund(booking_id: str) -> None:
     services.refund(booking_id=uuid.UUID(booking_id))
 
 
-@shared_task(name="payments.time_out")
+@shared_task(name="payments.time_out", **SWEEP)
 def time_out() -> None:
     """Let go of bookings whose time has run out."""
     services.time_out(now=timezone.now())
 
 
-@shared_task(name="payments.ask_provider")
+@shared_task(name="payments.ask_provider", **SWEEP)
 def ask_provider() -> None:
     """Find what was lost on the way from the provider, or to it."""
     services.ask_provider(now=timezone.now())
+
+
+@shared_task(name="payments.refund_what_is_owed", **SWEEP)
+def refund_what_is_owed() -> int:
+    """Find refunds that were lost on the way to a worker, or in it."""
+    return services.refund_what_is_owed(now=timezone.now())

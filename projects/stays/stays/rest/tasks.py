@@ -10,7 +10,7 @@ from stays.rest import idempotency
 KEPT = timedelta(hours=24)
 
 
-@shared_task(name="rest.forget_answers")
+@shared_task(name="rest.forget_answers", expires=86_400)
 def forget_answers() -> int:
     """Delete the stored answers that are older than a day."""
     return idempotency.forget_answers(before=timezone.now() - KEPT)

@@ -251,7 +251,7 @@ def test_nothing_to_complain_about() -> None:
             "stays.E004",
         ),
         ({"CELERY_BROKER_URL": os.environ["CACHE_URL"]}, "stays.E005"),
-        ({"CELERY_BROKER_TRANSPORT_OPTIONS": {"visibility_timeout": 120}}, "stays.E006"),
+        ({"CELERY_BROKER_TRANSPORT_OPTIONS": {"visibility_timeout": 420}}, "stays.E006"),
     ],
 )
 def test_a_misconfiguration_is_found(settings: dict[str, Any], expected: str) -> None:

@@ -1,11 +1,13 @@
 """The whole way with real workers: commit, outbox, Valkey, worker, effect; and workers that die."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 import redis
 import structlog
@@ -14,12 +16,17 @@ from django.db import connection, transaction
 from django.utils import timezone
 from zeal import zeal_ignore
 
+from local.provider import FakeProvider
 from stays.bookings import services
 from stays.bookings.models import Booking
 from stays.outbox import services as outbox
 from stays.outbox.models import OutboxMessage
+from stays.payments import services as payments
+from stays.payments.models import Payment, Status
 from tests.factories import make_booking
 from tests.outbox.conftest import BROKER
+from tests.payments.conftest import fake  # noqa: F401
+from tests.payments.events import KEY, SECRET, event, make_payment, signed
 from tests.programs import DEADLINE, Program, Start, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +38,7 @@ def work(start: Start) -> Iterator[Callable[..., Program]]:
     """Starts workers; what is left of them is killed at the end of the test."""
     workers: list[Program] = []
 
-    def begin(pool: str) -> Program:
+    def begin(pool: str, **environment: str) -> Program:
         worker = start(
             "celery",
             "--app=stays",
@@ -43,6 +50,7 @@ def work(start: Start) -> Iterator[Callable[..., Program]]:
             BROKER_URL=BROKER,
             LOCK_TIMEOUT_MS="60000",  # for the tests' own lock, which keeps a task from ending
             STATEMENT_TIMEOUT_MS="60000",
+            **environment,
         )
         workers.append(worker)
         wait_for(lambda: "ready." in worker.text())
@@ -85,8 +93,29 @@ def is_waited_for() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def begun(worker: Program) -> list[dict[str, Any]]:
-    return worker.events(event="task_started", task=TASK)
+@contextmanager
+def refusing_database() -> Iterator[None]:
+    """Cut all connections to the database but this one, and refuse new ones: it looks down."""
+    name = connection.settings_dict["NAME"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (ours,) = cursor.fetchone()
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
+        server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        try:
+            server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND pid <> %s",
+                [name, ours],
+            )
+            yield
+        finally:
+            server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
+def begun(worker: Program, *tasks: str) -> list[dict[str, Any]]:
+    tasks = tasks or (TASK,)
+    return [line for line in worker.events(event="task_started") if line["task"] in tasks]
 
 
 def test_a_worker_does_what_a_transaction_decided(work: Callable[..., Program]) -> None:
@@ -161,3 +190,39 @@ def test_a_task_whose_whole_worker_is_killed_is_run_again_after_the_visibility_t
     wait_for(lambda: broker.hlen("unacked") == 0)
     assert len(begun(third)) == 1
     assert third.text().count("Your stay is confirmed:") == 1
+
+
+@pytest.mark.usefixtures("_only_the_relay_sends")
+def test_tasks_wait_for_a_database_that_is_away(
+    work: Callable[..., Program],
+    fake: FakeProvider,  # noqa: F811
+) -> None:
+    """A refund and an e-mail whose tasks begin while PostgreSQL refuses connections."""
+    payment = make_payment(status=Status.CREATED)
+    with zeal_ignore():
+        payments.charge(payment_id=payment.id)
+        payments.record_event(**signed(event(Payment.objects.get())))
+        services.cancel_booking(actor=payment.booking.guest, booking_id=payment.booking_id)
+    booking = confirm()
+    worker = work(
+        "prefork",
+        PAYMENT_PROVIDER_URL=fake.url,
+        PAYMENT_PROVIDER_KEY=KEY,
+        PAYMENT_WEBHOOK_SECRET=SECRET,
+    )
+    with refusing_database():
+        with zeal_ignore():
+            assert outbox.relay() == 2
+        wait_for(
+            lambda: (
+                {line["task"] for line in begun(worker, TASK, "payments.refund")}
+                == {TASK, "payments.refund"}
+            )
+        )
+        wait_for(lambda: len(worker.events(event="task_retrying")) >= 2)
+        assert worker.events(event="task_failed") == []
+    wait_for(lambda: is_told(booking))
+    with zeal_ignore():
+        wait_for(lambda: Payment.objects.get().status == Status.REFUNDED)
+    assert len(fake.refunds) == 1
+    assert worker.text().count("Your stay is confirmed:") == 1
