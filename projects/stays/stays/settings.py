@@ -89,7 +89,7 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes
+DATA_UPLOAD_MAX_MEMORY_SIZE = 128_000  # bytes; the longest body that the API takes has half
 
 # -- PostgreSQL
 # The URL's query may hold any of libpq's parameters (?sslmode=verify-full&sslrootcert=…) and
@@ -153,7 +153,7 @@ CELERY_BEAT_SCHEDULE = {
 # -- Who may come in
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "stays.accounts.hashers.Argon2Hasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -178,6 +178,7 @@ SIMPLE_JWT = {
     "ISSUER": "stays",
     "AUDIENCE": "stays",
     "UPDATE_LAST_LOGIN": False,
+    "LEEWAY": 10,  # seconds by which the clocks of two machines may differ
 }
 
 # -- REST

@@ -158,6 +158,12 @@ CASES = (
     Case("PATCH", f"{V1}/me", signed_in(200), lambda _: {"name": "Another"}),
     Case("DELETE", f"{V1}/me", signed_in(204), lambda _: {"password": PASSWORD}),
     Case("POST", f"{V1}/me/hosting", signed_in(200)),
+    Case(
+        "POST",
+        f"{V1}/me/password",
+        signed_in(204),
+        lambda _: {"password": PASSWORD, "new_password": f"another {PASSWORD}"},
+    ),
     Case("GET", f"{V1}/me/properties", signed_in(200)),
     # What everybody may see
     Case("GET", f"{V1}/cities", all_of(200)),

@@ -16,13 +16,18 @@ import redis
 import structlog
 from django.conf import settings
 
-from stays.common.errors import TooMany, Unavailable
+from stays.common.errors import Refusal, TooMany, Unavailable
 from stays.rest.throttling import Rate, take, valkey
 
 logger = structlog.get_logger(__name__)
 
 GIVE_BACK = """
-redis.call('DEL', KEYS[1])
+-- KEYS: the account's counter, the address's. ARGV: whether the password was right.
+if ARGV[1] == '1' then
+  redis.call('DEL', KEYS[1])
+elseif tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then
+  redis.call('DECR', KEYS[1])
+end
 if tonumber(redis.call('GET', KEYS[2]) or '0') > 0 then
   redis.call('DECR', KEYS[2])
 end
@@ -31,7 +36,7 @@ end
 
 @contextmanager
 def counted(*, email: str, address: str) -> Iterator[None]:
-    """Count an attempt, and give it back if the block ends without a refusal.
+    """Count an attempt, and give it back unless the block refuses it.
 
     Args:
         email: The account's, whether there is one or not.
@@ -56,8 +61,19 @@ def counted(*, email: str, address: str) -> Iterator[None]:
         raise Unavailable("Passwords cannot be checked at the moment.") from error
     if seconds:
         raise TooMany("Too many attempts; try again later.", retry_after=seconds)
-    yield
     try:
-        valkey().register_script(GIVE_BACK)(keys=[account, client])
+        yield
+    except Refusal:
+        raise
+    except Exception:  # the database was away: nobody looked at the password
+        _give_back(account, client, was_right=False)
+        raise
+    _give_back(account, client, was_right=True)
+
+
+def _give_back(account: str, client: str, *, was_right: bool) -> None:
+    """Uncount an attempt; if the password was right, all that failed before for the account too."""
+    try:
+        valkey().register_script(GIVE_BACK)(keys=[account, client], args=[int(was_right)])
     except redis.RedisError as error:
         logger.warning("attempts_not_given_back", error=str(error))

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -50,6 +50,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     objects = UserManager()
 
+    _unusable_password = False
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
 
@@ -67,6 +69,23 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def set_unusable_password(self) -> None:
+        """Let nobody log in by a password."""
+        super().set_unusable_password()
+        self._unusable_password = True
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Save; a new password ends all sessions, wherever it was set."""
+        # Django's `set_password` notes it so. When it only hashes the same one anew, it does not.
+        new_password = not self._state.adding and (
+            getattr(self, "_password", None) is not None or self._unusable_password
+        )
+        self._unusable_password = False
+        with transaction.atomic():
+            super().save(*args, **options)
+            if new_password:
+                self.sessions.filter(revoked_at=None).update(revoked_at=timezone.now())
 
     @classmethod
     def normalize_username(cls, username: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from stays.accounts.models import User
-from stays.rest.fields import Email, StrictSerializer, Text
+from stays.rest.fields import Email, Line, StrictSerializer, Text
 
 MAX_EMAIL = 254
 MAX_PASSWORD = 128
@@ -15,7 +15,7 @@ class RegistrationSerializer(StrictSerializer):
     """What a new account needs."""
 
     email = Email(max_length=MAX_EMAIL)
-    name = Text(max_length=100)
+    name = Line(max_length=100)
     password = Text(
         min_length=8,
         max_length=MAX_PASSWORD,
@@ -59,7 +59,19 @@ class UserSerializer(serializers.ModelSerializer[User]):
 class ProfileSerializer(StrictSerializer):
     """What users change of themselves."""
 
-    name = Text(max_length=100)
+    name = Line(max_length=100)
+
+
+class NewPasswordSerializer(StrictSerializer):
+    """What a new password needs."""
+
+    password = Text(max_length=MAX_PASSWORD, trim_whitespace=False)
+    new_password = Text(
+        min_length=8,
+        max_length=MAX_PASSWORD,
+        trim_whitespace=False,
+        help_text="Not only digits, no common password, and not like the address or the name.",
+    )
 
 
 class DeletionSerializer(StrictSerializer):

@@ -52,17 +52,22 @@ def register(*, email: str, name: str, password: str) -> User:
         Invalid: if the password is too weak, or the address cannot be.
         Conflict: if there is an account with this address.
     """
-    try:
-        validate_password(password, User(email=email, name=name))
-    except ValidationError as error:
-        raise Invalid(
-            " ".join(error.messages), code=error.error_list[0].code, field="password"
-        ) from error
+    _check_new_password(password, User(email=email, name=name), field="password")
     taken = Conflict("There is an account with this address.", code="email_taken", field="email")
     # Python and PostgreSQL need not know the same capital letters of all scripts.
     odd = Invalid("This address is not in lower case.", code="email_case", field="email")
     with refusing({"accounts_user_email_key": taken, "user_email_lowercase": odd}):
         return User.objects.create_user(email=email, password=password, name=name)
+
+
+def _check_new_password(password: str, user: User, *, field: str) -> None:
+    """Refuse a password that is too weak."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid(
+            " ".join(error.messages), code=error.error_list[0].code, field=field
+        ) from error
 
 
 def check_credentials(*, email: str, password: str, address: str) -> User:
@@ -207,6 +212,32 @@ def become_host(*, actor: User) -> User:
         user.role = Role.HOST
         user.save(update_fields=["role"])
     return user
+
+
+def change_password(*, actor: User, password: str, new_password: str, address: str) -> None:
+    """Give the actor a new password. All sessions end, also the one that this was asked in.
+
+    Args:
+        actor: The user.
+        password: The one until now: a token that somebody left behind is not enough.
+        new_password: The new one.
+        address: The client's, as `client_address` returns it; attempts are counted by it.
+
+    Raises:
+        Forbidden: if the password is wrong.
+        Invalid: if the new one is too weak.
+        TooMany: if there were too many attempts; the password was not looked at then.
+        Unavailable: if attempts cannot be counted.
+        Unauthenticated: if the account is gone.
+    """
+    with attempts.counted(email=actor.email, address=address):
+        if not _password_is_right(actor, password):
+            raise Forbidden("The password is wrong.", code="credentials")
+    _check_new_password(new_password, actor, field="new_password")
+    with transaction.atomic():
+        user = _locked(actor)
+        user.set_password(new_password)
+        user.save(update_fields=["password"])
 
 
 def delete_account(*, actor: User, password: str, address: str) -> None:

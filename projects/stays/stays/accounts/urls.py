@@ -10,5 +10,6 @@ urlpatterns = [
     path("auth/refresh", views.RefreshView.as_view(), name="refresh"),
     path("auth/logout", views.LogoutView.as_view(), name="logout"),
     path("me", views.MeView.as_view(), name="me"),
+    path("me/password", views.PasswordView.as_view(), name="password"),
     path("me/hosting", views.HostingView.as_view(), name="hosting"),
 ]

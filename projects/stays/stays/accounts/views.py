@@ -15,6 +15,7 @@ from stays.accounts.authentication import signed_in
 from stays.accounts.serializers import (
     CredentialsSerializer,
     DeletionSerializer,
+    NewPasswordSerializer,
     ProfileSerializer,
     RefreshSerializer,
     RegistrationSerializer,
@@ -139,6 +140,22 @@ class MeView(APIView):
         services.delete_account(
             actor=signed_in(request),
             **body_of(DeletionSerializer, request.data),
+            address=client_address(request),
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PasswordView(APIView):
+    """One's own password."""
+
+    @extend_schema(
+        operation_id="change_password", request=NewPasswordSerializer, responses={204: None}
+    )
+    def post(self, request: Request) -> Response:
+        """Change it. All sessions end, also this one."""
+        services.change_password(
+            actor=signed_in(request),
+            **body_of(NewPasswordSerializer, request.data),
             address=client_address(request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -19,6 +19,7 @@ class BookedPropertySerializer(serializers.ModelSerializer[Property]):
 
         model = Property
         fields = ("slug", "title", "city")
+        read_only_fields = fields  # so they are always there, and the schema says so
 
 
 class BookingSerializer(serializers.ModelSerializer[Booking]):
@@ -55,6 +56,7 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
             "cancellation_reason",
             "created_at",
         )
+        read_only_fields = fields  # so they are always there, and the schema says so
 
     def get_address(self, booking: Booking) -> str | None:
         """Return where the place is, to those who may come."""

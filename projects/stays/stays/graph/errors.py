@@ -20,6 +20,7 @@ from strawberry.relay import GlobalIDValueError
 from strawberry.utils.str_converters import to_camel_case
 
 from stays.common import errors as refusals
+from stays.rest.problems import MOST_ERRORS
 
 logger = structlog.get_logger(__name__)
 OUT_OF_RANGE = "A value is of the right type, and is none that could be stored."
@@ -54,7 +55,7 @@ class Refusal:
     @classmethod
     def of_input(cls, error: ValidationError) -> Self:
         """Make it of what a serializer found."""
-        listed = _problems(error.detail, "")
+        listed = _problems(error.detail, "")[:MOST_ERRORS]
         fields = {problem.field for problem in listed}
         return cls(
             code="invalid",
@@ -98,7 +99,7 @@ def formatted(error: GraphQLError) -> tuple[dict[str, Any], bool]:
     if isinstance(original, refusals.Refusal):
         return _entry(error, original.detail, original.code), False
     if isinstance(original, ValidationError):
-        listed = [asdict(problem) for problem in _problems(original.detail, "")]
+        listed = [asdict(problem) for problem in _problems(original.detail, "")[:MOST_ERRORS]]
         return _entry(error, "The input has faults; see errors.", "invalid", errors=listed), False
     if isinstance(original, DataError):
         return _entry(error, OUT_OF_RANGE, "invalid"), False

@@ -10,10 +10,11 @@ There is no CSRF token, as for every view of DRF's: the only credential is a bea
 browser does not send of its own accord. The admin's session cookie says nothing here.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema
-from graphql import GraphQLError
+from graphql import GraphQLError, get_operation_ast, parse
+from graphql import OperationType as GraphQLOperation
 from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable, ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import AllowAny
@@ -26,6 +27,7 @@ from strawberry.types.graphql import OperationType
 
 from stays.graph.context import Context
 from stays.graph.errors import formatted
+from stays.graph.limits import TOKENS
 from stays.graph.schema import schema
 from stays.rest.idempotency import idempotent
 from stays.rest.parsers import StrictJSONParser, read_json
@@ -114,9 +116,15 @@ class GraphQLView(APIView):
         return self.execute(request, given)
 
     @extend_schema(exclude=True)
-    @idempotent
     def post(self, request: Request) -> Response:
-        """Execute a query or a mutation."""
+        """Execute a query or a mutation. Only the answer to a mutation is kept for its key."""
+        if "Idempotency-Key" in request.headers and is_mutation(request.data):
+            return cast(Response, self.mutate(request))
+        return self.execute(request, request.data)
+
+    @idempotent
+    def mutate(self, request: Request) -> Response:
+        """Execute a mutation, once for each key."""
         return self.execute(request, request.data)
 
     def execute(self, request: Request, parameters: Any) -> Response:
@@ -169,6 +177,17 @@ class GraphQLView(APIView):
         if status == 294:
             response.reason_phrase = "Partial Success"
         return response
+
+
+def is_mutation(parameters: Any) -> bool:
+    """Tell whether parameters ask for a mutation. What cannot be read asks for nothing."""
+    try:
+        query, _, name = well_formed(parameters)
+        document = parse(query, max_tokens=TOKENS, no_location=True)
+    except (ParseError, GraphQLError, RecursionError):
+        return False
+    operation = get_operation_ast(document, name)
+    return operation is not None and operation.operation is GraphQLOperation.MUTATION
 
 
 def well_formed(parameters: Any) -> tuple[str, dict[str, Any] | None, str | None]:

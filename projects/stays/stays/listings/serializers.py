@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from stays.listings.models import Amenity, City, Kind, Property
-from stays.rest.fields import Boolean, Day, Integer, Number, StrictSerializer, Text
+from stays.rest.fields import Boolean, Day, Integer, Line, Number, StrictSerializer, Text, Texts
 from stays.rest.pagination import PageQuery
 from stays.rest.queries import WholeNumber
 
@@ -34,6 +34,7 @@ class CitySerializer(serializers.ModelSerializer[City]):
 
         model = City
         fields = ("slug", "name", "country", "timezone", "latitude", "longitude")
+        read_only_fields = fields  # so they are always there, and the schema says so
 
 
 class AmenitySerializer(serializers.ModelSerializer[Amenity]):
@@ -44,6 +45,7 @@ class AmenitySerializer(serializers.ModelSerializer[Amenity]):
 
         model = Amenity
         fields = ("slug", "name")
+        read_only_fields = fields  # so they are always there, and the schema says so
 
 
 class PropertySummarySerializer(serializers.ModelSerializer[Property]):
@@ -80,6 +82,7 @@ class PropertySummarySerializer(serializers.ModelSerializer[Property]):
             "rating",
             "rating_count",
         )
+        read_only_fields = fields  # so they are always there, and the schema says so
 
     def get_latitude(self, place: Property) -> float:
         """Return it, rounded."""
@@ -116,6 +119,7 @@ class PropertySerializer(PropertySummarySerializer):
             "created_at",
             "updated_at",
         )
+        read_only_fields = fields  # so they are always there, and the schema says so
 
     def is_exact(self, place: Property) -> bool:
         """Tell whether the one who asks may know where the place is."""
@@ -146,10 +150,10 @@ class Currency(Text):
 class PropertyChangeSerializer(StrictSerializer):
     """What a host can change."""
 
-    title = Text(max_length=100)
+    title = Line(max_length=100)
     description = Text(max_length=5000, allow_blank=True, required=False)
     kind = serializers.ChoiceField(choices=Kind.choices)
-    address = Text(max_length=200)
+    address = Line(max_length=200)
     latitude = Number(min_value=-90, max_value=90)
     longitude = Number(min_value=-180, max_value=180)
     max_guests = Integer(min_value=1, max_value=50)
@@ -158,9 +162,7 @@ class PropertyChangeSerializer(StrictSerializer):
     cleaning_minor = Integer(min_value=0, max_value=MAX_MINOR, required=False)
     currency = Currency()
     instant_book = Boolean(required=False)
-    amenities = serializers.ListField(
-        child=Text(max_length=40), max_length=50, required=False, help_text="Slugs"
-    )
+    amenities = Texts(child=Text(max_length=40), max_length=50, required=False, help_text="Slugs")
 
 
 class NewPropertySerializer(PropertyChangeSerializer):

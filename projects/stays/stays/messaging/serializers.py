@@ -22,6 +22,7 @@ class MessageSerializer(serializers.ModelSerializer[Message]):
 
         model = Message
         fields = ("id", "sender", "is_mine", "text", "created_at", "read_at")
+        read_only_fields = fields  # so they are always there, and the schema says so
 
     def get_is_mine(self, message: Message) -> bool:
         """Tell whether the one who asks has sent it."""
@@ -44,6 +45,7 @@ class DiscussedPropertySerializer(serializers.ModelSerializer[Property]):
 
         model = Property
         fields = ("slug", "title")
+        read_only_fields = fields  # so they are always there, and the schema says so
 
 
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):
@@ -60,6 +62,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
 
         model = Conversation
         fields = ("id", "property", "guest", "host", "last_message", "unread", "created_at")
+        read_only_fields = fields  # so they are always there, and the schema says so
 
     @extend_schema_field(LastMessageSerializer(allow_null=True))
     def get_last_message(self, conversation: Any) -> dict[str, Any] | None:

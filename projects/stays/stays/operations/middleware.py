@@ -4,6 +4,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from django.conf import settings
@@ -94,7 +95,13 @@ class BodyLimitMiddleware:
             return problem_response(400, "bad_request", "The Content-Length is not a number.")
         if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return body_too_large()
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code >= 400 and length != "0":
+            # What was refused unread would be taken for the next request of the connection, which
+            # is therefore cut, in the middle of what the client sends.
+            with suppress(OSError):
+                request.read()
+        return response
 
 
 def body_too_large() -> HttpResponseBase:

@@ -30,12 +30,19 @@ CONTROL = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F"
 """Control characters, but for tabs and ends of lines: nobody means them, and NUL cannot be kept."""
 
 
+BREAKS = r"\t\n\r\u2028\u2029"
+HIDDEN = r"\u200B\u202A-\u202E\u2060-\u2069\uFEFF"
+"""What cannot be seen, or turns the direction of what follows. Joiners and marks of direction are
+not among these: some scripts need them."""
+
+
 class Text(serializers.CharField):
     """A string without control characters; numbers and truth values are not made into one.
 
     The description says the same by its pattern, also that a text must not be blank.
     """
 
+    refused: ClassVar[str] = CONTROL
     default_error_messages: ClassVar[dict[str, Any]] = {
         "control_characters": "Control characters are not allowed."
     }
@@ -43,19 +50,39 @@ class Text(serializers.CharField):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         if not any(isinstance(each, RegexValidator) for each in self.validators):
-            blank = "" if self.allow_blank else rf"[^{CONTROL}]*[^\s{CONTROL}]"
-            self.validators.append(RegexValidator(rf"\A{blank}[^{CONTROL}]*\Z"))
+            blank = "" if self.allow_blank else rf"[^{self.refused}]*[^\s{self.refused}]"
+            self.validators.append(RegexValidator(rf"\A{blank}[^{self.refused}]*\Z"))
 
     def to_internal_value(self, data: Any) -> str:
         """Return the string, without blanks at its ends if those are trimmed."""
         if not isinstance(data, str):
             self.fail("invalid")
         if re.search(
-            rf"[{CONTROL}]", data
+            rf"[{self.refused}]", data
         ):  # before blanks are trimmed: Python takes some for such
             self.fail("control_characters")
         text: str = super().to_internal_value(data)
         return text
+
+
+class Line(Text):
+    """A text of one line, such as a name: e-mails and lists show it among words of our own."""
+
+    refused = CONTROL + BREAKS + HIDDEN
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "control_characters": "Control and hidden characters are not allowed, nor ends of lines."
+    }
+
+
+class Texts(serializers.ListField):
+    """A list of texts. Its length is looked at first: DRF's own list looks at each entry before."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the texts."""
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            message = self.error_messages["max_length"].format(max_length=self.max_length)
+            raise serializers.ValidationError(message, "max_length")
+        return super().to_internal_value(data)
 
 
 class Email(serializers.EmailField):

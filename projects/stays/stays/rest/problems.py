@@ -20,8 +20,14 @@ from rest_framework.response import Response
 
 from stays.common.errors import Refusal, Unavailable
 from stays.common.metrics import REFUSALS
+from stays.rest.throttling import AnonymousThrottle
 
 MEDIA_TYPE = "application/problem+json"
+BUSY = {"40001", "40P01", "55P03"}
+"""SQLSTATEs of requests that met: serialization_failure, deadlock_detected, lock_not_available."""
+BUSY_TEXT = "Another request works on the same thing at this moment."
+MOST_ERRORS = 20
+"""Faults that an answer lists; who sends more of them is helped by no longer list."""
 logger = structlog.get_logger(__name__)
 
 
@@ -83,7 +89,7 @@ class ProblemFormatter(ExceptionFormatter):
         if error_response.type == "validation_error":
             fields = [
                 {"field": error.attr or "body", "code": error.code, "detail": error.detail}
-                for error in listed
+                for error in listed[:MOST_ERRORS]
             ]
             return problem(status, "invalid", "The request has faults; see errors.", fields)
         return problem(status, listed[0].code, listed[0].detail)
@@ -93,7 +99,15 @@ class ProblemHandler(ExceptionHandler):
     """Knows our own refusals as well as DRF's exceptions, and hides everything else."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
-        """Make a DRF exception of a refusal."""
+        """Make a DRF exception of a refusal.
+
+        DRF looks at throttles last. A request that ends before, because it is not known who asks,
+        is counted here.
+        """
+        if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+            throttle, request = AnonymousThrottle(), self.context["request"]
+            if request is not None and not throttle.allow_address(request):
+                return exceptions.Throttled(throttle.wait())
         return refused(exc) if isinstance(exc, Refusal) else super().convert_known_exceptions(exc)
 
     def convert_unhandled_exceptions(self, exc: Exception) -> exceptions.APIException:
@@ -102,6 +116,8 @@ class ProblemHandler(ExceptionHandler):
             return exc
         logger.error("unhandled_exception", exc_info=exc)
         if isinstance(exc, OperationalError):  # no connection, or a statement that took too long
+            if getattr(exc.__cause__, "sqlstate", None) in BUSY:
+                return refused(Unavailable(f"{BUSY_TEXT} Send it again.", code="busy"))
             return refused(Unavailable("The database does not answer. Try again later."))
         return exceptions.APIException(detail="Something went wrong here.")
 

@@ -143,8 +143,10 @@ class CountingThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: "APIView") -> bool:  # noqa: ARG002
         """Count a request, and return whether it may pass."""
+        return self._count(self.ident(request))
+
+    def _count(self, ident: str | None) -> bool:
         rate = api_settings.DEFAULT_THROTTLE_RATES.get(self.scope)
-        ident = self.ident(request)
         if rate is None or ident is None:
             return True
         try:
@@ -167,6 +169,10 @@ class AnonymousThrottle(CountingThrottle):
     def ident(self, request: Request) -> str | None:
         """Return the address, unless there is a user."""
         return None if request.user.is_authenticated else super().ident(request)
+
+    def allow_address(self, request: Request) -> bool:
+        """Count a request whose user is not known, and return whether it may pass."""
+        return self._count(super().ident(request))
 
 
 class UserThrottle(CountingThrottle):

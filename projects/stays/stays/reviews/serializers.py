@@ -17,6 +17,7 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
 
         model = Review
         fields = ("id", "author", "rating", "text", "created_at")
+        read_only_fields = fields  # so they are always there, and the schema says so
 
     def get_author(self, review: Review) -> str:
         """Return the first of the guest's names."""

@@ -238,6 +238,9 @@ def test_nobody_changes_an_account_that_is_gone() -> None:
         lambda: services.become_host(actor=user),
         lambda: services.update_profile(actor=user, name="Ana"),
         lambda: services.delete_account(actor=user, password=PASSWORD, address=ADDRESS),
+        lambda: services.change_password(
+            actor=user, password=PASSWORD, new_password=NEW_PASSWORD, address=ADDRESS
+        ),
     ):
         with pytest.raises(Unauthenticated):
             act()
@@ -390,3 +393,47 @@ def test_the_description_knows_the_tokens_and_the_password_of_a_deletion() -> No
         operation = schema["paths"][f"/api/v1/auth/{name}"]["post"]
         assert operation["security"] == [{}]
         assert "429" in operation["responses"]
+
+
+# -- A new password
+
+CHANGE = "/api/v1/me/password"
+NEW_PASSWORD = "another long enough password"
+
+
+def test_a_password_is_changed_and_all_sessions_end(api: APIClient) -> None:
+    user = make_user()
+    bearers = [{"Authorization": f"Bearer {log_in(user).access}"} for _ in range(2)]
+    body = {"password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert api.post(CHANGE, body, headers=bearers[0]).status_code == 204
+    assert [api.get(ME, headers=bearer).status_code for bearer in bearers] == [401, 401]
+    user.refresh_from_db()
+    assert user.check_password(NEW_PASSWORD)
+    assert not user.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("password", "new", "status", "code"),
+    [
+        ("wrong", NEW_PASSWORD, 403, "credentials"),
+        (PASSWORD, "password", 422, "invalid"),
+        (PASSWORD, "short", 400, "invalid"),
+    ],
+)
+def test_what_changes_no_password(
+    as_user: Any, password: str, new: str, status: int, code: str
+) -> None:
+    user = make_user()
+    log_in(user)
+    answer = as_user(user).post(CHANGE, {"password": password, "new_password": new})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+    assert Session.objects.filter(revoked_at=None).count() == 1
+
+
+def test_guesses_at_a_password_are_counted(as_user: Any, settings: Any) -> None:
+    settings.LOGIN_RATE_ACCOUNT = "2/15m"
+    client = as_user(make_user())
+    body = {"password": "wrong", "new_password": NEW_PASSWORD}
+    assert [client.post(CHANGE, body).status_code for _ in range(3)] == [403, 403, 429]

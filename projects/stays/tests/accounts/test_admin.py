@@ -73,3 +73,19 @@ def test_a_session_is_not_made_or_edited_by_hand(admin: Client) -> None:
     assert session.refresh_jti.encode() not in page.content
     admin.post(f"{SESSIONS}{session.id}/change/", {"refresh_jti": "x"})
     assert Session.objects.get().refresh_jti == session.refresh_jti
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"usable_password": "true", "password1": "another horse", "password2": "another horse"},
+        {"usable_password": "false", "unset-password": "yes"},
+    ],
+)
+def test_a_new_password_ends_the_sessions(admin: Client, form: dict[str, str]) -> None:
+    user = make_user()
+    log_in(user)
+    log_in(make_user())
+    assert admin.post(f"{USERS}{user.id}/password/", form).status_code == 302
+    assert not user.sessions.filter(revoked_at=None).exists()
+    assert Session.objects.filter(revoked_at=None).count() == 1

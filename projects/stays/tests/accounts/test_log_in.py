@@ -1,10 +1,13 @@
 import threading
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
+import time_machine
 from django.contrib.auth import authenticate
+from django.db import OperationalError
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 from zeal import zeal_ignore
@@ -12,7 +15,7 @@ from zeal import zeal_ignore
 from stays.accounts import attempts, services
 from stays.accounts.models import Session, User
 from stays.common.errors import Forbidden, TooMany, Unauthenticated, Unavailable
-from tests.accounts.tokens import ADDRESS
+from tests.accounts.tokens import ADDRESS, log_in
 from tests.factories import PASSWORD, make_admin, make_user
 from tests.racing import race
 
@@ -274,3 +277,69 @@ def test_guesses_at_a_password_by_a_deletion_are_counted(settings: Any) -> None:
     with pytest.raises(TooMany):
         services.delete_account(actor=user, password=PASSWORD, address=ADDRESS)
     assert User.objects.get() == user
+
+
+# -- What is no failed log-in
+
+
+def test_a_log_in_while_the_database_is_away_is_not_counted(
+    api: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch, valkey: redis.Redis
+) -> None:
+    settings.LOGIN_RATE_ACCOUNT = settings.LOGIN_RATE_ADDRESS = "3/15m"
+    user = make_user()
+    right, wrong = ({"email": user.email, "password": word} for word in (PASSWORD, "wrong"))
+    assert api.post(LOGIN, wrong).status_code == 401
+
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(User.objects, "filter", away)
+        assert [api.post(LOGIN, right).status_code for _ in range(5)] == [503] * 5
+    assert {valkey.get(key) for key in valkey.keys("attempts:*")} == {b"1"}  # the wrong one
+    assert api.post(LOGIN, right).status_code == 200
+
+
+# -- What ends sessions
+
+
+def test_a_new_password_ends_the_sessions(api: APIClient) -> None:
+    user, other = make_user(), make_user()
+    access = {"Authorization": f"Bearer {log_in(user).access}"}
+    others = {"Authorization": f"Bearer {log_in(other).access}"}
+    user.name = "New name"
+    user.save()
+    assert api.get("/api/v1/me", headers=access).status_code == 200
+    user.set_password("another long password")
+    user.save()
+    assert api.get("/api/v1/me", headers=access).status_code == 401
+    assert api.get("/api/v1/me", headers=others).status_code == 200
+    assert Session.objects.filter(revoked_at=None).count() == 1
+
+
+def test_no_password_ends_them_too(api: APIClient) -> None:
+    user = make_user()
+    access = {"Authorization": f"Bearer {log_in(user).access}"}
+    user.set_unusable_password()
+    user.save()
+    assert api.get("/api/v1/me", headers=access).status_code == 401
+
+
+def test_the_same_password_hashed_anew_ends_none(api: APIClient, settings: Any) -> None:
+    user = make_user()
+    first = {"Authorization": f"Bearer {log_in(user).access}"}
+    hasher = "django.contrib.auth.hashers.PBKDF2PasswordHasher"
+    settings.PASSWORD_HASHERS = [hasher, *settings.PASSWORD_HASHERS]
+    log_in(user)
+    user.refresh_from_db()
+    assert user.password.startswith("pbkdf2_")
+    assert api.get("/api/v1/me", headers=first).status_code == 200
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(5, 200), (60, 401)])
+def test_clocks_may_differ_by_some_seconds(api: APIClient, seconds: int, status: int) -> None:
+    """The machine that signed the token is ahead of the one that reads it."""
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=seconds), tick=True):
+        access = log_in(make_user()).access
+    answer = api.get("/api/v1/me", headers={"Authorization": f"Bearer {access}"})
+    assert answer.status_code == status

@@ -64,3 +64,19 @@ def test_the_problem_is_described(schema: Any) -> None:
     problem = schema["components"]["schemas"]["Problem"]
     assert set(problem["required"]) == set(problem["properties"])
     assert "request_id" in problem["properties"]
+
+
+def test_what_is_always_in_an_answer_is_required(schema: Any) -> None:
+    """A client's types would have each of these as missing, perhaps."""
+    components = schema["components"]["schemas"]
+    shown = {name for name in components if not name.endswith("Request")}
+    assert {"Booking", "Property", "PropertySummary", "Review", "Message", "Payment"} <= shown
+    optional = {
+        f"{name}.{field}"
+        for name in shown
+        for field in components[name].get("properties", {})
+        if field not in components[name].get("required", [])
+    }
+    assert optional == set()
+    amounts = components["Booking"]["properties"]["total_minor"]
+    assert amounts.get("minimum", 0) >= 0

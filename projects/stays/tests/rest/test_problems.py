@@ -210,7 +210,7 @@ def test_a_form_with_too_many_fields(client: Client) -> None:
 
 # -- A body that is too large
 
-LIMIT = 1_000_000
+LIMIT = 128_000
 
 
 @here
@@ -306,3 +306,18 @@ def test_a_database_that_does_not_answer(start: Start) -> None:
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert answer.headers["Retry-After"] == "5"
         assert "127.0.0.1" not in answer.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("size", [1_000, 100_000, 127_000])
+def test_a_connection_lives_on_after_a_refusal(server: Program, size: int) -> None:
+    """What was refused before its body was read is read to its end."""
+    connection = http.client.HTTPConnection(urlsplit(server.url()).netloc, timeout=DEADLINE)
+    connection.auto_open = False
+    connection.connect()
+    for _ in range(3):
+        body, headers = b"a" * size, {"Content-Type": "application/json"}
+        connection.request("POST", "/api/v1/properties", body, headers)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["code"]) == (401, "not_authenticated")
+    connection.close()
