@@ -145,6 +145,7 @@ CELERY_BEAT_SCHEDULE = {
     # The sweeps: each looks for an effect that did not happen, whatever its task was lost by.
     "refund-what-is-owed": {"task": "payments.refund_what_is_owed", "schedule": 60.0},
     "send-missing-confirmations": {"task": "bookings.send_missing", "schedule": 60.0},
+    "cancel-of-deleted-guests": {"task": "bookings.cancel_of_deleted_guests", "schedule": 300.0},
     "unlist-deleted-hosts": {"task": "listings.unlist_deleted_hosts", "schedule": 300.0},
     "nightly-statistics": {"task": "statistics.nightly", "schedule": crontab(hour=0, minute=15)},
     "clear-sessions": {"task": "accounts.clear_sessions", "schedule": timedelta(days=1)},
@@ -232,6 +233,8 @@ PAYMENT_PROVIDER_KEY = env.str("PAYMENT_PROVIDER_KEY")
 PAYMENT_PROVIDER_SECONDS = env.float("PAYMENT_PROVIDER_SECONDS", default=10.0)
 PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET")
 PAYMENT_WINDOW = timedelta(minutes=env.int("PAYMENT_WINDOW_MINUTES", default=30))
+MAX_UNPAID = env.int("MAX_UNPAID", default=10)
+"""How many unpaid bookings a guest may have: each keeps dates from others."""
 HOST_WINDOW = timedelta(hours=env.int("HOST_WINDOW_HOURS", default=24))
 
 # -- Static files: the admin's and the API documentation's

@@ -29,6 +29,8 @@ TRANSITIONS: Transitions = {
     Status.EXPIRED: frozenset(),
 }
 MAX_NIGHTS = 90
+MAX_DAYS_AHEAD = 550
+"""A year and a half: for how long nobody can have a price or a plan."""
 MAX_REASON = 500
 
 

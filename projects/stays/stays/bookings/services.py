@@ -1,11 +1,18 @@
 """Making, confirming, cancelling bookings.
 
-Every change of a booking locks its row first, so that two that meet take turns: the second sees
-what the first has done, and the state machine refuses it or not.
+Every change of a booking locks its row, so that two that meet take turns: the second sees what the
+first has done, and the state machine refuses it or not.
+
+Before that it locks the place's row, as a new booking does. A change of status writes a new entry
+into the index of the exclusion constraint; one who books the same dates at this moment has written
+one too, and each would wait for the other: a deadlock. So locks are taken in one order everywhere:
+the place, the booking, then what refers to it.
 """
 
 import uuid
+from contextlib import suppress
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -14,9 +21,17 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 from django.utils import timezone
 
-from stays.accounts.models import User
+from stays.accounts.models import DELETED, User
 from stays.bookings import selectors
-from stays.bookings.models import MAX_NIGHTS, MAX_REASON, TRANSITIONS, Booking, Status
+from stays.bookings.models import (
+    HOLDING,
+    MAX_DAYS_AHEAD,
+    MAX_NIGHTS,
+    MAX_REASON,
+    TRANSITIONS,
+    Booking,
+    Status,
+)
 from stays.common import states
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
@@ -32,7 +47,28 @@ LATE = timedelta(minutes=5)
 SOUGHT = timedelta(days=90)
 """For how long after a confirmation its e-mail is still looked for."""
 AT_MOST = 200
-"""E-mails that one run sends again; the next run takes the others."""
+"""E-mails that one run sends again, or bookings that it cancels; the next takes the others."""
+NO_GUEST = "The guest's account was deleted."
+
+
+@transaction.atomic
+def book(*, actor: User, **wanted: Any) -> Booking:
+    """Book a place as a guest, who may keep only so many dates from others without paying.
+
+    Args:
+        actor: The guest.
+        wanted: The other arguments of `create_booking`.
+
+    Raises:
+        Conflict: if the guest has MAX_UNPAID bookings to pay already; else as `create_booking`.
+    """
+    # The lock makes a guest's own requests take turns: all count the same otherwise.
+    guest = User.objects.select_for_update(no_key=True).get(id=actor.id)
+    unpaid = Booking.objects.filter(guest=guest, status=Status.PENDING, paid_at=None)
+    if unpaid.count() >= settings.MAX_UNPAID:
+        detail = f"Pay or cancel first: {settings.MAX_UNPAID} bookings are not paid."
+        raise Conflict(detail, code="too_many_unpaid")
+    return create_booking(actor=actor, **wanted)
 
 
 @transaction.atomic
@@ -99,6 +135,8 @@ def _check_dates(place: Property, check_in: date, check_out: date) -> None:
         raise Invalid("This is not after the arrival.", code="order", field="check_out")
     if (check_out - check_in).days > MAX_NIGHTS:
         raise Invalid(f"At most {MAX_NIGHTS} nights.", code="too_long", field="check_out")
+    if (check_in - local_today(place)).days > MAX_DAYS_AHEAD:
+        raise Invalid(f"At most {MAX_DAYS_AHEAD} days ahead.", code="too_far", field="check_in")
 
 
 def local_today(place: Property) -> date:
@@ -233,6 +271,27 @@ def send_missing_confirmations(*, now: datetime) -> int:
     return len(ids)
 
 
+def cancel_bookings_of_deleted_guests() -> int:
+    """Let go of the bookings ahead whose guest's account is deleted: nobody is left who could.
+
+    What was paid is given back. A stay that has begun goes on.
+
+    Returns:
+        How many were cancelled.
+    """
+    ahead = Booking.objects.filter(
+        status__in=HOLDING,
+        guest__is_active=False,
+        guest__email__endswith=DELETED,
+        stay__startswith__gt=timezone.now().date() + timedelta(days=1),  # it is tomorrow somewhere
+    )
+    found = list(ahead.select_related("guest")[:AT_MOST])
+    for booking in found:
+        with suppress(Conflict):  # somebody was faster
+            cancel_booking(actor=booking.guest, booking_id=booking.id, reason=NO_GUEST)
+    return len(found)
+
+
 def _let_go(booking: Booking) -> None:
     """Save a booking that holds its dates no longer, and have what was paid given back."""
     booking.save()
@@ -250,9 +309,17 @@ def _confirm(booking: Booking) -> None:
     send(task="bookings.send_confirmation", arguments={"booking_id": str(booking.id)})
 
 
+def lock_place_of(booking_id: uuid.UUID) -> None:
+    """Lock the row of a booking's place: whoever changes a booking does this first."""
+    Property.objects.select_for_update(of=("self",), no_key=True).filter(
+        bookings=booking_id
+    ).values_list("id").first()
+
+
 def _locked(booking_id: uuid.UUID, actor: User | None = None) -> Booking:
-    """Return a booking with its row locked; with an actor, if that one may know of it."""
+    """Return a booking with its place's row and its own locked; if the actor may know of it."""
     bookings = selectors.visible_to(user=actor) if actor else Booking.objects.all()
+    lock_place_of(booking_id)
     try:
         return (
             bookings.select_for_update(of=("self",))

@@ -26,3 +26,9 @@ def send_confirmation(booking_id: str) -> None:
 def send_missing() -> int:
     """Find confirmations that no guest was told of."""
     return services.send_missing_confirmations(now=timezone.now())
+
+
+@shared_task(name="bookings.cancel_of_deleted_guests", expires=300)
+def cancel_of_deleted_guests() -> int:
+    """Let go of the bookings of guests whose accounts are gone."""
+    return services.cancel_bookings_of_deleted_guests()

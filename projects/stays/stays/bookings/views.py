@@ -57,7 +57,7 @@ class BookingList(APIView):
     def post(self, request: Request) -> Response:
         """The dates are held until `expires_at`; the booking is to be paid by then."""
         body = body_of(NewBookingSerializer, request.data)
-        booking = services.create_booking(
+        booking = services.book(
             actor=signed_in(request), property_slug=body.pop("property"), **body
         )
         address = reverse("booking", kwargs={"booking_id": booking.id})

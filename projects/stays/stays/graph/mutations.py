@@ -148,9 +148,7 @@ class Mutation:
             check_out=check_out,
             guests=guests,
         )
-        booking = booking_services.create_booking(
-            actor=actor, property_slug=given.pop("property"), **given
-        )
+        booking = booking_services.book(actor=actor, property_slug=given.pop("property"), **given)
         return BookingSaved(key=booking.id)
 
     @_mutation

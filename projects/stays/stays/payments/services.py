@@ -6,9 +6,9 @@ transaction are `durable`, and Django refuses them there. Whatever is lost in be
 answer, a webhook) is found by `ask_provider`, for every request carries a key by which the provider
 knows it again.
 
-Locks are taken in one order everywhere: first the booking's row, then the payment's, then a new
-row that refers to it (to insert one locks the row that it refers to). So no two ever wait for each
-other.
+Locks are taken in one order everywhere: first the place's row, then the booking's, then the
+payment's, then a new row that refers to it (to insert one locks the row that it refers to). So no
+two ever wait for each other. Who changes no booking may leave out the place.
 """
 
 import uuid
@@ -208,6 +208,7 @@ def time_out(*, now: datetime) -> int:
 @transaction.atomic
 def _time_out(booking_id: uuid.UUID, now: datetime) -> bool:
     """Let go of one booking, unless another holds it or its time has not run out any more."""
+    bookings.lock_place_of(booking_id)
     free = Booking.objects.select_for_update(skip_locked=True).filter(id=booking_id).first()
     if free is None or not bookings.expire_booking(booking_id=booking_id, now=now):
         return False
@@ -296,8 +297,11 @@ def _settle(booking: Booking, payment: Payment, charged: provider.Charge) -> Non
     logged as errors, for somebody must look into them.
     """
     log = logger.bind(payment_id=str(payment.id), charge_id=charged.id, told=charged.status)
-    if payment.provider_reference not in (None, charged.id) or (
-        (charged.amount_minor, charged.currency) != (payment.amount_minor, payment.currency)
+    others = Payment.objects.filter(provider_reference=charged.id).exclude(id=payment.id)
+    if (
+        payment.provider_reference not in (None, charged.id)
+        or (charged.amount_minor, charged.currency) != (payment.amount_minor, payment.currency)
+        or others.exists()
     ):
         log.error("payment_mismatch")
         payment.failure = payment.failure or "mismatch"
@@ -351,10 +355,12 @@ def _wants_money(booking: Booking) -> bool:
 
 
 def _find(payment_id: uuid.UUID) -> tuple[Booking, Payment] | None:
-    """Return a payment and its booking with their rows locked, in this order: first the booking."""
-    booking = Booking.objects.select_for_update(of=("self",)).filter(payments=payment_id).first()
-    if booking is None:
+    """Return a payment and its booking with their rows locked, and before them the place's."""
+    booking_id = Payment.objects.filter(id=payment_id).values_list("booking_id", flat=True).first()
+    if booking_id is None:
         return None
+    bookings.lock_place_of(booking_id)
+    booking = Booking.objects.select_for_update().get(id=booking_id)
     return booking, Payment.objects.select_for_update().get(id=payment_id)
 
 

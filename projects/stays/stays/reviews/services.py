@@ -8,7 +8,7 @@ from django.db.models import F
 from stays.accounts.models import User
 from stays.bookings import selectors as bookings
 from stays.bookings.models import Booking, Status
-from stays.bookings.services import local_today
+from stays.bookings.services import local_today, lock_place_of
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
 from stays.common.errors import Conflict, Forbidden, Invalid, NotFound
@@ -38,7 +38,8 @@ def write_review(*, actor: User, booking_id: uuid.UUID, rating: int, text: str =
     if not 1 <= rating <= 5:
         raise Invalid("From 1 to 5.", code="rating", field="rating")
     text = checked_text(text, field="text", at_most=MAX_TEXT, blank=True)
-    # The lock makes a cancellation wait, or be seen.
+    # The lock makes a cancellation wait, or be seen. The place's comes first, as everywhere.
+    lock_place_of(booking_id)
     try:
         booking = bookings.visible_to(user=actor).select_for_update(of=("self",)).get(id=booking_id)
     except Booking.DoesNotExist:

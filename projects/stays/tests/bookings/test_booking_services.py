@@ -13,6 +13,7 @@ from stays.accounts.models import User
 from stays.bookings import selectors, services
 from stays.bookings.models import Booking, Status
 from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
+from stays.listings.models import Property
 from stays.outbox.models import OutboxMessage
 from tests.factories import (
     day,
@@ -462,3 +463,73 @@ def test_what_a_user_may_know_of() -> None:
     assert seen(guest, status=Status.PENDING) == {of_guest.id}
     assert seen(make_user()) == set()
     assert seen(make_admin()) == {mine.id, of_guest.id, made_by_host.id}
+
+
+# -- What a guest may keep from others
+
+
+def ask_for(guest: User, ahead: int = 10, place: Property | None = None) -> Booking:
+    return services.book(
+        actor=guest,
+        property_slug=(place or make_property()).slug,
+        check_in=day(ahead),
+        check_out=day(ahead + 2),
+        guests=1,
+    )
+
+
+@pytest.mark.usefixtures("_two_unpaid")
+def test_a_guest_has_only_so_many_bookings_to_pay() -> None:
+    guest = make_user()
+    with zeal_ignore():
+        first, _ = ask_for(guest), ask_for(guest)
+        with pytest.raises(Conflict) as refusal:
+            ask_for(guest)
+        assert refusal.value.code == "too_many_unpaid"
+        ask_for(make_user())
+        services.mark_paid(booking_id=first.id)
+        ask_for(guest)
+
+
+@pytest.mark.usefixtures("_two_unpaid")
+@pytest.mark.django_db(transaction=True)
+def test_ten_bookings_at_once_are_counted() -> None:
+    guest, places = make_user(), [make_property() for _ in range(10)]
+    outcomes = race(lambda number: ask_for(guest, place=places[number]), 10)
+    assert codes(outcomes) == {"Booking": 2, "too_many_unpaid": 8}
+
+
+@pytest.mark.usefixtures("_two_unpaid")
+def test_both_apis_count(as_user: Any) -> None:
+    guest, place = make_user(), make_property()
+    with zeal_ignore():
+        for ahead in (10, 20):
+            ask_for(guest, ahead, place)
+    rest = {
+        "property": place.slug,
+        "check_in": str(day(30)),
+        "check_out": str(day(31)),
+        "guests": 1,
+    }
+    answer = as_user(guest).post("/api/v1/bookings", rest)
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_many_unpaid")
+    document = f"""mutation {{ createBooking(
+        property: "{place.slug}", checkIn: "{day(30)}", checkOut: "{day(31)}", guests: 1
+    ) {{ ... on Refusal {{ code }} }} }}"""
+    told = as_user(guest).post("/graphql", {"query": document}).json()
+    assert told["data"]["createBooking"]["code"] == "too_many_unpaid"
+
+
+@pytest.fixture
+def _two_unpaid(settings: Any) -> None:
+    settings.MAX_UNPAID = 2
+
+
+@pytest.mark.parametrize(("ahead", "is_taken"), [(549, True), (552, False), (2_900_000, False)])
+def test_nobody_books_for_the_year_after_the_next(ahead: int, is_taken: bool) -> None:
+    if is_taken:
+        assert ask_for(make_user(), ahead)
+        return
+    with pytest.raises(Invalid) as refusal:
+        ask_for(make_user(), ahead)
+    assert (refusal.value.code, refusal.value.field) == ("too_far", "check_in")

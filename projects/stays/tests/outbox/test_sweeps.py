@@ -174,6 +174,24 @@ def test_places_of_a_deleted_host_do_not_stay_on_the_list(broker: redis.Redis) -
     assert listing_tasks.unlist_deleted_hosts() == 0
 
 
+def test_bookings_of_a_deleted_guest_are_let_go_of(broker: redis.Redis, queue: Queue) -> None:
+    guest = make_user()
+    now = timezone.now()
+    ahead = make_booking(guest=guest, status="confirmed", check_in=10)
+    make_payment(ahead, status=Status.SUCCEEDED)
+    pending = make_booking(guest=guest, check_in=20)
+    begun = make_booking(guest=guest, status="confirmed", check_in=-1)
+    others = make_booking(guest=make_user(is_active=False), paid_at=now)
+    assert booking_tasks.cancel_of_deleted_guests() == 0
+    accounts.delete_account(actor=guest, password=PASSWORD, address="127.0.0.1")
+    take(broker)
+    assert booking_tasks.cancel_of_deleted_guests() == 2
+    statuses = dict(Booking.objects.values_list("id", "status"))
+    assert (statuses[ahead.id], statuses[pending.id]) == ("cancelled", "cancelled")
+    assert (statuses[begun.id], statuses[others.id]) == ("confirmed", "pending")
+    assert waiting(queue) == [("payments.refund", {"booking_id": str(ahead.id)})]
+
+
 # -- The base of all tasks
 
 

@@ -659,3 +659,16 @@ def test_what_the_database_refuses(fields: dict[str, Any], constraint: str) -> N
     booking = make_booking()
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         make_payment(booking, **fields)
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_charge_of_another_payment_is_a_contradiction_and_no_error() -> None:
+    """An error would make the provider send the event again, for days."""
+    other = make_payment(status=Status.SUCCEEDED)
+    payment = make_payment()
+    with capture_logs() as logs:
+        assert record(event(payment, id=other.provider_reference))
+    payment.refresh_from_db()
+    assert (payment.status, payment.failure) == (Status.PROCESSING, "mismatch")
+    assert payment.provider_reference is None
+    assert "payment_mismatch" in [line["event"] for line in logs]
