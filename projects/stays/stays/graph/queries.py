@@ -8,7 +8,7 @@ from typing import Any
 
 import strawberry
 import strawberry_django
-from django.db.models import QuerySet
+from django.db.models import DecimalField, ExpressionWrapper, F, QuerySet
 from strawberry import relay
 from strawberry_django.optimizer import optimize
 from strawberry_django.relay import DjangoCursorConnection
@@ -25,6 +25,9 @@ from stays.messaging import models as message_models
 from stays.messaging import selectors as message_selectors
 from stays.payments import models as payment_models
 from stays.reviews import models as review_models
+
+# Strawberry takes a column's name from its output field, and that of a generated column has none.
+BY_RATING = ExpressionWrapper(F("rating"), output_field=DecimalField()).desc()
 
 
 @strawberry.type
@@ -59,7 +62,8 @@ class Query:
     ) -> Iterable[listing_models.Property]:
         """Return the places that meet the criteria."""
         wanted, sort = criteria(search, order)
-        return _bare(listing_selectors.search(criteria=wanted)).order_by(*sort)
+        found = _bare(listing_selectors.search(criteria=wanted))
+        return found.order_by(*(BY_RATING if name == "-rating" else name for name in sort))
 
     @strawberry_django.field(
         graphql_type=types.Property | None, description="A place that is offered."

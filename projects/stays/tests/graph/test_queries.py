@@ -10,7 +10,10 @@ from strawberry.relay import to_base64
 
 from stays.accounts.models import User
 from stays.bookings.models import Booking, Status
+from stays.graph.inputs import PropertyOrder
+from stays.graph.queries import BY_RATING
 from stays.listings.models import Amenity, Property
+from stays.listings.serializers import SORTS
 from stays.messaging.models import Conversation, Message
 from stays.payments.models import Payment
 from stays.reviews.models import Review
@@ -516,3 +519,28 @@ def test_of_a_place_that_is_not_offered_any_more_no_node_is_shown(ask: Ask) -> N
     review = make_review(place, 5)
     for kind, row in (("Property", place), ("Review", review), ("User", place.host)):
         assert ask(NODE, id=to_base64(kind, str(row.pk))) == {"data": {"node": None}}
+
+
+def _rated(ratings: list[tuple[int, int]]) -> None:
+    for total, count in ratings:
+        make_property(rating_sum=total, rating_count=count, nightly_minor=5_000 + total)
+
+
+@pytest.mark.parametrize("order", PropertyOrder)
+def test_every_order_can_be_read_page_by_page(ask: Ask, order: PropertyOrder) -> None:
+    _rated([(5, 1), (9, 2), (4, 1), (9, 2), (0, 0)])
+    expected = Property.objects.order_by(*SORTS[order.value]).values_list("slug", flat=True)
+    seen: list[str] = []
+    after = None
+    for page in range(3):
+        answer = ask(PLACES, first=2, after=after, order=order.name, search={"currency": "EUR"})
+        connection = answer["data"]["properties"]
+        seen += [node["slug"] for node in nodes(connection)]
+        assert connection["pageInfo"]["hasNextPage"] is (page < 2)
+        after = connection["pageInfo"]["endCursor"]
+    assert seen == list(expected)
+
+
+def test_the_order_by_rating_is_the_indexs() -> None:
+    query = Property.objects.order_by(BY_RATING, "-id").query
+    assert 'ORDER BY "listings_property"."rating" DESC' in str(query)
