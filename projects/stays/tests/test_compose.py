@@ -1,10 +1,12 @@
 """What compose.yaml promises; that its form is valid is one of the gates."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,3 +62,38 @@ def test_every_variable_without_a_default_is_passed_on() -> None:
         passed = set(SERVICES[name]["environment"])
         assert required - passed == set()
         assert passed - known == set()
+
+
+def options() -> list[str]:
+    """What Valkey is started with."""
+    (line,) = re.findall(
+        r"exec valkey-server - (.*?) <<END", SERVICES["valkey"]["command"][2], re.DOTALL
+    )
+    return shlex.split(line.replace("\\\n", " "))
+
+
+def test_a_full_disk_does_not_stop_what_is_written() -> None:
+    given = options()
+    assert given[given.index("--appendonly") + 1] == "yes"
+    assert given[given.index("--save") + 1] == ""
+
+
+def test_a_flood_of_pages_does_not_evict_the_counters_of_log_ins(valkey: redis.Redis) -> None:
+    """The counters end after a quarter of an hour, a page after two minutes."""
+    given = options()
+    counters = [f"attempts:account:{number}" for number in range(20)]
+    used = valkey.info("memory")["used_memory"]
+    before = valkey.config_get("maxmemory-policy")["maxmemory-policy"]
+    valkey.config_set("maxmemory-policy", given[given.index("--maxmemory-policy") + 1])
+    valkey.config_set("maxmemory", used + 2_000_000)
+    try:
+        for counter in counters:
+            valkey.set(counter, 10, ex=900)
+        evicted = valkey.info("stats")["evicted_keys"]
+        for number in range(600):
+            valkey.set(f"page:{number}", b"x" * 20_000, ex=120)
+        assert valkey.info("stats")["evicted_keys"] - evicted > 300
+        assert valkey.exists(*counters) == len(counters)
+    finally:
+        valkey.config_set("maxmemory", "0")
+        valkey.config_set("maxmemory-policy", before)

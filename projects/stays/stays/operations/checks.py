@@ -3,6 +3,7 @@
 `manage.py check`, `migrate` and `runserver` run them.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 EXAMPLE = "change-me"  # what the secrets in .env.example begin with
+LIMITS = ("lock_timeout", "statement_timeout")
 OLDEST = 180_000  # PostgreSQL 18 has uuidv7()
 
 
@@ -80,9 +82,23 @@ def postgresql(
     databases: Sequence[str] | None = None,
     **kwargs: Any,  # noqa: ARG001
 ) -> list[CheckMessage]:
-    """The server is new enough to make the primary keys. `migrate` and `check --database` ask."""
-    return [
-        Error("PostgreSQL 18 or newer is needed, for uuidv7().", id="stays.E007")
-        for alias in databases or ()
-        if connections[alias].pg_version < OLDEST  # type: ignore[attr-defined]
-    ]
+    """The server is new enough, and keeps our limits. `migrate` and `check --database` ask."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        if connection.pg_version < OLDEST:  # type: ignore[attr-defined]
+            text = "PostgreSQL 18 or newer is needed, for uuidv7()."
+            found.append(Error(text, id="stays.E007"))
+        options = connection.settings_dict["OPTIONS"].get("options", "")
+        asked = [name for name in LIMITS if re.search(rf"\b{name}=[1-9]", options)]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting = '0' ORDER BY name",
+                [asked],
+            )
+            lost = [name for (name,) in cursor.fetchall()]
+        if lost:
+            text = f"The database did not take {' and '.join(lost)}."
+            hint = "A pooler passes no options on. Set them for the role: ALTER ROLE … SET …"
+            found.append(Error(text, hint=hint, id="stays.E008"))
+    return found

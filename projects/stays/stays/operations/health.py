@@ -23,6 +23,8 @@ from redis.retry import Retry
 
 from stays.rest.problems import MEDIA_TYPE, method_not_allowed, problem
 
+PROBE = "ready:probe"
+"""A key. One that is full, or cannot save, answers a PING, and refuses to be written to."""
 SECONDS = 2.0  # for all checks together
 Check = Callable[[], None]
 logger = structlog.get_logger(__name__)
@@ -70,15 +72,15 @@ def valkey(url: str) -> Redis:
 
 
 def check_cache() -> None:
-    """Ask the Valkey of the cache."""
+    """Write to the Valkey of the cache."""
     with valkey(settings.CACHES["default"]["LOCATION"]) as client:
-        client.ping()
+        client.set(PROBE, 1, ex=10)
 
 
 def check_broker() -> None:
-    """Ask the Valkey of Celery."""
+    """Write to the Valkey of Celery."""
     with valkey(settings.CELERY_BROKER_URL) as client:
-        client.ping()
+        client.set(PROBE, 1, ex=10)
 
 
 NEEDED: dict[str, Check] = {"database": check_database, "migrations": check_migrations}

@@ -4,6 +4,7 @@ import time
 
 import httpx
 import pytest
+import redis
 from django.db import connection
 from django.test import Client, override_settings
 
@@ -130,3 +131,17 @@ def test_a_probe_only_asks(client: Client, path: str) -> None:
 def test_served(server: Program) -> None:
     answer = httpx.get(f"{server.url()}/readyz", headers={"Host": "whoever"}, timeout=DEADLINE)
     assert (answer.status_code, answer.json()["checks"]) == (200, FINE)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_degraded_if_valkey_refuses_to_be_written_to(client: Client, valkey: redis.Redis) -> None:
+    """It answers a PING, and nobody can log in."""
+    valkey.config_set("maxmemory", "1mb")
+    valkey.config_set("maxmemory-policy", "noeviction")
+    try:
+        assert valkey.ping()
+        answer = client.get("/readyz")
+    finally:
+        valkey.config_set("maxmemory", "0")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["checks"] == FINE | {"cache": "down", "broker": "down"}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.test import override_settings
 
 from stays.operations import checks
@@ -276,3 +277,11 @@ def test_an_old_postgresql_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.postgresql(None, databases=None) == []
     monkeypatch.setattr(checks, "OLDEST", 990_000)
     assert [e.id for e in checks.postgresql(None, databases=["default"])] == ["stays.E007"]
+
+
+@pytest.mark.django_db
+def test_a_pooler_that_drops_the_limits_is_found() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+    (found,) = checks.postgresql(None, databases=["default"])
+    assert (found.id, found.msg) == ("stays.E008", "The database did not take statement_timeout.")
