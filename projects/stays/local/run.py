@@ -203,8 +203,13 @@ def site(
         urls = stack.enter_context(servers(*needed))
         say(f"  {' and '.join(needed) or 'the servers that you named':<40} ", end="")
         say(f"{time.monotonic() - began:5.1f} s")
-        own = {"LOG_FORMAT": "console", **os.environ} | variables(
-            database=urls.get("postgres", ""), valkey=urls.get("valkey", ""), provider=""
+        ours = {"LOG_FORMAT": "console", "GRAPHQL_INTROSPECTION": "true"}
+        own = (
+            ours
+            | os.environ
+            | variables(
+                database=urls.get("postgres", ""), valkey=urls.get("valkey", ""), provider=""
+            )
         )
         # A process that is killed leaves its temporary files; here they go with the servers'.
         temporary = Path(urls["directory"]) / "tmp"

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -143,6 +144,9 @@ def test_all_runs_and_ends_with_the_program_in_front(number: signal.Signals) -> 
         for address in addresses:
             if "/api/docs" in address or "/admin/" in address:
                 assert opener.open(address, timeout=10).status == 200
+        [graphql] = [address for address in addresses if address.endswith("/graphql")]
+        answer = opener.open(f"{graphql}?query=%7B__schema%7BqueryType%7Bname%7D%7D%7D", timeout=10)
+        assert json.load(answer)["data"]["__schema"]["queryType"]["name"] == "Query"
         names = {" ".join(each.cmdline()) for each in found}
         assert sum("celery" in name for name in names) >= 2
         program.send_signal(number)
