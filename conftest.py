@@ -152,10 +152,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def hear_all_signals() -> None:
     """Let what tests start hear every signal, as what a terminal starts does.
 
-    A shell lets what it starts in the background ignore SIGINT, and `nohup` SIGHUP. Children
-    inherit what is ignored, but no handler; this one ignores the signal all the same.
+    A shell lets what it starts in the background ignore SIGINT and SIGQUIT, and `nohup` SIGHUP.
+    Children inherit what is ignored, but no handler; this one ignores the signal all the same.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
 

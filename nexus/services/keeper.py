@@ -54,7 +54,7 @@ def prepare(end_signal: int) -> None:
     """Makes a process ready to become a server: it ends with its keeper, and hears all signals."""
     prctl(PR_SET_PDEATHSIG, end_signal)
     # What the keeper ignores, or was started with, would be ignored by the server too.
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):  # those that a shell may ignore
         signal.signal(number, signal.SIG_DFL)
 
 

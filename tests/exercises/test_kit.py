@@ -364,14 +364,16 @@ def test_who_dies_sends_nothing_any_more() -> None:
                 client.set("c", 1)
 
         for number, left in ((1, []), (2, ["a"]), (3, ["a", "b"]), (4, ["a", "b", "c"])):
-            admin = server.connect(decode_responses=True)
-            admin.flushall()
-            client = mortal(server, number, 5)
-            try:
-                within(lambda: answer(client))  # noqa: B023
-            except NotYet:
-                assert client.sent >= number
-            assert sorted(admin.keys()) == left
+            with (
+                server.connect(decode_responses=True) as admin,
+                mortal(server, number, 5) as client,
+            ):
+                admin.flushall()
+                try:
+                    within(lambda: answer(client))
+                except NotYet:
+                    assert client.sent >= number
+                assert sorted(admin.keys()) == left
 
 
 def test_a_session_that_is_let_go_of_rolls_back_and_says_nothing(

@@ -275,6 +275,16 @@ def test_each_check_can_fail(
     assert not lint.run(found)
 
 
+def test_hard_english_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(chapters.ROOT / "tools", tmp_path / "tools")
+    (tmp_path / "bad.md").write_text("It is so; it is not; perhaps; who knows.")
+    monkeypatch.setattr(lint, "ROOT", tmp_path)
+    (english,) = (known for known in lint.CHECKS if known.name == "plain English")
+    assert not lint.run(english, ["bad.md"])
+    (tmp_path / "bad.md").write_text("It is so. Perhaps it is not.")
+    assert lint.run(english, ["bad.md"])
+
+
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [
@@ -301,7 +311,7 @@ def test_an_import_against_the_arrows_fails(
 
 def test_every_check_is_shown_to_fail() -> None:
     (marks,) = test_each_check_can_fail.pytestmark
-    shown = {case[2] for case in marks.args[1]} | {"imports"}
+    shown = {case[2] for case in marks.args[1]} | {"imports", "plain English"}
     assert shown == {check.name for check in lint.CHECKS}
 
 
