@@ -11,7 +11,6 @@ from tools import messages
 
 DATA = "messages-data.js"
 SCRIPT = "messages.js"
-MOST = 60  # characters of a gotcha's first sentence
 PAGES = (messages.PAGE, "search")  # of all pages only these load the data
 
 
@@ -55,15 +54,9 @@ def gotchas(app: Sphinx) -> Iterator[dict[str, object]]:
                 "m": text_of(symptom, nodes.title),
                 "p": title,
                 "c": "",
-                "w": [[beginning(text_of(symptom, nodes.paragraph)), ""]],
+                "w": [["", ""]],
                 "l": [],
             }
-
-
-def beginning(text: str) -> str:
-    """Return the first sentence of a text, or what of it is shown: each reader loads all."""
-    first = text.partition(". ")[0]
-    return first if len(first) <= MOST else first[:MOST].rpartition(" ")[0] + " …"
 
 
 def text_of(section: nodes.section, kind: type[nodes.Element]) -> str:

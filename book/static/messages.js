@@ -108,7 +108,7 @@
       { href: root() + row.u },
       element("code", {}, row.m)
     );
-    const told = element("p", {}, `${row.p}. ${cause}`);
+    const told = element("p", {}, `${row.p}${cause && `. ${cause}`}`);
     const why = because.length ? `Found by ${because.join(", ")}. ` : "";
     const links = row.l.flatMap(([text, path], n) => [
       n ? ", " : "Read on in ",
