@@ -62,7 +62,7 @@ bench: setup ## measure servers, chapters and the book; store the figures in dat
 
 lock: setup ## make requirements.txt anew from pyproject.toml, with the newest versions
 	@$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
-	    --custom-compile-command "make lock" --group book --group setup --group stays --group test \
+	    --custom-compile-command "make lock" --group book --group chapters --group setup --group stays --group test \
 	    pyproject.toml --output-file requirements.txt
 
 clean: ## remove what was built and set up
