@@ -172,7 +172,7 @@ def start(name: str, part_name: str, root: Path = chapters.ROOT) -> list[Path]:
     with whole_or_not_at_all(*rooms.values(), toc, *pages):
         for path in rooms.values():
             path.parent.mkdir(parents=True, exist_ok=True)
-        for what in ("judges", "tests of its judges", "seeded faults"):
+        for what in ("judges", "tests of its judges", "seeded faults", "cards"):
             rooms[what].write_text(renamed(template[what].read_text(), planned))
         rooms["gotchas"].write_text(GOTCHAS.format(title=planned.title, notebook=planned.notebook))
         refresh.store(notebook(template["chapter"], planned), rooms["chapter"])

@@ -15,6 +15,7 @@ TEMPLATE_ROOMS = {
     "judges": "nexus/exercises/template.py",
     "tests of its judges": "tests/exercises/test_template.py",
     "seeded faults": "tests/chapters/template.toml",
+    "cards": "notes/cards/template.yml",
 }
 TEMPLATE = ROOT / TEMPLATE_ROOMS["chapter"]
 
@@ -68,6 +69,7 @@ class Entry:
             "tests of its judges": f"tests/exercises/test_{self.module}.py",
             "seeded faults": f"tests/chapters/{self.name}.toml",
             "gotchas": f"notes/gotchas/{self.name}.md",
+            "cards": f"notes/cards/{self.name}.yml",
         }
 
 

@@ -32,7 +32,15 @@ SLOWEST = 10
 BROWSER_TESTS = (
     "tests/book/test_pages.py",
     "tests/book/test_messages.py",
+    "tests/book/test_aids.py",
     "tests/book/test_lab.py",
+)
+
+# In these, a test that concerns one chapter has the chapter's name.
+OF_A_CHAPTER = (
+    "tests/chapters",
+    "tests/exercises/test_hostile.py",
+    "tests/tools/test_cards.py",
 )
 
 
@@ -130,7 +138,7 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     found = [
         pytest_step("judges", "--dist=worksteal", judges),
         pytest_step("chapter", "--nbval", "--again", notebook),
-        pytest_step("honesty", "-k", words, "tests/chapters", "tests/exercises/test_hostile.py"),
+        pytest_step("honesty", "-k", words, *OF_A_CHAPTER),
         Step("book", module("tools.book")),
         pytest_step("page", "-k", f"[{page}", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
         Step("lint", module("tools.lint", *(file for file in files if (ROOT / file).exists()))),

@@ -13,6 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
 from tools import reading
+from tools.headings import slug
 
 Rule = Callable[[NotebookNode, Path], list[str]]
 
@@ -337,12 +338,6 @@ def says_what_it_ran_with(notebook: NotebookNode, path: Path) -> list[str]:
     if "nbval-ignore-output" not in tags(last):
         return ["versions differ between machines: tag the last cell nbval-ignore-output"]
     return []
-
-
-def slug(heading: str) -> str:
-    """Return the anchor that GitHub and MyST give a heading."""
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
-    return re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
 
 
 def anchors(path: Path) -> set[str]:

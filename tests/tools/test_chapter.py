@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.chapters import honesty
-from tools import chapter, chapters, refresh
+from tools import cards, chapter, chapters, refresh
 
 ROOT = chapters.ROOT
 TOC = """\
@@ -86,7 +86,7 @@ def test_a_new_chapter_passes_at_once(root: Path, monkeypatch: pytest.MonkeyPatc
     made = chapter.start("parcels", "async", root)
     (entry,) = (known for known in chapters.planned(root) if known.name == "parcels")
     assert [path.relative_to(root).as_posix() for path in made] == list(entry.rooms.values())
-    notebook, judges, tests, faults, gotchas = made
+    notebook, judges, tests, faults, gotchas, _ = made
     read = nbformat.read(notebook, as_version=4)
     assert {rule.__name__: rule(read, notebook) for rule in honesty.RULES} == {
         rule.__name__: [] for rule in honesty.RULES
@@ -97,6 +97,7 @@ def test_a_new_chapter_passes_at_once(root: Path, monkeypatch: pytest.MonkeyPatc
     assert judges.read_text().startswith('"""Judges of "Parcels": ')
     assert gotchas.read_text().startswith("# Gotchas: Parcels\n")
     assert len(tomllib.loads(faults.read_text())["fault"]) >= 6
+    assert len(list(cards.of(entry, root))) >= cards.LEAST
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
         cwd=root,
