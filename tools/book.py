@@ -37,6 +37,7 @@ def fingerprint() -> str:
     shared = [ROOT / name for name in ("_config.yml", "_toc.yml", "requirements.txt")]
     look = {".css", ".html", ".js", ".py", ".svg"}
     shared += sorted((ROOT / "data" / "messages").glob("*.yml"))
+    shared += sorted((ROOT / "data").glob("glossary.yml"))
     shared += sorted(path for path in (ROOT / "book").rglob("*") if path.suffix in look)
     for path in shared:
         digest.update(path.read_bytes())

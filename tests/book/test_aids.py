@@ -1,17 +1,25 @@
-"""The interview cards, on their built page."""
+"""Cards, glossary, paper: what stands beside the chapters, on the built pages."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page
 
 from tests.book.test_pages import DESKTOP, HTML, PHONE, grave_violations
-from tools import cards
+from tools import cards, chapters, glossary
 
 pytestmark = pytest.mark.xdist_group("aids")
 
 CARDS = cards.load()
+CHAPTERS = [
+    (entry, HTML / entry.notebook.replace(".ipynb", ".html"))
+    for entry in chapters.planned()
+    if (chapters.ROOT / entry.notebook).exists()
+]
+PRINTED = "notebooks/data/transactions-and-locks.html"
 
 
 @pytest.fixture
@@ -101,3 +109,51 @@ def test_the_deck_is_in_the_book() -> None:
     deck = (HTML / f"{cards.PAGE}.html").parent / link["href"]
     assert deck.resolve() == HTML / cards.DECK
     assert deck.read_bytes().startswith(b"PK")
+
+
+# Glossary
+
+
+@pytest.mark.parametrize(("entry", "path"), CHAPTERS, ids=[entry.name for entry, _ in CHAPTERS])
+def test_the_first_use_of_each_term_leads_to_the_glossary(
+    entry: chapters.Entry, path: Path
+) -> None:
+    page = BeautifulSoup(path.read_bytes(), "html.parser")
+    article = page.select_one(".bd-article")
+    links = article.select("a.term")
+    pattern, terms = glossary.pattern(glossary.used_in(glossary.load(), entry.name))
+    linked = [terms[" ".join(pattern.fullmatch(a.text)[1].split()).casefold()] for a in links]
+    assert len(set(linked)) == len(linked), "a term is linked twice"
+    for link, term in zip(links, linked, strict=True):
+        assert link["href"].startswith("../../notes/glossary.html#term-")
+        assert link["title"] == re.sub("[`*]", "", term.text)
+        assert not link.find_parents(["pre", "code", "h1", "h2", "h3", "h4", "summary"])
+    # What is left has no term that is not linked, and none before its link.
+    for left in article.select("pre, code, h1, h2, h3, h4, summary, script, style, a:not(.term)"):
+        left.decompose()
+    texts = [(text, text.find_parent("a", class_="term")) for text in article.find_all(string=True)]
+    seen = set()
+    for text, link in texts:
+        for found in pattern.finditer(text):
+            term = terms[" ".join(found[1].split()).casefold()]
+            assert term in seen or link is not None, f"{term.term} is used before it is linked"
+            seen.add(term)
+    assert seen == set(linked)
+
+
+def test_the_glossary_has_every_term_and_leads_back() -> None:
+    page = BeautifulSoup((HTML / f"{glossary.PAGE}.html").read_bytes(), "html.parser")
+    terms = [term.find(string=True) for term in page.select("dl.glossary dt")]
+    assert terms == [term.term for term in glossary.load()]
+    assert len(page.select("dl.glossary dd a")) == len(terms)
+
+
+def test_a_keyboard_is_told_what_a_term_means(page: Page) -> None:
+    opened(page, PRINTED)
+    term = page.locator("a.term").first
+    meaning = term.get_attribute("title")
+    page.keyboard.press("Tab")  # so that the browser shows where the focus is
+    term.focus()
+    content = term.evaluate("term => getComputedStyle(term, '::after').content")
+    assert meaning in content
+    assert term.get_attribute("href").startswith("../../notes/glossary.html#term-")
