@@ -157,3 +157,42 @@ def test_a_keyboard_is_told_what_a_term_means(page: Page) -> None:
     content = term.evaluate("term => getComputedStyle(term, '::after').content")
     assert meaning in content
     assert term.get_attribute("href").startswith("../../notes/glossary.html#term-")
+
+
+# Paper
+
+
+def test_folds_are_printed_at_the_end_and_go_back(page: Page) -> None:
+    opened(page, PRINTED)
+    before = page.locator(".bd-article").inner_html()
+    solutions = page.locator("details.hide", has_text="Show the solution").count()
+    folded = page.locator("details.hide").count()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    last = page.locator(".bd-article > section > section").last
+    assert last.locator("h2").inner_text() == "Solutions"
+    titles = last.locator(".printed-title").all_inner_texts()
+    assert len(titles) == solutions > 2
+    assert titles[0] == "Solution of exercise 1"
+    assert page.locator("details.hide:visible").count() == 0
+    assert page.locator(".printed pre:visible").count() >= folded
+    dead = page.locator(".printed-note a").evaluate_all(
+        "all => all.filter(link => !document.querySelector(link.hash)).length"
+    )
+    assert dead == 0
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    # A hidden attribute that was taken away is gone, and so is each class that print has set.
+    after = page.locator(".bd-article").inner_html()
+    assert re.sub(r' class=""| long(?=")|(?<=")long ?', "", after) == before
+
+
+def test_a_browser_prints_the_solutions(page: Page) -> None:
+    opened(page, PRINTED)
+    page.evaluate("addEventListener('beforeprint', () => { window.printed = gathered(); })")
+    page.evaluate(
+        "window.gathered = () => document.querySelectorAll('.printed-solutions pre').length"
+    )
+    assert page.pdf().startswith(b"%PDF")
+    assert page.evaluate("window.printed") >= 4
+    assert page.evaluate("gathered()") == 0  # and the page is as it was
