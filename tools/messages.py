@@ -202,20 +202,9 @@ def said_by(one: Message) -> str:
     return " · ".join(parts)
 
 
-def entries(groups: list[Group]) -> list[dict[str, object]]:
-    """Return what the box of the page looks into: short keys, since every reader loads it."""
-    return [
-        {
-            "u": f"{PAGE}.html#{anchor(one)}",
-            "m": one.message,
-            "p": one.program,
-            "c": one.code,
-            "w": [[plain(cause.cause), quoted(cause.test)] for cause in one.causes],
-            "l": [[text, html(path)] for text, path in (one.see or {}).items()],
-        }
-        for each in groups
-        for one in each.rows
-    ]
+def links(one: Message) -> list[tuple[str, str]]:
+    """Return where in the book to read on: text and address."""
+    return [(text, html(path)) for text, path in (one.see or {}).items()]
 
 
 def plain(text: str) -> str:

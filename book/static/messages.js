@@ -1,120 +1,39 @@
-// The box that takes a pasted message and finds the rows that explain it. Nothing leaves the page.
+// The box on the page of messages. Its rows are the page itself; only the gotchas, which stand on
+// other pages, come with a script of data.
 "use strict";
 
 (() => {
-  const PAGE = "messages.html";
-  const MOST = 5; // rows to show
-  const WEIGHTS = { message: 1, code: 1.5, pair: 0.5, program: 0.3, cause: 0.2 };
-  const LEAST = 4; // of what a row must score to be shown
-  const ROW = 1.2; // what a row of this page is worth, beside a gotcha with the same words
-  const GOOD = 0.5; // of a row's words, which a text has if it is that message
-  const CLOSE = 0.4; // of the best row's score, which the others must reach
+  const { GOOD, PAGE, element, find, index, item } = window.nexusFinder;
 
-  // Words that stand in most messages, or in most lines of a log.
-  const COMMON = new Set(
-    ("a an and are as at be by can could did do does for from had has have if in into is it its" +
-      " line file most recent call last may module more not of on or so that the there this to" +
-      " traceback was when which will with you your info debug warning warn error errors log" +
-      " help me my nothing please why works wrong" +
-      " python lib site packages usr app src self return raise").split(" ")
-  );
+  const trimmed = (text) => text.replace(/\s+/g, " ").trim();
 
-  /** What a text is compared by: names, paths, ids and long numbers are left out. */
-  const words = (text) =>
-    text
-      .replace(/https?:\/\/\S+/g, " ")
-      .replace(/\b[0-9a-f]{8}-[0-9a-f-]{20,}\b/gi, " ") // a UUID
-      .replace(/\b\d{4}-\d\d-\d\d[T ]?[\d:.,]*(?:Z|[+-]\d\d:?\d\d)?/g, " ") // a moment
-      .replace(/\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b/g, " ") // an address
-      .replace(/(?:[A-Za-z]:)?(?:[\w.~-]*\/){2,}[\w.~-]*/g, " ") // a path
-      .replace(/\b(?=\w*\d)(?=\w*[a-f])[0-9a-f]{7,}\b/gi, " ") // a digest
-      .replace(/([a-z])([A-Z])/g, "$1 $2 $1$2") // IntegrityError: the name, and its parts
-      .toLowerCase()
-      .match(/[a-z_]{2,}[a-z0-9_]*|\b[0-9][0-9a-z]{4}\b|\b\d{1,3}\b|n\+1/g) ?? [];
-
-  const telling = (text) => words(text).filter((word) => !COMMON.has(word));
-
-  const pairs = (list) => list.slice(1).map((word, n) => `${list[n]} ${word}`);
-
-  /** How much each term of a row counts for it. */
-  const termsOf = (row) => {
-    const terms = new Map();
-    const add = (list, weight) =>
-      list.forEach((term) => terms.set(term, Math.max(weight, terms.get(term) ?? 0)));
-    for (const part of row.m.split("…")) add(pairs(words(part)), WEIGHTS.pair);
-    add(telling(row.w.flat().join(" ")), WEIGHTS.cause);
-    add(telling(row.p), WEIGHTS.program);
-    add(telling(row.m), WEIGHTS.message);
-    add(telling(row.c), WEIGHTS.code);
-    return terms;
+  /** What stands in an item of a list before the word that begins its test. */
+  const causeOf = (paragraph) => {
+    const test = paragraph.querySelector("em");
+    const range = document.createRange();
+    range.selectNodeContents(paragraph);
+    if (test) range.setEndBefore(test);
+    return trimmed(range.toString());
   };
 
-  const index = (rows) => {
-    const all = rows.map((row) => ({ row, terms: termsOf(row) }));
-    const rows_with = new Map();
-    for (const { terms } of all)
-      for (const term of terms.keys()) rows_with.set(term, (rows_with.get(term) ?? 0) + 1);
-    const rarity = (term) => Math.log(1 + all.length / (rows_with.get(term) ?? all.length));
-    for (const entry of all) {
-      entry.whole = 0;
-      for (const [term, weight] of entry.terms)
-        if (weight >= WEIGHTS.pair && weight <= WEIGHTS.message)
-          entry.whole += weight * rarity(term); // without the code, which few texts have
-    }
-    return { all, rarity };
-  };
-
-  /** The rows that explain a text, the best first, each with the words that led to it. */
-  const find = ({ all, rarity }, text) => {
-    const asked = new Set([...telling(text), ...pairs(words(text))]);
-    const found = [];
-    for (const { row, terms, whole } of all) {
-      let score = 0;
-      let own = 0;
-      const because = [];
-      for (const [term, weight] of terms) {
-        if (!asked.has(term)) continue;
-        const worth = weight * rarity(term);
-        score += worth;
-        if (weight >= WEIGHTS.pair) own += worth;
-        if (!term.includes(" ") && weight >= WEIGHTS.message) because.push([worth, term]);
-      }
-      if (own === 0) continue;
-      const fit = Math.min(1, own / whole);
-      score *= 0.5 + 0.5 * fit; // how much of the row's message is there
-      if (row.u.startsWith(PAGE)) score *= ROW; // it has all causes, a gotcha has one
-      because.sort(([a], [b]) => b - a);
-      const shared = ([cause, test]) =>
-        telling(`${cause} ${test}`).filter((term) => asked.has(term)).length;
-      const [cause] = row.w.reduce((best, next) => (shared(next) > shared(best) ? next : best));
-      found.push({ row, score, fit, cause, because: because.slice(0, 4).map(([, term]) => term) });
-    }
-    found.sort((a, b) => b.score - a.score);
-    const least = Math.max(LEAST, (found[0]?.score ?? 0) * CLOSE);
-    return found.filter(({ score }) => score >= least).slice(0, MOST);
-  };
-
-  const element = (name, properties = {}, ...children) => {
-    const made = Object.assign(document.createElement(name), properties);
-    made.append(...children);
-    return made;
-  };
-
-  const root = () => document.documentElement.dataset.content_root ?? "./";
-
-  const item = ({ row, cause, because }) => {
-    const title = element(
-      "a",
-      { href: root() + row.u },
-      element("code", {}, row.m)
-    );
-    const told = element("p", {}, `${row.p}${cause && `. ${cause}`}`);
-    const why = because.length ? `Found by ${because.join(", ")}. ` : "";
-    const links = row.l.flatMap(([text, path], n) => [
-      n ? ", " : "Read on in ",
-      element("a", { href: root() + path }, text),
-    ]);
-    return element("li", {}, title, told, element("p", { className: "why" }, why, ...links));
+  /** One row of this page. */
+  const rowOf = (anchor) => {
+    const section = anchor.closest("section");
+    const said = section.querySelector("p");
+    const [program] = said.textContent.split(" · ");
+    const causes = [...section.querySelectorAll("ol p")];
+    return {
+      address: `${PAGE}#${anchor.id}`,
+      message: section.querySelector("h3 code").textContent,
+      program: program.replace(/, code \S+$/, ""),
+      code: program.match(/, code (\S+)$/)?.[1] ?? "",
+      causes: causes.map((paragraph) => paragraph.textContent.split("Cure:")[0]),
+      told: causes.map(causeOf),
+      links: [...said.querySelectorAll("a.internal")].map((link) => [
+        link.textContent,
+        link.getAttribute("href"),
+      ]),
+    };
   };
 
   const show = (place, searcher, text) => {
@@ -126,17 +45,18 @@
       : text.trim()
         ? "No message here has these words. Paste the whole line, or the line above it."
         : "";
+    const told = ({ row, cause }) => row.told?.[row.causes.indexOf(cause)] ?? "";
     place.replaceChildren(
       element("p", { role: "status" }, said),
-      element("ol", {}, ...found.map(item))
+      element("ol", {}, ...found.map((one) => item(one, told(one))))
     );
   };
 
   const start = () => {
-    const searcher = index(window.nexusMessages);
+    const rows = [...document.querySelectorAll('article section > span[id^="m-"]')].map(rowOf);
+    const searcher = index([...rows, ...window.nexusGotchas]);
     window.findMessage = (text) => find(searcher, text);
     const home = document.getElementById("message-finder");
-    if (!home) return;
     const results = element("div");
     const field = element("textarea", {
       id: "message-text",

@@ -1,4 +1,8 @@
-"""The box that takes a pasted message, on the built page: it finds each row, and nothing else."""
+"""What takes a pasted message, on the built pages: it finds each row, and nothing else.
+
+There are two such places, with one engine: the box on the page of messages, whose rows are the page
+itself, and the book's search, which has the rows as data.
+"""
 
 import gzip
 import random
@@ -6,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.book.test_pages import DESKTOP, HTML
 from tools import messages
@@ -29,7 +33,9 @@ NONSENSE = (
     "/srv/shop/app/views.py",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
 )
-LARGEST = 60_000  # bytes that a reader of the page loads for the box, compressed
+# Bytes for a row that a reader loads for each of the two beside the page itself, compressed; there
+# will be three times as many rows.
+LARGEST = {"messages.html": 40, "search.html": 80}
 FOUND = 0.98  # of the rows, each by its own text and three variants, as the first one
 
 
@@ -37,6 +43,13 @@ FOUND = 0.98  # of the rows, each by its own text and three variants, as the fir
 def page(browser: Browser) -> Iterator[Page]:
     with browser.new_page(viewport=DESKTOP) as opened:
         opened.goto((HTML / "messages.html").as_uri())  # as a file: no server, nothing fetched
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def search(browser: Browser) -> Iterator[Page]:
+    with browser.new_page(viewport=DESKTOP) as opened:
+        opened.goto((HTML / "search.html").as_uri())
         yield opened
 
 
@@ -49,7 +62,9 @@ def variant(message: str, seed: int) -> str:
 
 def asked(page: Page, texts: list[str]) -> list[list[str]]:
     """For each text, the addresses that are found, the best first."""
-    return page.evaluate("texts => texts.map(text => findMessage(text).map(f => f.row.u))", texts)
+    find = "window.findMessage ?? (text => searchBook(text).messages)"
+    script = f"texts => texts.map(text => ({find})(text).map(one => one.row.address))"
+    return page.evaluate(script, texts)
 
 
 def right(row: messages.Message) -> set[str]:
@@ -59,7 +74,11 @@ def right(row: messages.Message) -> set[str]:
     return {f"{messages.PAGE}.html#{messages.anchor(one)}" for one in same} | set(links)
 
 
-def test_each_row_is_found_first_by_what_people_paste(page: Page) -> None:
+@pytest.mark.parametrize("place", ["page", "search"])
+def test_each_row_is_found_first_by_what_people_paste(
+    request: pytest.FixtureRequest, place: str
+) -> None:
+    page = request.getfixturevalue(place)
     cases = [
         (row, text)
         for row in ROWS
@@ -74,15 +93,27 @@ def test_each_row_is_found_first_by_what_people_paste(page: Page) -> None:
     assert len(missed) <= len(cases) * (1 - FOUND), "\n".join(missed)
 
 
-def test_what_the_box_loads_is_small() -> None:
-    files = ("messages-data.js", "messages.js")
-    together = b"".join((HTML / "_static" / name).read_bytes() for name in files)
-    assert len(gzip.compress(together, compresslevel=9)) <= LARGEST
+def compressed(text: str) -> int:
+    return len(gzip.compress(text.encode(), compresslevel=9))
+
+
+def test_what_is_loaded_for_messages_is_small(search: Page) -> None:
+    gotchas = (HTML / "_static" / "gotchas-data.js").read_text()
+    causes = (HTML / "_static" / "message-causes.js").read_text()
+    keys = ("rows", "programs", "links")
+    rows = search.evaluate("keys => JSON.stringify(keys.map(key => nexusSearch[key]))", keys)
+    loaded = {
+        "messages.html": compressed(gotchas),
+        "search.html": compressed(rows) + compressed(causes),  # the causes only once one is found
+    }
+    each = {name: size / len(ROWS) for name, size in loaded.items()}
+    assert {name: size for name, size in each.items() if size > LARGEST[name]} == {}
 
 
 @pytest.mark.parametrize("text", NONSENSE)
-def test_nonsense_finds_nothing_and_says_so(page: Page, text: str) -> None:
+def test_nonsense_finds_nothing_and_says_so(page: Page, search: Page, text: str) -> None:
     assert asked(page, [text]) == [[]]
+    assert asked(search, [text]) == [[]]
     page.fill("#message-text", text)
     assert "No message here has these words" in page.inner_text("#message-finder")
 
@@ -114,3 +145,23 @@ def test_the_box_takes_a_message_from_the_address(browser: Browser) -> None:
     with browser.new_page() as other:
         other.goto((HTML / "messages.html").as_uri() + "?q=deadlock+detected")
         assert "deadlock detected" in other.locator("#message-finder li").first.inner_text()
+
+
+def test_the_search_shows_the_message_first_then_pages(search: Page) -> None:
+    row = next(row for row in ROWS if row.id == "http-502")
+    search.fill(".bd-search-container input", f"shop-1 | {row.message} (4711)")
+    headings = search.locator(".search-results h2").all_inner_texts()
+    assert headings == ["It says", "Pages"]
+    first = search.locator(".search-results .messages li").first
+    assert first.locator("a").first.inner_text() == row.message
+    cause = messages.plain(row.causes[0].cause)
+    expect(first).to_contain_text(cause)  # its script is loaded now, also from a file
+    expect(first).to_contain_text("Found by")
+    text, address = messages.links(row)[0]
+    assert first.get_by_role("link", name=text, exact=True).get_attribute("href") == f"./{address}"
+
+
+def test_a_subject_shows_pages_first_then_messages(search: Page) -> None:
+    search.fill(".bd-search-container input", "OOM")
+    headings = search.locator(".search-results h2").all_inner_texts()
+    assert headings == ["Pages", "Messages with these words"]

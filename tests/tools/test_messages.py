@@ -103,12 +103,15 @@ def test_a_row_without_a_place_in_the_book_says_so(tmp_path: Path) -> None:
     assert "Linux · not in a chapter yet · [official page](https://example.org/)" in page
 
 
-def test_the_box_gets_addresses_of_the_book(tmp_path: Path) -> None:
-    (entry,) = messages.entries(messages.load(stored(tmp_path, good())))
-    assert entry["u"] == "messages.html#m-disk-full"
-    assert entry["w"] == [["The disk is full.", ""]]  # no command of a test
-    assert entry["l"] == [["Caching", "notebooks/async/caching.html"]]
+def test_the_search_gets_addresses_of_the_book(tmp_path: Path) -> None:
+    ((row,),) = (group.rows for group in messages.load(stored(tmp_path, good())))
+    assert messages.links(row) == [("Caching", "notebooks/async/caching.html")]
     assert messages.html("notes/gotchas/caching.md#a-page") == "notes/gotchas/caching.html#a-page"
+
+
+def test_the_search_gets_what_a_test_quotes_but_no_command() -> None:
+    test = "`df -h` shows it, or the log has `disk quota exceeded`."
+    assert messages.quoted(test) == "disk quota exceeded"
 
 
 @pytest.mark.parametrize(
