@@ -154,12 +154,16 @@ KNOWN = set(
 
 @dataclass
 class Stage:
-    """A stage of a build: what a container of it would show, and what its layers hold."""
+    """A stage of a build: what a container of it would show, and what its layers hold.
+
+    A later layer does not change an earlier one, so `kept` has every path with every content that
+    some layer has for it.
+    """
 
     base: str
     key: str = ""
     files: Files = field(default_factory=dict)
-    kept: Files = field(default_factory=dict)
+    kept: set[tuple[str, str]] = field(default_factory=set)
     folder: str = "/"
     user: str = ""
     users: set[str] = field(default_factory=lambda: set(USERS))
@@ -177,7 +181,7 @@ class Stage:
             self.base,
             self.key,
             dict(self.files),
-            dict(self.kept),
+            set(self.kept),
             self.folder,
             self.user,
             set(self.users),
@@ -196,8 +200,8 @@ class Stage:
 
     def is_folder(self, path: str) -> bool:
         """Whether there is a folder of that name."""
-        places = (self.folder, *self.files)
-        return path == "/" or any(f"{place}/".startswith(f"{path}/") for place in places)
+        places = (f"{self.folder}/", *self.files)
+        return path == "/" or any(place.startswith(f"{path}/") for place in places)
 
     def expand(self, text: str) -> str:
         """A text with the values of ARG and ENV in it; the shell's own variables stay."""
@@ -205,9 +209,13 @@ class Stage:
         return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda m: known.get(m[1] or m[2], m[0]), text)
 
     def put(self, files: Files) -> None:
-        """Adds a layer of files."""
+        """Adds files, and a layer that holds them."""
         self.files |= files
-        self.kept |= files
+        self.keep()
+
+    def keep(self) -> None:
+        """Ends a layer: it holds what is there now and was not there before."""
+        self.kept |= set(self.files.items())
 
 
 GIVEN_2 = """
@@ -256,9 +264,11 @@ def dockerfile(answer: str) -> str:
             for each in image.images[:1]
         )
         raise NotYet(f"the packages were installed in a stage, and are not in the last one{taken}")
-    if secret := [p for p, content in image.kept.items() if FOLDER[".env"].strip() in content]:
-        hidden = "" if secret[0] in image.files else ", though it was removed later"
-        raise NotYet(f"a layer holds {secret[0]}{hidden}")
+    leaks = sorted(each for each in image.kept if FOLDER[".env"].strip() in each[1])
+    if leaks:
+        path, content = leaks[0]
+        hidden = "" if image.files.get(path) == content else ", though it was removed later"
+        raise NotYet(f"a layer holds {path}{hidden}")
     for name in ("app.py", "rates.py"):
         if image.path(name) not in image.files and "--chdir" not in image.command:
             raise NotYet(
@@ -436,7 +446,11 @@ def _mounts(rest: str) -> list[dict[str, str]]:
 
 
 def _run(stage: Stage, rest: str, folder: Files) -> None:
-    """What the commands of a RUN do to the files, as far as this exercise is about them."""
+    """What the commands of a RUN do to the files, as far as this exercise is about them.
+
+    The layer of a RUN is the difference between the files before it and after its last command. So
+    it has no trace of a file that one command made and a later one removed.
+    """
     bound: Files = {}
     for options in _mounts(rest):
         source = normpath(options.get("source", options.get("src", ".")))
@@ -446,14 +460,17 @@ def _run(stage: Stage, rest: str, folder: Files) -> None:
         elif source == ".":
             bound |= {stage.path(join(target or ".", name)): folder[name] for name in folder}
     mounted = re.findall(r"--mount=\S*(?:target|dst|destination)=([^,\s]+)", rest)
-    commands = re.split(r"&&|;|\|\|?", re.sub(r"--(mount|network|security)=\S+ ", "", rest))
+    line = re.sub(r"--(mount|network|security)=\S+ ", "", rest)
+    if words := _list(line):  # the exec form
+        shell = basename(words[0]) in ("sh", "bash") and len(words) == 3
+        line = words[2] if shell else shlex.join(words)
     active: list[str] = []
-    for command in commands:
+    for command in (part.strip(" (){}") for part in re.split(r"&&|;|\|\|?", line)):
         try:
             words = shlex.split(command)
         except ValueError:
             continue
-        if words[:1] == ["rm"]:
+        if words[:1] in (["rm"], ["unlink"]):
             for name in (stage.path(word) for word in words[1:] if not word.startswith("-")):
                 gone = [p for p in stage.files if fnmatchcase(p, name) or p.startswith(f"{name}/")]
                 for path in gone:
@@ -471,9 +488,10 @@ def _run(stage: Stage, rest: str, folder: Files) -> None:
             folders = [stage.path(stage.expand(word)) for word in after if word[:1] != "-"]
             if not folders and words[0] == "uv":
                 folders = [stage.path(".venv")]
-            stage.put({join(folder, "pyvenv.cfg"): "" for folder in folders})
+            stage.files.update({join(folder, "pyvenv.cfg"): "" for folder in folders})
         elif {"install", "wheel"} & set(words) and re.search(r"\b(pip3?|uv)\b", command):
             _install(stage, [*words, *active], command, bound)
+    stage.keep()
 
 
 def _has(stage: Stage, program: str, mounted: list[str]) -> bool:
@@ -491,7 +509,7 @@ def _copy(stage: Stage, words: list[str], bound: Files) -> None:
         texts = "".join(there.get(each, "") for each in named)
         to = re.search(r">+ ?(\S+)", " ".join(words)) or re.match(r"tee (\S+)", " ".join(words))
         if to and texts:
-            stage.put({stage.path(to[1]): texts})
+            stage.files.update({stage.path(to[1]): texts})
         return
     if len(plain_words) < 2:
         return
@@ -503,10 +521,12 @@ def _copy(stage: Stage, words: list[str], bound: Files) -> None:
         top = path if source.endswith(("/.", ".")) or not into else path.rpartition("/")[0]
         for each, content in there.items():
             if fnmatchcase(each, path):
-                stage.put({normpath(join(place, basename(each))) if into else place: content})
+                stage.files.update(
+                    {normpath(join(place, basename(each))) if into else place: content}
+                )
             elif each.startswith(f"{path.rstrip('/')}/"):
                 inside = each.removeprefix(top.rstrip("/") + "/")
-                stage.put({normpath(join(place, inside)): content})
+                stage.files.update({normpath(join(place, inside)): content})
         if words[0] == "mv":
             for each in [p for p in stage.files if fnmatchcase(p, path)]:
                 if each != place:
@@ -520,7 +540,7 @@ def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None
     at += [join(stage.path(word), "..", WHEELS) for word in words]
     wheels = [stage.files[path] for path in map(normpath, at) if path in stage.files]
     if "uv" in words[1:] and "install" in words:  # pip install uv
-        stage.put({join(_environment(stage, words), "bin", "uv"): ""})
+        stage.files.update({join(_environment(stage, words), "bin", "uv"): ""})
     if not listed and not wheels:
         return
     path = stage.path(listed[0]) if listed else ""
@@ -533,7 +553,9 @@ def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None
     stage.installs.append(stage.key)
     if "wheel" in words:
         where = re.search(r"(?:-w|--wheel-dir)[ =]?(\S+)", command)
-        stage.put({stage.path(join(stage.expand(where[1]) if where else ".", WHEELS)): content})
+        stage.files.update(
+            {stage.path(join(stage.expand(where[1]) if where else ".", WHEELS)): content}
+        )
         return
     where = re.search(r"--(prefix|target|root)[ =](\S+)", command)
     place, flat = _environment(stage, words), False
@@ -552,7 +574,7 @@ def _install(stage: Stage, words: list[str], command: str, bound: Files) -> None
             f"'/.local': pip is run by user {stage.user}"
         )
     library = place if flat else join(place, "lib", "python3.13", "site-packages")
-    stage.put({join(library, INSTALLED): content, join(place, "bin", "gunicorn"): ""})
+    stage.files.update({join(library, INSTALLED): content, join(place, "bin", "gunicorn"): ""})
 
 
 def _uv_knows(stage: Stage, words: list[str]) -> bool:

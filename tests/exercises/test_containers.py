@@ -286,6 +286,14 @@ RUN --mount=type=bind,target=/src cp /src/app.py /src/rates.py .
 USER 10001:10001
 CMD ["gunicorn", "app"]
 """
+REMOVED_AGAIN = [
+    "cp /e settings.env && . ./settings.env && rm settings.env",
+    "cat /e > settings.env; wc settings.env; unlink settings.env",
+    "(cp /e settings.env && mv settings.env /tmp/it && rm -rf /tmp/it)",
+    '["sh", "-c", "cp /e settings.env; rm settings.env"]',
+]
+"""What a RUN makes and removes again is in no layer: a layer is what differs after its commands."""
+
 BASH = f"""
 {BASE}SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /app
@@ -316,6 +324,12 @@ CMD gunicorn app
         WHEELS,
         PLACES,
         AS_A_MODULE,
+        *(
+            ONE_STAGE.replace(
+                "USER 1", f"RUN --mount=type=bind,source=.env,target=/e {run}\nUSER 1"
+            )
+            for run in REMOVED_AGAIN
+        ),
     ],
 )
 def test_good_dockerfiles(answer: str) -> None:
@@ -376,6 +390,22 @@ LIST_FIRST = "COPY requirements.txt .\nRUN pip install --no-cache-dir -r require
             "a layer holds /app/.env",
         ),
         (but("COPY app.py rates.py ./", "COPY . .\nRUN mv .env /tmp/env"), "a layer holds"),
+        *(
+            (but("USER 1", f"RUN --mount=source=.env,target=/e {run}\nUSER 1"), "a layer holds")
+            for run in (
+                "cp /e settings.env\nRUN rm settings.env",
+                "cp /e settings.env\nRUN echo > settings.env",
+                '["cp", "/e", "settings.env"]',
+                '["sh", "-c", "cp /e settings.env"]',
+                "(cp /e settings.env)",
+                "rm -f settings.env && cp /e settings.env",
+                "cp /e one.env && cp one.env two.env && rm one.env",
+            )
+        ),
+        (
+            but("COPY app.py rates.py ./", "COPY . .\nCOPY rates.py .env"),
+            "a layer holds /app/.env, though it was removed later",
+        ),
         (but("RUN pip install --no-cache-dir", "RUN uv pip install"), "uv: not found"),
         (but(" --system", "", UV), "No virtual environment found"),
         (but('["gunicorn", "app"]', "['gunicorn', 'app']"), "double quotes"),
