@@ -60,10 +60,12 @@ format: setup ## format code and notebooks
 bench: setup ## measure servers, chapters and the book; store the figures in data/ (CHAPTER=… for one)
 	@$(PY) -m tools.bench $(CHAPTER)
 
-lock: setup ## make requirements.txt anew from pyproject.toml, with the newest versions
-	@$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
-	    --custom-compile-command "make lock" --group book --group chapters --group setup --group stays --group test \
+COMPILE := $(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+    --custom-compile-command "make lock"
+lock: setup ## make requirements*.txt anew from pyproject.toml, with the newest versions
+	@$(COMPILE) --group book --group chapters --group setup --group stays --group test \
 	    pyproject.toml --output-file requirements.txt
+	@$(COMPILE) --group heavy --constraint requirements.txt --output-file requirements-heavy.txt
 
 clean: ## remove what was built and set up
 	rm -rf .venv .cache _build .pytest_cache .ruff_cache

@@ -28,6 +28,7 @@ import pytest
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell, IPyNbFile
 
+from nexus import needs
 from tools import chapters
 
 SCRATCH = pytest.StashKey[Path]()
@@ -217,9 +218,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Fail the cells that nbval would let pass unproved."""
+    """Fail the cells that nbval would let pass unproved, and skip what this machine cannot run."""
     if not isinstance(item, IPyNbCell):
         return (yield)
+    if why := needs.missing(item.cell.source):
+        pytest.skip(why)
     item.output_timeout = OUTPUT_TIMEOUT
     try:
         result = yield

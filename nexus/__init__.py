@@ -6,7 +6,7 @@ from nexus.judging import check
 from nexus.judging.progress import progress
 from nexus.plans import explain
 from nexus.projects import project
-from nexus.services import nginx, postgres, rabbitmq, serve, valkey
+from nexus.services import nginx, objects, postgres, rabbitmq, serve, valkey
 from nexus.sessions import sessions
 from nexus.versions import versions
 
@@ -14,6 +14,7 @@ __all__ = [
     "check",
     "explain",
     "nginx",
+    "objects",
     "postgres",
     "progress",
     "project",

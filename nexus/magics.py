@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import sqlparse
 
+from nexus import needs
 from nexus.services import Postgres, current
 
 if TYPE_CHECKING:
@@ -109,8 +110,11 @@ def explain(shell: "InteractiveShell", line: str, cell: str) -> None:
 def load(shell: "InteractiveShell") -> None:
     """Registers the magics, and makes tracebacks one line: a chapter's errors are its lesson.
 
+    A cell that needs what this machine lacks is replaced by a line that says so (nexus.needs).
+
     `%xmode Verbose` brings the long ones back.
     """
     for magic in (psql, explain):
         shell.register_magic_function(partial(magic, shell), "cell", magic.__name__)
+    shell.input_transformers_cleanup.append(needs.transform)
     shell.InteractiveTB.set_mode("Minimal")

@@ -1,4 +1,4 @@
-"""Make .venv with everything that requirements.txt pins, once.
+"""Make .venv with everything that requirements.txt and requirements-heavy.txt pin, once.
 
 Called by tools/setup with any Python from 3.11 on, before anything is installed: this file uses
 the standard library only. An environment counts as made when its stamp says what it was made
@@ -21,6 +21,7 @@ from zlib import crc32
 ROOT = Path(__file__).resolve().parent.parent
 VENV = Path(".venv")
 STAMP = VENV / "set-up-complete"
+PINS = (Path("requirements.txt"), Path("requirements-heavy.txt"))
 CACHE = Path(".cache")
 LOG = CACHE / "set-up.log"
 
@@ -60,7 +61,8 @@ def fingerprint(version: str) -> str:
     Returns:
         The text of the stamp. The place is part of it because an environment cannot be moved.
     """
-    return f"{crc32(Path('requirements.txt').read_bytes()):08x}\n{Path.cwd()}\n{version}\n"
+    pins = b"".join(path.read_bytes() for path in PINS)
+    return f"{crc32(pins):08x}\n{Path.cwd()}\n{version}\n"
 
 
 def is_current() -> bool:
@@ -180,7 +182,7 @@ def make() -> None:
             flush=True,
         )
         python = VENV / "bin" / "python"
-        uv_pin = re.search(r"^uv==\S+", Path("requirements.txt").read_text(), re.MULTILINE)
+        uv_pin = re.search(r"^uv==\S+", PINS[0].read_text(), re.MULTILINE)
         if uv_pin is None:
             raise SetUpError("requirements.txt names no uv: make it again with `make lock`.")
         remove(VENV)
@@ -189,7 +191,7 @@ def make() -> None:
             # pip brings uv, at the version that is pinned; uv brings the rest in seconds.
             run(python, "-m", "pip", "install", "--quiet", uv_pin[0], held=held)
             install = [python, "-m", "uv", "pip", "install", "--python", python]
-            run(*install, "-r", "requirements.txt", held=held)
+            run(*install, *(f"--requirement={path}" for path in PINS), held=held)
             run(*install, "--quiet", "--no-deps", "--no-build-isolation", "-e", ".", held=held)
             new = STAMP.with_suffix(".new")
             new.write_text(fingerprint(sys.version))
@@ -222,7 +224,7 @@ def remove(tree: Path) -> None:
 
 def main() -> int:
     """Run the command; see the module's own text."""
-    parser = argparse.ArgumentParser(description="Make .venv from requirements.txt.")
+    parser = argparse.ArgumentParser(description="Make .venv from what is pinned.")
     parser.add_argument("--is-current", action="store_true", help="only tell, by exit status")
     options = parser.parse_args()
     os.chdir(ROOT)

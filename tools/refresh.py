@@ -17,6 +17,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from nexus import needs
 from tools import chapters, lab, reading
 
 CELL_TIMEOUT = 120  # seconds
@@ -124,8 +125,11 @@ def refresh(path: Path) -> None:
     """Run a chapter, store its outputs, and let JupyterLab show its pictures.
 
     Raises:
-        ChapterFailedError: If it fails; the file is as it was.
+        ChapterFailedError: If it fails, or could not run whole; the file is as it was.
     """
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and (why := needs.missing(cell.source)):
+            raise ChapterFailedError(f"an output would be lost, because a cell cannot run: {why}")
     notebook = run(path)
     normalise(notebook)
     store(notebook, path)

@@ -2,6 +2,7 @@
 
 from nexus.services.errors import MissingProgram, ServiceError
 from nexus.services.nginx import Nginx, nginx
+from nexus.services.objects import Objects, objects
 from nexus.services.postgres import Postgres, postgres
 from nexus.services.process import current
 from nexus.services.rabbitmq import RabbitMQ, rabbitmq
@@ -11,6 +12,7 @@ from nexus.services.web import Web, serve
 __all__ = [
     "MissingProgram",
     "Nginx",
+    "Objects",
     "Postgres",
     "RabbitMQ",
     "ServiceError",
@@ -18,6 +20,7 @@ __all__ = [
     "Web",
     "current",
     "nginx",
+    "objects",
     "postgres",
     "rabbitmq",
     "serve",

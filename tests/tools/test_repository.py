@@ -44,8 +44,8 @@ def names(file: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def pinned() -> dict[str, Requirement]:
-    lines = (Requirement(line) for line in names("requirements.txt"))
+def pinned(file: str = "requirements.txt") -> dict[str, Requirement]:
+    lines = (Requirement(line) for line in names(file))
     return {re.sub(r"[-_.]+", "-", line.name).lower(): line for line in lines}
 
 
@@ -90,7 +90,7 @@ def test_such_names_are_seen() -> None:
 
 
 def test_everything_is_pinned_and_what_is_asked_for_is_there() -> None:
-    pins = pinned()
+    pins = pinned("requirements-heavy.txt") | pinned()
     assert [str(pin) for pin in pins.values() if not str(pin.specifier).startswith("==")] == []
     groups = PYPROJECT["dependency-groups"].values()
     asked = [*PYPROJECT["project"]["dependencies"], *(name for group in groups for name in group)]
@@ -103,6 +103,16 @@ def test_everything_is_pinned_and_what_is_asked_for_is_there() -> None:
 def test_the_pins_are_made_from_every_group() -> None:
     recipe = TEXTS["Makefile"].partition("\nlock:")[2].partition("\n\n")[0]
     assert set(re.findall(r"--group (\S+)", recipe)) == set(PYPROJECT["dependency-groups"])
+
+
+def test_heavy_wheels_are_not_in_binders_base_and_change_nothing_that_is() -> None:
+    base, heavy = pinned(), pinned("requirements-heavy.txt")
+    for requirement in map(Requirement, PYPROJECT["dependency-groups"]["heavy"]):
+        assert requirement.name in heavy
+        assert requirement.name not in base
+    assert {name: str(heavy[name].specifier) for name in base.keys() & heavy.keys()} == {
+        name: str(base[name].specifier) for name in base.keys() & heavy.keys()
+    }
 
 
 def test_every_verb_explains_itself_and_is_phony() -> None:

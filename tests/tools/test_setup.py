@@ -68,6 +68,7 @@ class Checkout:
         for name in ("setup", "environment.py"):
             shutil.copy(ROOT / "tools" / name, self.folder / "tools")
         (self.folder / "requirements.txt").write_text("six==1.17.0\nuv==0.13.9\n")
+        (self.folder / "requirements-heavy.txt").write_text("boto3==1.44.8\n")
         self.bin = folder / "bin"
         self.calls = folder / "calls"
         self.calls.touch()
@@ -155,9 +156,11 @@ def test_makes_the_environment_once(checkout: Checkout, shell: str) -> None:
     assert checkout.called() == ["venv", "pip", "uv", "uv", "lab"]
 
 
-def test_remakes_when_requirements_change(checkout: Checkout) -> None:
+@pytest.mark.parametrize("pins", ["requirements.txt", "requirements-heavy.txt"])
+def test_remakes_when_requirements_change(checkout: Checkout, pins: str) -> None:
     checkout.run()
-    with (checkout.folder / "requirements.txt").open("a") as file:
+    assert f"--requirement={pins}" in checkout.starts.read_text()
+    with (checkout.folder / pins).open("a") as file:
         file.write("wheel==0.48.0\n")
     checkout.run()
     assert checkout.called().count("venv") == 2
