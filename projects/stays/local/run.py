@@ -21,6 +21,7 @@ from typing import IO
 
 from local.environment import variables
 from local.kept import ROOT, Ending, EndingWithStarter, kept
+from local.provider import METHODS
 from local.servers import StartError, servers
 
 GRACE = 10.0
@@ -339,10 +340,13 @@ def tell(running: Site) -> None:
     say(
         f"""
 Stays is running.
+  What is here        {running.web}/
   API documentation   {running.web}/api/docs
-  GraphQL             {running.web}/graphql
+  GraphQL             {running.web}/graphql (by POST, or ?query=…)
   Admin               {running.web}/admin/
-  Payment provider    {running.provider}/
+
+To pay a booking, send one of these as its method. The provider takes no money.
+  {", ".join(METHODS)}
 """
     )
     for line in running.seeded:

@@ -8,8 +8,10 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from stays.operations.metrics import metrics
+from stays.operations.views import start
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", start, name="start"),
     path("admin/", admin.site.urls),
     path("", include("stays.graph.urls")),
     path("api/v1/", include("stays.accounts.urls")),

@@ -191,6 +191,7 @@ CASES = (
         signed_in(403, host=204, admin=204),
         headers=as_read,
     ),
+    Case("POST", f"{PROPERTY}/relist", signed_in(403, host=200, admin=200)),
     # Bookings
     Case("GET", f"{V1}/bookings", signed_in(200)),
     Case(
@@ -252,6 +253,7 @@ CASES = (
     # Machines and those who run them
     Case("POST", f"{V1}/webhooks/payments", all_of(400), lambda _: {}),
     Case("GET", f"{V1}/statistics", signed_in(403, admin=200)),
+    Case("GET", "", all_of(200)),
     Case("GET", "api/schema", all_of(200)),
     Case("GET", "api/docs", all_of(200)),
     Case("GET", "graphql", all_of(200), url=lambda _: "/graphql?query={__typename}"),

@@ -166,6 +166,32 @@ def unlist_property(
 
 
 @transaction.atomic
+def list_property_again(*, actor: User, slug: str) -> Property:
+    """Put a place back on the list. A place that is on the list stays there, unchanged.
+
+    Args:
+        actor: Its host, or an admin.
+        slug: The place.
+
+    Returns:
+        The place, which can be found and booked again.
+
+    Raises:
+        NotFound: if there is no such place, or its host has deleted the account.
+        Forbidden: if it is another's.
+    """
+    place = _locked(actor, slug, listed_only=False)
+    if not place.host.is_active:
+        raise NotFound("There is no such property.")
+    if not place.is_listed:
+        place.is_listed = True
+        place.version += 1
+        place.save(update_fields=["is_listed", "version"])
+        _publish(place)
+    return place
+
+
+@transaction.atomic
 def unlist_places_of(*, host_id: uuid.UUID) -> int:
     """Take all places of a host off the list, because the host's account is gone.
 
@@ -198,17 +224,23 @@ def unlist_places_of_deleted_hosts() -> int:
     return sum(unlist_places_of(host_id=host_id) for host_id in hosts.values_list("id", flat=True))
 
 
-def _locked(actor: User, slug: str) -> Property:
-    """Return a place that the actor may change, its row locked."""
+def _locked(actor: User, slug: str, *, listed_only: bool = True) -> Property:
+    """Return a place that the actor may change, its row locked.
+
+    To anybody but its host and admins, a place that is not on the list does not exist.
+    """
     try:
         place = (
             Property.objects.select_for_update(of=("self",), no_key=True)
             .select_related("city", "host")
-            .get(slug=slug, is_listed=True)
+            .get(slug=slug)
         )
     except Property.DoesNotExist:
         raise NotFound("There is no such property.") from None
-    if place.host_id != actor.id and not actor.is_admin:
+    is_theirs = place.host_id == actor.id or actor.is_admin
+    if not place.is_listed and (listed_only or not is_theirs):
+        raise NotFound("There is no such property.")
+    if not is_theirs:
         raise Forbidden("Only the host changes a place.")
     return place
 

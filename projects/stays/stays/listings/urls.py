@@ -26,5 +26,6 @@ urlpatterns = [
         shared(views.PropertyDetail.as_view(), tags=of_property),
         name="property",
     ),
+    path("properties/<slug:slug>/relist", views.PropertyListing.as_view(), name="property-relist"),
     path("me/properties", views.OwnPropertyList.as_view(), name="own-properties"),
 ]

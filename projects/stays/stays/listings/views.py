@@ -208,6 +208,23 @@ class PropertyDetail(APIView):
         return HttpResponse(status=204)
 
 
+class PropertyListing(APIView):
+    """Whether a place is on the list."""
+
+    @extend_schema(
+        parameters=[ETAG],
+        request=None,
+        responses={200: PropertySerializer} | problems(404),
+        summary="Put a place back on the list",
+    )
+    @idempotent
+    def post(self, request: Request, slug: str) -> HttpResponse:
+        """Its host offers again a place that was taken off the list."""
+        body_of(NothingSerializer, request.data)
+        place = services.list_property_again(actor=signed_in(request), slug=slug)
+        return represented(request, place)
+
+
 class OwnPropertyList(APIView):
     """The places of the one who asks."""
 

@@ -5,12 +5,15 @@ password, a token or an e-mail address: not because nobody would log one, but be
 the last step before the line is written.
 """
 
+import logging
 import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from celery import current_task
+from django.conf import settings
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 SECRET_KEYS = re.compile(r"password|secret|token|authorization|cookie|api_?key", re.IGNORECASE)
@@ -51,6 +54,27 @@ def add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
     return event
 
 
+ROUTINE = {"task_enqueued", "task_started", "task_succeeded"}
+
+
+def drop_routine(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop what goes well with the tasks of the scheduler, unless all is logged.
+
+    They run every few seconds for ever, and mostly find nothing to do. Their failures, and the
+    tasks that they start, are logged like any other.
+
+    Raises:
+        structlog.DropEvent: to drop it.
+    """
+    if event["event"] in ROUTINE and not logger.isEnabledFor(logging.DEBUG):
+        name = (
+            event.get("child_task_name") or event.get("task") or getattr(current_task, "name", "")
+        )
+        if name in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}:
+            raise structlog.DropEvent
+    return event
+
+
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -65,6 +89,7 @@ def configure() -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            drop_routine,
             *SHARED,
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
@@ -123,6 +148,7 @@ def configuration(*, form: str, level: str) -> dict[str, Any]:
             # Anybody can send any Host: it is a client's error like others.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             "celery.app.trace": {"level": "CRITICAL"},
+            "celery.beat": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
         },

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import force_instance
 from drf_spectacular.utils import OpenApiResponse
+from rest_framework.permissions import AllowAny
 
 from stays.rest.fields import StrictSerializer
 from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
@@ -41,6 +42,13 @@ class ProblemAutoSchema(AutoSchema):
             bodies.setdefault(status, described)
         return dict(sorted(bodies.items()))
 
+    def get_auth(self) -> list[dict[str, Any]]:
+        """Return how a client may prove who it is; nothing, where that makes no difference."""
+        if {type(permission) for permission in self.view.get_permissions()} == {AllowAny}:
+            return []
+        auth: list[dict[str, Any]] = super().get_auth()  # type: ignore[no-untyped-call]
+        return auth
+
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
         """Return the schema of a serializer; a strict one takes no other keys."""
         schema: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
@@ -53,8 +61,8 @@ class ProblemAutoSchema(AutoSchema):
     def problem_statuses(self) -> list[str]:
         """Return the statuses of the problems that this operation may answer with."""
         statuses = {"400", "406", "429"}
-        if self.get_auth():
-            statuses |= {"401", "403"}
+        if super().get_auth():  # type: ignore[no-untyped-call]
+            statuses |= {"401", "403"}  # also where everybody may read: a token must be valid
         if "{" in self.path or self.method == "POST":  # whose body may name what is not there
             statuses.add("404")
         if self.method in ("POST", "PUT", "PATCH", "DELETE"):

@@ -5,7 +5,7 @@ import secrets
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.apps import apps
@@ -25,10 +25,13 @@ from stays.payments.models import Status as PaymentStatus
 from stays.reviews.models import Review
 from stays.seeding import history
 from stays.seeding.history import Clock, History
+from stays.statistics import services as statistics
 
 Row = Sequence[Any]
 BOOKINGS = 20_000
 """How many bookings one copy of the history makes."""
+DAYS_OF_FIGURES = 30
+"""Of how many days before today the statistics are made, as if the nightly task had run."""
 LOG_INS = {Role.ADMIN: "admin@example.com", Role.HOST: "host@example.com"} | {
     Role.GUEST: "guest@example.com"
 }
@@ -100,6 +103,8 @@ def seed(
     for number in range(-(-bookings // BOOKINGS)):
         size = min(BOOKINGS, bookings - number * BOOKINGS)
         made += _Copy(told, Clock.at(now), number, size).load(encoded, on_booking)
+    for days in range(1, DAYS_OF_FIGURES + 1):
+        statistics.reckon(day=now.astimezone(UTC).date() - timedelta(days=days))
     with connection.cursor() as cursor:
         for model in _models():
             cursor.execute(f"ANALYZE {connection.ops.quote_name(model._meta.db_table)}")

@@ -6,6 +6,7 @@ import pytest
 import redis
 from zeal import zeal_ignore
 
+from stays.accounts.models import User
 from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from stays.listings import services
 from stays.listings.models import Amenity, Property
@@ -193,6 +194,32 @@ def test_a_place_off_the_list_is_gone() -> None:
         services.unlist_property(actor=place.host, slug=place.slug)
 
 
+def test_a_place_is_put_back_on_the_list_once() -> None:
+    place = make_property(is_listed=False)
+    for _ in range(2):
+        services.list_property_again(actor=place.host, slug=place.slug)
+    now = Property.objects.get()
+    assert (now.is_listed, now.version) == (True, 2)
+    services.update_property(actor=place.host, slug=place.slug, title="New")
+
+
+def test_only_the_host_and_admins_put_a_place_back() -> None:
+    place = make_property(is_listed=False)
+    with pytest.raises(NotFound):
+        services.list_property_again(actor=make_host(), slug=place.slug)
+    services.list_property_again(actor=make_admin(), slug=place.slug)
+    with pytest.raises(Forbidden):
+        services.list_property_again(actor=make_host(), slug=place.slug)
+
+
+def test_a_place_of_a_deleted_host_stays_off_the_list() -> None:
+    place = make_property(is_listed=False)
+    User.objects.filter(id=place.host_id).update(is_active=False)
+    with pytest.raises(NotFound):
+        services.list_property_again(actor=make_admin(), slug=place.slug)
+    assert not Property.objects.get().is_listed
+
+
 @pytest.mark.parametrize("slug", ["off-the-list", "none"])
 def test_what_is_not_there_cannot_be_changed(slug: str) -> None:
     place = make_property(slug="off-the-list", is_listed=False)
@@ -235,14 +262,16 @@ def test_of_twenty_who_change_the_same_version_one_wins() -> None:
     assert Property.objects.get().version == 2
 
 
-@pytest.mark.parametrize("change", ["create", "update", "unlist"])
+@pytest.mark.parametrize("change", ["create", "update", "unlist", "relist"])
 def test_a_change_invalidates_what_shows_it(valkey: redis.Redis, commits: Any, change: str) -> None:
-    place = make_property()
+    place = make_property(is_listed=change != "relist")
     with commits():
         if change == "create":
             place = services.create_property(actor=place.host, city_slug=place.city.slug, **offer())
         elif change == "update":
             services.update_property(actor=place.host, slug=place.slug, title="New")
+        elif change == "relist":
+            services.list_property_again(actor=place.host, slug=place.slug)
         else:
             services.unlist_property(actor=place.host, slug=place.slug)
         assert not list(valkey.scan_iter("cache:tag:*"))

@@ -95,6 +95,29 @@ def test_nothing_of_the_query_or_of_probes_is_logged(client: Client, written: An
     assert (line["path"], line["route"], line["status"]) == ("/nothing", None, 404)
 
 
+@pytest.mark.parametrize(
+    ("event", "names"),
+    [
+        ("task_started", {"task": "outbox.relay"}),
+        ("task_enqueued", {"child_task_name": "outbox.relay"}),
+    ],
+)
+def test_the_schedulers_routine_is_logged_for_who_asks_for_all(
+    written: Any, event: str, names: dict[str, str]
+) -> None:
+    logger = structlog.get_logger("tasks")
+    logger.info(event, **names)
+    logger.info(event, **dict.fromkeys(names, "payments.charge"))
+    logger.info("task_failed", **names)
+    assert [line["event"] for line in written()] == [event, "task_failed"]
+    logging.getLogger("tasks").setLevel("DEBUG")
+    try:
+        logger.info(event, **names)
+    finally:
+        logging.getLogger("tasks").setLevel("NOTSET")
+    assert len(written()) == 3
+
+
 @pytest.mark.django_db
 def test_a_log_in_leaves_no_password_token_or_address(client: Client, written: Any) -> None:
     user = make_user(is_staff=True)

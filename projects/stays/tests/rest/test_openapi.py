@@ -80,3 +80,15 @@ def test_what_is_always_in_an_answer_is_required(schema: Any) -> None:
     assert optional == set()
     amounts = components["Booking"]["properties"]["total_minor"]
     assert amounts.get("minimum", 0) >= 0
+
+
+def test_every_tag_is_described(schema: Any) -> None:
+    used = {tag for _, _, operation in operations(schema) for tag in operation["tags"]}
+    assert {tag["name"] for tag in schema["tags"] if tag["description"]} == used
+
+
+def test_what_everybody_may_use_alike_asks_for_no_token(schema: Any) -> None:
+    cities, booking = schema["paths"]["/api/v1/cities"], schema["paths"]["/api/v1/bookings"]
+    assert not cities["get"].get("security")
+    assert booking["get"]["security"] == [{"bearerAuth": []}]
+    assert "401" in cities["get"]["responses"]  # a token that is no good is refused all the same

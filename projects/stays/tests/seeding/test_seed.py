@@ -20,6 +20,7 @@ from stays.payments.models import PAID, Payment
 from stays.reviews.models import Review
 from stays.seeding import services
 from stays.seeding.history import DAY, FIRST_NOW, Clock
+from stays.statistics.models import DailyFigures
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +54,9 @@ def test_the_whole_history_is_loaded() -> None:
         "conversations": Conversation.objects.count(),
         "messages": Message.objects.count(),
     }
+    figures = DailyFigures.objects.values_list("day", flat=True).distinct().order_by("day")
+    yesterday = NOW.date() - timedelta(days=1)
+    assert (figures[0], figures.last()) == (NOW.date() - timedelta(days=30), yesterday)
     counted = {name: made[name] for name in ("cities", "users", "properties", "bookings")}
     assert counted == {"cities": 62, "users": 2_000, "properties": 500, "bookings": 20_000}
     roles = dict(User.objects.values_list("role").annotate(Count("id")))
