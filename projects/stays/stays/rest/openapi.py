@@ -46,7 +46,7 @@ class ProblemAutoSchema(AutoSchema):
         """Return how a client may prove who it is; nothing, where that makes no difference."""
         if {type(permission) for permission in self.view.get_permissions()} == {AllowAny}:
             return []
-        auth: list[dict[str, Any]] = super().get_auth()  # type: ignore[no-untyped-call]
+        auth: list[dict[str, Any]] = super().get_auth()
         return auth
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class ProblemAutoSchema(AutoSchema):
     def problem_statuses(self) -> list[str]:
         """Return the statuses of the problems that this operation may answer with."""
         statuses = {"400", "406", "429"}
-        if super().get_auth():  # type: ignore[no-untyped-call]
+        if super().get_auth():
             statuses |= {"401", "403"}  # also where everybody may read: a token must be valid
         if "{" in self.path or self.method == "POST":  # whose body may name what is not there
             statuses.add("404")
