@@ -32,9 +32,9 @@ def test_each_is_looked_after(service: dict[str, Any]) -> None:
     assert service["restart"] in ("unless-stopped", "no")
 
 
-def test_only_web_is_reached_from_outside_and_from_this_machine_only() -> None:
+def test_only_the_proxy_is_reached_from_outside_and_from_this_machine_only() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"web": ["127.0.0.1:${PORT:-8000}:8000"]}
+    assert published == {"proxy": ["127.0.0.1:${PORT:-8000}:8080"]}
 
 
 def test_nothing_starts_before_what_it_needs() -> None:

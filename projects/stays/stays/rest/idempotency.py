@@ -32,6 +32,8 @@ from stays.rest.models import StoredAnswer
 
 Handler = Callable[..., HttpResponse]
 KEY = re.compile(r"[!-~]{1,255}")
+MAX_BYTES = 64 * 1024
+"""An answer that is larger is not stored. GraphQL lets a client ask for one of any size."""
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 """What belongs to the answer itself. All others belong to the moment, and are made anew."""
 PARAMETERS = [
@@ -58,7 +60,8 @@ def idempotent(post: Handler) -> Handler:
 
     Every answer below 500 is stored, refusals too; what a refused request wrote is rolled back.
     Not stored are 5xx and 429, which ask the client to send the same request again. A request
-    without the header is handled as if the decorator were not there.
+    whose answer is over `MAX_BYTES` is undone and refused. One without the header is handled as if
+    the decorator were not there.
     """
 
     @wraps(post)
@@ -77,6 +80,12 @@ def idempotent(post: Handler) -> Handler:
             if stored is not None:
                 return _replay(stored, fingerprint)
             response = _answer(view, request, lambda: post(view, request, *args, **kwargs))
+            if len(response.content) > MAX_BYTES:
+                raise Unprocessable(
+                    "The answer would be too large to be stored. Nothing was done: ask for less, "
+                    "or send no Idempotency-Key.",
+                    code="answer_too_large",
+                )
             if response.status_code >= 500 or response.status_code == 429:
                 transaction.set_rollback(True)
             else:

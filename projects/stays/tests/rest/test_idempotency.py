@@ -53,6 +53,8 @@ class Things(APIView):
                     cursor.execute("SELECT no_such_column")
             case "plain":
                 return HttpResponse(b"plain", status=202, content_type="text/plain")
+            case "much":
+                return Response({"text": "x" * idempotency.MAX_BYTES})
             case "empty":
                 return Response(status=204)
             case "set":  # cannot be rendered
@@ -276,3 +278,11 @@ def test_the_admin_only_shows_answers(client: Any) -> None:
         assert client.post(f"/admin/rest/storedanswer/{answer.id}/change/", {}).status_code == 403
     assert shown.status_code == 200
     assert b"secret" not in shown.content
+
+
+def test_what_would_be_too_large_to_store_is_not_done(as_user: AsUser) -> None:
+    client = as_user(make_user())
+    answer = send(client, {"then": "much"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "answer_too_large")
+    assert (Amenity.objects.count(), StoredAnswer.objects.count()) == (0, 0)
+    assert send(client, {"then": "much"}, key=None).status_code == 200
