@@ -170,7 +170,12 @@ def _row(name: str, text: str, *marks: str | None) -> str:
 
 DEADLINE = 120.0
 """Seconds until every connection that is waited for must have been seen."""
-UNLIMITED = {"THROTTLE_ANON": "", "THROTTLE_USER": "", "THROTTLE_REGISTER": ""}
+UNLIMITED = {
+    "THROTTLE_ANON": "",
+    "THROTTLE_USER": "",
+    "THROTTLE_REGISTER": "",
+    "THROTTLE_RESET": "",
+}
 """On a slow machine it takes more rounds of traffic than one address may register users."""
 QUIET = 1
 """Rounds of traffic without a new connection, after which all are taken as seen."""

@@ -167,6 +167,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 AUTHENTICATION_BACKENDS = ["stays.accounts.backends.GuardedBackend"]
+PASSWORD_RESET_TIMEOUT = 30 * 60  # seconds for which the token of the e-mail is good
 LOGIN_RATE_ACCOUNT = env.str("LOGIN_RATE_ACCOUNT", default="10/15m")
 LOGIN_RATE_ADDRESS = env.str("LOGIN_RATE_ADDRESS", default="50/15m")
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
@@ -194,6 +195,7 @@ REST_FRAMEWORK = {
         "anon": env.str("THROTTLE_ANON", default="300/m") or None,
         "user": env.str("THROTTLE_USER", default="600/m") or None,
         "register": env.str("THROTTLE_REGISTER", default="20/h") or None,
+        "reset": env.str("THROTTLE_RESET", default="10/h") or None,
     },
     "DEFAULT_PARSER_CLASSES": ["stays.rest.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -8,4 +8,9 @@ MIDDLEWARE += ["zeal.middleware.zeal_middleware"]
 ZEAL_RAISE = True  # an N+1 query is an error
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"anon": None, "user": None, "register": None}
+REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {
+    "anon": None,
+    "user": None,
+    "register": None,
+    "reset": None,
+}

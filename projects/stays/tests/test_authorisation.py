@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from zeal import zeal_ignore
 
 from stays.accounts.models import User
+from stays.accounts.resets import token_for
 from stays.bookings.models import Booking
 from stays.listings.models import Property
 from stays.messaging.models import Conversation, Message
@@ -163,6 +164,16 @@ CASES = (
         f"{V1}/me/password",
         signed_in(204),
         lambda _: {"password": PASSWORD, "new_password": f"another {PASSWORD}"},
+    ),
+    Case("POST", f"{V1}/auth/reset", all_of(202), lambda _: {"email": "nobody@example.com"}),
+    Case(
+        "POST",
+        f"{V1}/auth/reset/confirm",
+        all_of(204),
+        lambda world: {
+            "token": token_for(world.users["guest"]),
+            "new_password": f"another {PASSWORD}",
+        },
     ),
     Case("GET", f"{V1}/me/properties", signed_in(200)),
     # What everybody may see

@@ -11,17 +11,28 @@ MAX_EMAIL = 254
 MAX_PASSWORD = 128
 
 
+class NewPassword(Text):
+    """A password that somebody chooses."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **{
+                "min_length": 8,
+                "max_length": MAX_PASSWORD,
+                "trim_whitespace": False,
+                "help_text": "Not only digits, no common password, and not like the address or the "
+                "name.",
+            }
+            | options
+        )
+
+
 class RegistrationSerializer(StrictSerializer):
     """What a new account needs."""
 
     email = Email(max_length=MAX_EMAIL)
     name = Line(max_length=100)
-    password = Text(
-        min_length=8,
-        max_length=MAX_PASSWORD,
-        trim_whitespace=False,
-        help_text="Not only digits, no common password, and not like the address or the name.",
-    )
+    password = NewPassword()
 
 
 class CredentialsSerializer(StrictSerializer):
@@ -66,12 +77,20 @@ class NewPasswordSerializer(StrictSerializer):
     """What a new password needs."""
 
     password = Text(max_length=MAX_PASSWORD, trim_whitespace=False)
-    new_password = Text(
-        min_length=8,
-        max_length=MAX_PASSWORD,
-        trim_whitespace=False,
-        help_text="Not only digits, no common password, and not like the address or the name.",
-    )
+    new_password = NewPassword()
+
+
+class ResetRequestSerializer(StrictSerializer):
+    """Whose password is to be set anew."""
+
+    email = Text(max_length=MAX_EMAIL)
+
+
+class ResetSerializer(StrictSerializer):
+    """What a new password needs from those who have forgotten the old one."""
+
+    token = Text(max_length=200, help_text="From the e-mail; good once")
+    new_password = NewPassword()
 
 
 class DeletionSerializer(StrictSerializer):

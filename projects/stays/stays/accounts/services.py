@@ -17,7 +17,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from stays.accounts import attempts
+from stays.accounts import attempts, resets
 from stays.accounts.models import DELETED, Role, Session, User
 from stays.accounts.selectors import SESSION_CLAIM
 from stays.common.cache import invalidate
@@ -238,6 +238,43 @@ def change_password(*, actor: User, password: str, new_password: str, address: s
         user = _locked(actor)
         user.set_password(new_password)
         user.save(update_fields=["password"])
+
+
+@transaction.atomic
+def request_password_reset(*, email: str) -> None:
+    """Have a token sent to an address, by which its user can set a new password.
+
+    Whether there is an account is not told, neither in words nor by the time: the worker looks for
+    it. The e-mail is the only one without a sweep, for whoever gets none asks again.
+
+    Args:
+        email: The address, in any case.
+    """
+    send(task="accounts.send_reset", arguments={"email": email})
+
+
+@transaction.atomic
+def reset_password(*, token: str, new_password: str) -> None:
+    """Set a new password by a token that was sent by e-mail. All of the user's sessions end.
+
+    The row is locked before the token is looked at. So of two that come with one token, the second
+    one finds another password, for which the token is not good.
+
+    Args:
+        token: The token.
+        new_password: The new password.
+
+    Raises:
+        Invalid: if the token is not good (any more), or the password is too weak.
+    """
+    user = (
+        User.objects.select_for_update().filter(id=resets.user_id_of(token), is_active=True).first()
+    )
+    if user is None or not resets.is_good(token, user):
+        raise Invalid("The token is not good (any more).", code="token_not_valid", field="token")
+    _check_new_password(new_password, user, field="new_password")
+    user.set_password(new_password)
+    user.save(update_fields=["password"])
 
 
 def delete_account(*, actor: User, password: str, address: str) -> None:

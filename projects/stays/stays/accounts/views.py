@@ -19,6 +19,8 @@ from stays.accounts.serializers import (
     ProfileSerializer,
     RefreshSerializer,
     RegistrationSerializer,
+    ResetRequestSerializer,
+    ResetSerializer,
     TokensSerializer,
     UserSerializer,
 )
@@ -26,7 +28,7 @@ from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
 from stays.rest.openapi import TEXTS, ProblemAutoSchema
 from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
-from stays.rest.throttling import RegistrationThrottle, client_address
+from stays.rest.throttling import RegistrationThrottle, ResetThrottle, client_address
 
 NO_STORE = {"Cache-Control": "no-store"}  # RFC 6749, 5.1, for tokens; the same for what is private
 UNAUTHENTICATED = {("401", MEDIA_TYPE): OpenApiResponse(ProblemSerializer, TEXTS["401"])}
@@ -93,6 +95,32 @@ class LogoutView(PublicView):
     def post(self, request: Request) -> Response:
         """End the session of a refresh token, and with it all of its tokens."""
         services.log_out(**body_of(RefreshSerializer, request.data))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ResetRequestView(PublicView):
+    """The e-mail for those who have forgotten their password."""
+
+    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+
+    @extend_schema(
+        operation_id="request_password_reset", request=ResetRequestSerializer, responses={202: None}
+    )
+    def post(self, request: Request) -> Response:
+        """Send a token to an address, if there is an account. The answer is always the same."""
+        services.request_password_reset(**body_of(ResetRequestSerializer, request.data))
+        return Response(status=status.HTTP_202_ACCEPTED)
+
+
+class ResetView(PublicView):
+    """A new password for those who have forgotten theirs."""
+
+    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+
+    @extend_schema(operation_id="reset_password", request=ResetSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Set a new password by the token of the e-mail. All of the user's sessions end."""
+        services.reset_password(**body_of(ResetSerializer, request.data))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

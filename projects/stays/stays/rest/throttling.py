@@ -189,3 +189,9 @@ class RegistrationThrottle(CountingThrottle):
     """Counts registrations by address: they tell which addresses have an account."""
 
     scope = "register"
+
+
+class ResetThrottle(CountingThrottle):
+    """Counts requests for a new password by address: each sends an e-mail to somebody."""
+
+    scope = "reset"

@@ -17,7 +17,7 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 
 def limit(settings: Any, **rates: str | None) -> None:
-    none = {"anon": None, "user": None, "register": None}
+    none = {"anon": None, "user": None, "register": None, "reset": None}
     settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": none | rates}
 
 
