@@ -371,7 +371,7 @@ def relay(connection, publish):
 )
 def relay(answer: Relay) -> str:
     """It loses nothing when publishing fails or it dies; two at once send nothing twice."""
-    attempts = (plainly, broker_down, dies, written_meanwhile, two_relays)
+    attempts = (plainly, twins, broker_down, dies, written_meanwhile, two_relays)
     for number, attempt in enumerate(attempts):
         with database("background_outbox", outbox) as box:
             # Other ids each time: an answer may remember those that it has seen.
@@ -403,6 +403,20 @@ def plainly(answer: Relay, box: Sandbox) -> None:
     again = sent_by(answer, box)
     if again:
         raise NotYet(f"run again, it published {again} once more: is what is sent marked?")
+
+
+def twins(answer: Relay, box: Sandbox) -> None:
+    """Two rows hold the same text, and each of them is a task."""
+    box.admin.execute(
+        "INSERT INTO outbox SELECT (SELECT max(id) FROM outbox) + n, 'remind Amina', false "
+        "FROM generate_series(1, 2) AS n"
+    )
+    arrived = sent_by(answer, box) + sent_by(answer, box)
+    if (times := arrived.count("remind Amina")) != 2:
+        raise NotYet(
+            "two tasks of the outbox have the same text, remind Amina, and it was published "
+            f"{times} times: mark the row that you have published, by its id"
+        )
 
 
 def broker_down(answer: Relay, box: Sandbox) -> None:

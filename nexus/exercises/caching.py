@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 import httpx
+import psutil
 import redis
 
 from nexus.judging import NotYet, judge, limits
@@ -36,6 +37,7 @@ MOST_COMMANDS = 8
 
 Load = Callable[[], object]
 Remember = Callable[[redis.Redis, str, int, Load], object]
+There = tuple[object, int, dict[str, str]]
 
 
 class Source:
@@ -58,9 +60,9 @@ class Source:
         return value
 
 
-def connect(server: Valkey) -> redis.Redis:
-    """A client as the chapter's."""
-    return server.connect(decode_responses=True, socket_timeout=limits.SECONDS)
+def connect(server: Valkey, seconds: float | None = None) -> redis.Redis:
+    """A client as the chapter's; it waits for an answer as long as the answer's limit is."""
+    return server.connect(decode_responses=True, socket_timeout=seconds or limits.SECONDS)
 
 
 def endless(client: redis.Redis) -> list[str]:
@@ -142,41 +144,60 @@ def remember(answer: Remember) -> str:
         _like_nothing(answer, client)
         _for_seconds(answer, client)
         _failing(answer, client)
+        psutil.Process(server.pid).suspend()
+        _without_valkey(answer, connect(server, seconds=0.2), "Valkey does not answer in time")
         server.kill()
-        source = Source("a page")
-        try:
-            got = within(lambda: answer(client, "page:0", 60, source.load))
-        except redis.RedisError as error:
-            raise NotYet(
-                f"Valkey is down, and the caller got {type(error).__name__}: return what load "
-                "returns instead"
-            ) from None
-        if got != "a page":
-            raise NotYet(f"Valkey is down, load returned 'a page', and the caller got {got!r}")
-        if source.calls != 1:
-            raise NotYet(
-                f"Valkey is down, and load was called {source.calls} times. It should be called "
-                "once: a copy in this process alone would never hear that it is old"
-            )
+        _without_valkey(answer, client, "Valkey is down")
     return (
         "it remembers any text and None, for `seconds` and not longer, in Valkey where another "
         "process finds it, and it works without Valkey"
     )
 
 
-def _asks_there(answer: Remember, server: Valkey) -> tuple[object, int]:
-    """Asks in another process; returns what it got, and how often it had to load it."""
-    source = Source("a page of the other process")
+def _without_valkey(answer: Remember, client: redis.Redis, what: str) -> None:
+    """The page can be had without Valkey."""
+    source = Source("a page")
+    try:
+        got = within(lambda: answer(client, "page:0", 60, source.load))
+    except redis.RedisError as error:
+        raise NotYet(
+            f"{what}, and the caller got {type(error).__name__}: return what load returns instead"
+        ) from None
+    if got != "a page":
+        raise NotYet(f"{what}, load returned 'a page', and the caller got {got!r}")
+    if source.calls != 1:
+        raise NotYet(
+            f"{what}, and load was called {source.calls} times. It should be called once: a copy "
+            "in this process alone would never hear that it is old"
+        )
+
+
+def _asks_there(
+    answer: Remember, server: Valkey, key: str = "page:of two"
+) -> tuple[object, int, dict[str, str]]:
+    """Asks in another process.
+
+    Returns:
+        What it got, how often it had to load it, and the texts that Valkey held while it loaded.
+    """
+    source, held = Source("a page of the other process"), {}
     options: dict[str, Any] = {"decode_responses": True, "socket_timeout": limits.SECONDS}
     with redis.Redis.from_url(server.url, **options) as client:
-        return answer(client, "page:of two", 60, source.load), source.calls
+        source.meanwhile = lambda: held.update(_texts(connect(server)))
+        return answer(client, key, 60, source.load), source.calls, held
+
+
+def _texts(client: redis.Redis) -> dict[str, str]:
+    """All texts in Valkey, by their keys."""
+    keys = [key for key in cast(list[str], client.keys()) if client.type(key) == "string"]
+    return {key: cast(str, client.get(key)) for key in keys}
 
 
 def _elsewhere(answer: Remember, client: redis.Redis, other: Worker) -> None:
     """One process stores it, and another one finds it."""
     within(lambda: answer(client, "page:of two", 60, Source("a page").load))
     other.ask()
-    got, calls = cast(tuple[object, int], other.answer("a call in another process"))
+    got, calls, _ = cast(There, other.answer("a call in another process"))
     if calls or got != "a page":
         raise NotYet(
             "this process stored a page, and another process that asked for the same key called "
@@ -188,9 +209,7 @@ def _like_nothing(answer: Remember, client: redis.Redis) -> None:
     """A text that looks in Valkey as nothing does is a text all the same."""
     client.flushall()
     within(lambda: answer(client, "page:none", 60, Source(None).load))
-    for text in [
-        client.get(key) for key in cast(list[str], client.keys()) if client.type(key) == "string"
-    ]:
+    for text in _texts(client).values():
         source = Source(text)
         key = "page:looks like none"
         got = [within(lambda: answer(client, key, 60, source.load)) for _ in range(2)]  # noqa: B023
@@ -307,7 +326,9 @@ def one_for_all(answer: Remember) -> str:
         admin.flushall()
         _fails(answer, server, admin)
         admin.flushall()
-        _overtaken(answer, server, admin)
+        _loads_nothing(answer, server)
+        admin.flushall()
+        _overtaken(answer, server, admin, other)
         admin.flushall()
         _takes_long(answer, server, other)
         admin.flushall()
@@ -395,7 +416,7 @@ def _takes_long(answer: Remember, server: Valkey, other: Worker) -> None:
 
     source.meanwhile = slowly
     mine = within(lambda: answer(connect(server), "page:of two", 60, source.load))
-    got, calls = cast(tuple[object, int], other.answer("a call in another process"))
+    got, calls, _ = cast(There, other.answer("a call in another process"))
     if calls:
         raise NotYet(
             f"load takes {LONG:g} seconds, and another process that asked meanwhile called it as "
@@ -478,18 +499,34 @@ def _fails(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
         raise NotYet(f"load failed once, and the next caller got {got!r}")
 
 
-def _overtaken(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
-    """The lock ends and another takes it, before each command after load: it is left alone."""
+def _loads_nothing(answer: Remember, server: Valkey) -> None:
+    """An empty text is a page like any other."""
+    source = Source("")
+    got = [within(lambda: answer(connect(server), "page", 60, source.load)) for _ in range(2)]
+    if got != ["", ""] or source.calls != 1:
+        raise NotYet(
+            f"load returned an empty text, two callers came one after the other, and load was "
+            f"called {source.calls} times: an empty text is a page, and only None is a miss"
+        )
+
+
+def _overtaken(answer: Remember, server: Valkey, admin: redis.Redis, other: Worker) -> None:
+    """The lock ends and another takes it, before each command after load: it is left alone.
+
+    The other one's lock is what this answer writes in another process. If both write one text,
+    nobody can tell whose the lock is.
+    """
+    other.ask("page")
+    written = cast(There, other.answer("a call in another process"))[2]
     for number in range(1, MOST_COMMANDS + 1):
         admin.flushall()
         source = Source("a page")
-        theirs: list[str] = []
+        theirs: dict[str, str] = {}
 
         def lock_ends(_: str) -> None:
-            for key in cast(list[str], admin.keys()):
-                if key != "page" and admin.type(key) == "string":
-                    admin.set(key, "somebody else's", px=60_000)
-                    theirs.append(key)  # noqa: B023
+            for key in _texts(admin).keys() - {"page"}:
+                theirs[key] = written.get(key, "somebody else's")  # noqa: B023
+                admin.set(key, theirs[key], px=60_000)  # noqa: B023
 
         with Eventful.of(server, 0, lock_ends, limits.SECONDS) as client:
 
@@ -502,10 +539,11 @@ def _overtaken(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
                 within(lambda: answer(client, "page", 60, source.load))  # noqa: B023
             if client.sent < client.at:
                 return  # it does not send so many
-        if gone := [key for key in theirs if admin.get(key) != "somebody else's"]:
+        if gone := [key for key, text in theirs.items() if admin.get(key) != text]:
             raise NotYet(
                 f"load took so long that {gone[0]} expired and another caller took it, and this "
-                "one released it: release a lock only if it is still yours, in one command"
+                "one released it: release a lock only if it is still yours, in one command, by a "
+                "text that no other caller writes"
             )
 
 

@@ -169,6 +169,8 @@ def report(answer: str) -> str:
             "UPDATE booking SET created_at = '2025-04-01' WHERE id = 3",
             "UPDATE booking SET created_at = '2025-02-28 23:59:59.999999Z' WHERE id = 4",
             "UPDATE booking SET created_at = created_at + interval '1 year' WHERE id % 7 = 0",
+            "UPDATE booking SET total_cents = -total_cents WHERE id % 5 = 0",  # paid back
+            "UPDATE booking SET created_at = '2024-01-01'",  # no booking at all in March 2025
         ):
             if change:
                 sandbox.admin.execute(change)
@@ -296,6 +298,11 @@ def repair(answer: str) -> str:
             sandbox, "INSERT INTO guest VALUES (21, 'Grace', 'Grace.Mensah@example.ORG')"
         ):
             raise NotYet("a second guest with guest 7's address, written differently, is let in")
+        whole = (
+            "SELECT indpred IS NULL FROM pg_index WHERE indexrelid = 'guest_email_unique'::regclass"
+        )
+        if query(sandbox, whole) != [(True,)]:
+            raise NotYet("the index leaves some guests out: it must hold every address")
         if refused(sandbox, "INSERT INTO guest VALUES (21, 'Grace Mensah', 'grace@example.org')"):
             raise NotYet("a guest with an address of her own is refused")
         if not refused(sandbox, "INSERT INTO booking VALUES (201, 8, '2026-01-01')"):

@@ -1,7 +1,7 @@
 """Judges of "Transactions and locks": a retry loop, a queue, a transfer, a rule for ranges."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import psycopg
@@ -11,6 +11,7 @@ from nexus.judging.clock import Clock
 from nexus.judging.limits import Guard, Run, all_of, as_exception, within
 from nexus.judging.meeting import come_to_rest, holding
 from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
+from nexus.judging.workers import OtherProcessError, Worker, worker
 
 ATTEMPTS = 2_000
 """More than any loop with an end needs for work that is hopeless."""
@@ -120,23 +121,24 @@ def _commit_refused(answer: Callable[[Connection, Work], object], box: Sandbox) 
     query = "SELECT sum(cents) FROM account"
     update = "UPDATE account SET cents = cents + 1 WHERE owner = %s"
 
-    def skewed(connection: Connection) -> None:
+    def skewed(connection: Connection) -> str:
         """Reads what another one changes, and changes what it reads, the first time."""
         attempts.append(1)
         connection.execute(query)
         if len(attempts) > 1:
             connection.execute(update, ["Bode"])
-            return
+            return "the result of the second attempt"
         box.admin.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
         box.admin.execute(query)
         connection.execute(update, ["Bode"])
         box.admin.execute(update, ["Amina"])
         box.admin.execute("COMMIT")
+        return "the result of the first attempt, which was refused"
 
     before = balances(box)["Bode"]
     with another(box) as client:
         try:
-            within(lambda: answer(client, skewed), Clock())
+            result = within(lambda: answer(client, skewed), Clock())
         except psycopg.errors.SerializationFailure:
             raise NotYet(
                 "the refusal came with the COMMIT, after work had returned, and your function did "
@@ -145,8 +147,10 @@ def _commit_refused(answer: Callable[[Connection, Work], object], box: Sandbox) 
     if balances(box)["Bode"] != before + 1:
         raise NotYet(
             "the commit was refused, and your function returned as if it had worked. Let the error "
-            "of the commit reach your loop"
+            "of the commit reach your loop, and call work again"
         )
+    if result != "the result of the second attempt":
+        raise NotYet(f"the commit was refused once, and your function returned {result!r}")
 
 
 def _gives_up_at_once(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
@@ -334,8 +338,8 @@ def transfer(answer: Transfer) -> str:
     """It moves money, all or nothing, and two in opposite directions never end as a deadlock."""
     with (
         database("transactions_accounts", accounts) as box,
+        worker(partial(_transfer_there, answer, box)) as other,
         another(box) as first,
-        another(box) as second,
     ):
         within(lambda: answer(first, "Amina", "Bode", 30))
         still_usable(first, "after a transfer")
@@ -345,78 +349,96 @@ def transfer(answer: Transfer) -> str:
                 f"{balances(box)}"
             )
         for giver, taker, had in (("Amina", "Bode", 70), ("Bode", "Amina", 130)):
-            with _any_error():
+            told = False
+            try:
                 within(partial(answer, first, giver, taker, 500))
+            except NotYet:
+                raise
+            except Exception:
+                told = True
             if balances(box) != {"Amina": 70, "Bode": 130}:
                 raise NotYet(
                     f"{giver} had {had} and gave 500, which the table refuses. Nothing should have "
                     f"changed, and now they have {balances(box)}"
                 )
             still_usable(first, "after it failed")
-        _meet(answer, box, first, second)
+            if not told:
+                raise NotYet(
+                    f"{giver} had {had} and gave 500, which the table refuses, and the caller got "
+                    "no error: a caller who is told nothing takes it for done"
+                )
+        _meet(answer, box, first, other)
         if balances(box) != {"Amina": 80, "Bode": 120}:
             raise NotYet(
                 "two transfers met: Amina (70) gave 10 and Bode (130) gave 20. They should have 80 "
                 f"and 120, and have {balances(box)}"
             )
     return (
-        "two opposite transfers met and both succeeded, also when the two clients had different "
-        "plans; and a transfer that cannot be paid changes nothing"
+        "two opposite transfers, in two processes, met and both succeeded, also when the two "
+        "clients had different plans; and a transfer that cannot be paid changes nothing, and its "
+        "caller gets an error"
     )
 
 
-@contextmanager
-def _any_error() -> Iterator[None]:
-    """An answer may refuse as it likes."""
-    try:
-        yield
-    except NotYet:
-        raise
-    except Exception:
-        return
+def _transfer_there(
+    answer: Transfer, box: Sandbox, plan: str, giver: str, taker: str, cents: int
+) -> None:
+    """Makes a transfer in another process, which has a session of its own."""
+    with another(box) as client:
+        client.execute(plan)  # type: ignore[call-overload]
+        within(partial(answer, client, giver, taker, cents))
 
 
-def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection) -> None:
+def _meet(answer: Transfer, box: Sandbox, first: Connection, other: Worker) -> None:
     """Lets two opposite transfers meet in the one way that is a deadlock if they can have one.
 
     Both rows are held until both wait. Then one row is let go of, and the other when everybody has
     come to rest again. The rows lie in the table in another order than in its index, and each
-    client has a plan of its own: an order that the statements do not ask for is not the same.
+    client has a plan of its own: an order that the statements do not ask for is not the same. The
+    second client is another process, which knows nothing of a lock in this one.
     """
     had = balances(box)
     box.admin.execute("TRUNCATE account")
     for owner in sorted(had, reverse=True):
         box.admin.execute("INSERT INTO account VALUES (%s, %s)", [owner, had[owner]])
-    for client, plan in ((first, BY_INDEX), (second, BY_TABLE)):
-        client.execute(plan)  # type: ignore[call-overload]
-    runs: list[Run] = []
+    first.execute(BY_INDEX)
+    going: list[Callable[[], bool]] = []
 
     def settle() -> None:
-        come_to_rest(box, [lambda run=run: run.is_running for run in runs])  # type: ignore[misc]
+        come_to_rest(box, going)
 
     lock = "SELECT 1 FROM account WHERE owner = '{}' FOR UPDATE"
     with (
         holding(box, lock.format("Amina")) as holds_amina,
         holding(box, lock.format("Bode")) as holds_bode,
     ):
-        for client, giver, taker, cents in (
-            (first, "Amina", "Bode", 10),
-            (second, "Bode", "Amina", 20),
-        ):
-            runs.append(Run(partial(answer, client, giver, taker, cents)))
-            settle()
+        run = Run(partial(answer, first, "Amina", "Bode", 10))
+        going.append(lambda: run.is_running)
+        settle()
+        other.ask(BY_TABLE, "Bode", "Amina", 20)
+        going.append(lambda: not other.is_done())
+        settle()
         holds_amina.commit()
         settle()
         between = _seen_in_all(box)
         holds_bode.commit()
-    all_of(runs, "two opposite transfers")
-    errors = [run.error for run in runs if run.error]
-    if any(isinstance(error, psycopg.errors.DeadlockDetected) for error in errors):
+    all_of([run], "two opposite transfers")
+    errors = [run.error] if run.error else []
+    try:
+        other.answer("two opposite transfers")
+    except OtherProcessError as error:
+        errors.append(error)
+    kinds = [
+        error.kind if isinstance(error, OtherProcessError) else _kind(error) for error in errors
+    ]
+    if any(psycopg.errors.DeadlockDetected.__name__ in kind for kind in kinds):
         raise NotYet(
             "two opposite transfers met, and one ended with: deadlock detected. Lock both rows in "
             "an order that your statements ask for, the same for both (one of the two clients read "
             "the table by its index, the other one row after row)"
         )
+    if errors and isinstance(errors[0], OtherProcessError):
+        raise NotYet(f"two opposite transfers met, and one ended with {kinds[0][0]}: {errors[0]}")
     if errors:
         raise as_exception(errors[0])
     if between not in (None, 200):
@@ -424,6 +446,11 @@ def _meet(answer: Transfer, box: Sandbox, first: Connection, second: Connection)
             f"in the middle of a transfer, others saw {between} cents in all, and not 200. Put "
             "both updates into one transaction"
         )
+
+
+def _kind(error: BaseException) -> tuple[str, ...]:
+    """The names of an error's class and of those that it is derived from."""
+    return tuple(kind.__name__ for kind in type(error).__mro__)
 
 
 def _seen_in_all(box: Sandbox) -> int | None:

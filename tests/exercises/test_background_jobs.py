@@ -322,6 +322,18 @@ def by_table_lock_too(db: Connection, publish: Publish) -> None:
             db.execute(MARK, [number])
 
 
+def marks_by_its_text(db: Connection, publish: Publish) -> None:
+    """Another row may hold the same text."""
+    waiting = "SELECT task FROM outbox WHERE NOT sent ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"
+    while True:
+        with db.transaction():
+            row = db.execute(waiting).fetchone()
+            if row is None:
+                return
+            publish(row[0])
+            db.execute("UPDATE outbox SET sent = true WHERE task = %s", [row[0]])
+
+
 def marks_all_at_the_end(db: Connection, publish: Publish) -> None:
     """What was written meanwhile is marked, too."""
     with db.transaction():
@@ -530,6 +542,7 @@ WRONG = [
     (THREE, everything, "it published"),
     (THREE, never_commits, "still open"),
     (THREE, remembers_the_sent, "both published"),
+    (THREE, marks_by_its_text, "was published 1 times: mark the row"),
     (THREE, marks_all_at_the_end, "fifth was written while the relay was publishing"),
     (THREE, deletes_all_at_the_end, "fifth was written while the relay was publishing"),
     (THREE, only_the_oldest, "it published ['second']"),

@@ -77,6 +77,27 @@ def remember_marked(client: Client, key: str, seconds: int, load: Load) -> objec
     return value
 
 
+def remember_if_connected(client: Client, key: str, seconds: int, load: Load) -> object:
+    """A server that hangs is a time-out, which is no ConnectionError."""
+    try:
+        stored = client.get(key)
+    except redis.ConnectionError:
+        return load()
+    if stored is not None:
+        return json.loads(str(stored))
+    value = load()
+    with contextlib.suppress(redis.ConnectionError):
+        client.set(key, json.dumps(value), ex=seconds)
+    return value
+
+
+def remember_if_it_hangs(client: Client, key: str, seconds: int, load: Load) -> object:
+    try:
+        return remember_needs_valkey(client, key, seconds, load)
+    except redis.TimeoutError:
+        return load()
+
+
 def remember_without_none(client: Client, key: str, seconds: int, load: Load) -> object:
     try:
         value = client.get(key)
@@ -587,6 +608,38 @@ def one_by_get_and_delete(client: Client, key: str, seconds: int, load: Load) ->
     return value
 
 
+def one_by_one_mark(client: Client, key: str, seconds: int, load: Load) -> object:
+    """It releases its own lock only, and everybody's mark is the same."""
+    while (value := client.get(key)) is None:
+        if not client.set(f"lock:{key}", "mine", nx=True, px=10_000):
+            time.sleep(0.01)
+            continue
+        try:
+            if (value := client.get(key)) is None:
+                value = load()
+                client.set(key, value, ex=seconds)
+        finally:
+            client.execute_command("DELIFEQ", f"lock:{key}", "mine")
+    return value
+
+
+def one_if_true(client: Client, key: str, seconds: int, load: Load) -> object:
+    """An empty text is taken for no text."""
+    ours = secrets.token_hex(8)
+    while not (value := client.get(key)):
+        if not client.set(f"lock:{key}", ours, nx=True, px=10_000):
+            time.sleep(0.01)
+            continue
+        try:
+            if not (value := client.get(key)):
+                value = load()
+                client.set(key, value, ex=seconds)
+            return value
+        finally:
+            client.execute_command("DELIFEQ", f"lock:{key}", ours)
+    return value
+
+
 def one_in_this_process_and_a_note(client: Client, key: str, seconds: int, load: Load) -> object:
     """What Valkey holds has an end, but keeps nobody out."""
     with in_this_process:
@@ -671,6 +724,8 @@ NOT_YET = [
     (ONE, remember_here_and_there, "load was called 0 times"),
     (TWO, one_by_get_and_delete, "release a lock only if it is still yours, in one command"),
     (TWO, one_in_this_process_and_a_note, "another process that asked meanwhile called it"),
+    (TWO, one_by_one_mark, "by a text that no other caller writes"),
+    (TWO, one_if_true, "an empty text is a page"),
     (TWO, one_swallows, "load failed with LookupError, and its caller got None"),
     (THREE, (read_by_own_version, own_version), "another process called `changed`"),
     (THREE, (read_stub, deleted_twice), "a slow reader stored an old value"),
@@ -691,10 +746,12 @@ NOT_YET = [
     (ONE, remember_as_text, "load returned 'None', and the first call returned None"),
     (ONE, remember_if_true, "the next reader called load again"),
     (ONE, remember_for_ever, "has no TTL"),
-    (ONE, remember_needs_valkey, "Valkey is down, and the caller got ConnectionError"),
+    (ONE, remember_needs_valkey, "Valkey does not answer in time, and the caller got TimeoutError"),
+    (ONE, remember_if_connected, "Valkey does not answer in time, and the caller got TimeoutError"),
+    (ONE, remember_if_it_hangs, "Valkey is down, and the caller got ConnectionError"),
     (ONE, remember_catches_all, "load failed, and was called 2 times"),
     (ONE, remember_swallows, "load failed with LookupError, and the caller got None"),
-    (ONE, remember_loads_twice, "Valkey is down, and load was called 2 times"),
+    (ONE, remember_loads_twice, "Valkey does not answer in time, and load was called 2"),
     (ONE, remember_longer, "is longer"),
     (ONE, remember_for_a_blink, "is less than half of it"),
     (ONE, remember_a_minute, "seconds was 3600, and the TTL of what was stored is less"),

@@ -134,6 +134,18 @@ def test_right_answers(exercise: str, answer: object) -> None:
         (TWO, "DELETE FROM booking", "write a SELECT"),
         (
             TWO,
+            RANGE.format(">= '2025-03-01' AND created_at < '2025-04-01' AND total_cents > 0"),
+            "when a booking is changed",
+        ),
+        (
+            TWO,
+            RANGE.format(">= '2025-03-01' AND created_at < '2025-04-01'").replace(
+                "sum(total_cents)", "coalesce(sum(total_cents), 0)"
+            ),
+            "the report says (0, None)",
+        ),
+        (
+            TWO,
             "WITH gone AS (DELETE FROM booking) " + RANGE.format("> now()"),
             "says",
         ),
@@ -196,6 +208,11 @@ def test_right_answers(exercise: str, answer: object) -> None:
             "two guests still share an address",
         ),
         (FIVE, MERGE, "still invalid"),
+        (
+            FIVE,
+            MERGE + "DROP INDEX guest_email_unique;" + REBUILD + " WHERE id < 1000",
+            "leaves some guests out",
+        ),
         (
             FIVE,
             MERGE + "DROP INDEX guest_email_unique",
