@@ -18,6 +18,8 @@ from jupyter_book.sphinx import build_sphinx
 from sphinx.util.console import color_terminal, nocolor
 from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
+from tools import repository
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
@@ -33,8 +35,9 @@ def fingerprint() -> str:
     Returns:
         A digest that stays the same as long as a rebuild of changed pages is enough.
     """
-    digest = hashlib.sha256(sys.version.encode())
-    shared = [ROOT / name for name in ("_config.yml", "_toc.yml", "requirements.txt")]
+    digest = hashlib.sha256(f"{sys.version} {repository.find()}".encode())
+    names = ("_config.yml", "_toc.yml", "requirements.txt", "data/map.yml", "CITATION.cff")
+    shared = [ROOT / name for name in names if (ROOT / name).exists()]
     look = {".css", ".html", ".js", ".py", ".svg"}
     shared += sorted((ROOT / "data" / "messages").glob("*.yml"))
     shared += sorted((ROOT / "data").glob("glossary.yml"))
@@ -60,20 +63,6 @@ def check_settings() -> None:
         parse_toc_yaml(ROOT / "_toc.yml")
     except (jsonschema.ValidationError, MalformedError, yaml.YAMLError, OSError) as error:
         raise SystemExit(f"book: _config.yml or _toc.yml cannot be used: {error}") from None
-
-
-# Jupyter Book's own is one bare tag. Without an icon browsers ask for one that is not there, and a
-# real one would still be on its way when the next page comes: so the icon is empty.
-FIRST_PAGE = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Project Nexus</title>
-<link rel="icon" href="data:,">
-<meta http-equiv="refresh" content="0; url=intro.html">
-<p><a href="intro.html">Project Nexus</a></p>
-</html>
-"""
 
 
 def forget() -> None:
@@ -121,7 +110,6 @@ def main() -> None:
     if result != 0:
         raise SystemExit("\nbook: not built. Each WARNING and ERROR above counts as a failure.")
     page = HTML / "index.html"
-    page.write_text(FIRST_PAGE)
     STAMP.write_text(current)
 
     print("\nThe book is built. Open it in a browser:")

@@ -1,6 +1,7 @@
-"""Write the map of learning areas into intro.md and README.md, from data/map.yml.
+"""Write the map of learning areas from data/map.yml, and what CI compares, into both first pages.
 
-A chapter is there once its notebook exists and is in _toc.yml. `--check` writes nothing and
+They are intro.md and README.md. A chapter is there once its notebook exists and is in _toc.yml. How
+many cells are compared is written where a page has the markers for it. `--check` writes nothing and
 fails when a page is behind.
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import yaml
+from nbformat import NotebookNode
 
 from tools import chapters, reading
 from tools.chapters import Entry
@@ -18,6 +20,8 @@ from tools.chapters import Entry
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("intro.md", "README.md")
 START, END = "<!-- map:start -->", "<!-- map:end -->"
+COMPARED = "<!-- compared:start -->", "<!-- compared:end -->"
+PICTURE = ("image/png", "image/jpeg")  # nbval compares all other kinds
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,23 @@ def tables(parts: list[dict[str, str]], planned: list[Entry], written: list[Writ
     return "\n".join(lines)
 
 
+def compared(notebooks: list[NotebookNode]) -> str:
+    """Say how much of what the chapters show is compared when CI runs them, and what is not."""
+    cells = [cell for each in notebooks for cell in each.cells if cell.cell_type == "code"]
+    others = [c for c in cells if "nbval-ignore-output" in c.metadata.get("tags", ())]
+    versions = sum("version" in cell.metadata.get("reason", "").lower() for cell in others)
+    kinds = [kind for cell in cells for out in cell.outputs for kind in out.get("data", ())]
+    drawn = kinds.count("image/svg+xml")
+    timed = sum(kind in PICTURE for kind in kinds)
+    return (
+        f"The notebooks of this book have {len(cells)} cells of code. CI runs all of them, and "
+        f"compares the output of {len(cells) - len(others)} with the stored one, {drawn} drawn "
+        f"pictures included. It does not compare {len(others)} cells. {versions} of these print "
+        f"the versions of programs, and each of the other {len(others) - versions} gives its "
+        f"reason in the notebook. It does not compare the {timed} pictures of times either."
+    )
+
+
 def hours(minutes: int) -> str:
     """Say a time in hours, to the nearest half."""
     halves = max(1, round(minutes / 30))
@@ -85,12 +106,13 @@ def hours(minutes: int) -> str:
     return f"{halves // 2}{'½' * (halves % 2)} hour{'s' * (halves > 2)}"
 
 
-def insert(page: str, block: str) -> str:
-    """Put the map between the markers of a page.
+def insert(page: str, block: str, markers: tuple[str, str] = (START, END)) -> str:
+    """Put the map, or something else, between the markers of a page.
 
     Args:
         page: the page's Markdown.
         block: the map.
+        markers: what stands before it and after it.
 
     Returns:
         The page with this map.
@@ -98,11 +120,12 @@ def insert(page: str, block: str) -> str:
     Raises:
         ValueError: when the page does not have each marker once, in order.
     """
-    before, start, rest = page.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end) or START in rest or END in before + after:
-        raise ValueError(f"needs the lines {START} and {END}, each once and in this order")
-    return f"{before}{START}\n{block}\n{END}{after}"
+    first, last = markers
+    before, start, rest = page.partition(first)
+    _, end, after = rest.partition(last)
+    if not (start and end) or first in rest or last in before + after:
+        raise ValueError(f"needs the lines {first} and {last}, each once and in this order")
+    return f"{before}{first}\n{block}\n{last}{after}"
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
@@ -128,11 +151,14 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
         sys.exit(f"map: in _toc.yml but not in data/map.yml: {', '.join(unknown)}; enter it there")
 
     block = tables(parts, planned, [measured(e, root) for e in planned if e.notebook in written])
+    claims = compared([nbformat.read(path, as_version=4) for path in chapters.in_book(root)])
     behind = []
     for name in PAGES:
         old = (root / name).read_text()
         try:
             new = insert(old, block)
+            if COMPARED[0] in new:
+                new = insert(new, claims, COMPARED)
         except ValueError as error:
             sys.exit(f"map: {name} {error}")
         if new != old:

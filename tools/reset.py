@@ -10,8 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
 from tools import chapters
 
 ROOT = chapters.ROOT
@@ -36,10 +34,9 @@ def git(root: Path, *arguments: str) -> str:
         ResetError: If git is not installed, the folder is no checkout, or git refuses.
     """
     if not (root / ".git").exists():
-        url = yaml.safe_load((root / "_config.yml").read_text())["repository"]["url"]
         raise ResetError(
             "this folder is not a git checkout, so it holds no clean copy of a chapter. "
-            f"Get one beside it: git clone {url}"
+            "Get one beside it with git clone"
         )
     try:
         command = ["git", "-C", root, *arguments]

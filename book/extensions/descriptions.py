@@ -29,10 +29,15 @@ def add_description(
         context: what the page's template is given; changed in place.
         page: what was read of the page; None for pages such as the search.
     """
-    if page is None:
+    if page is None:  # nobody should come to such a page from outside
+        context["metatags"] = (
+            context.get("metatags", "") + '<meta name="robots" content="noindex"/>'
+        )
         return
     tags = {"description": description(page)}
     shared = {"og:title": context["title"], "og:type": "article", "og:site_name": "Project Nexus"}
+    if context.get("pageurl"):
+        shared["og:url"] = context["pageurl"]
     shared["og:description"] = tags["description"]
     lines = [f'<meta name="{name}" content="{escape(text)}"/>' for name, text in tags.items()]
     lines += [

@@ -1,7 +1,8 @@
 """Send links to files that are not pages of the book to the repository.
 
 A chapter links to `../../projects/stays/services.py#L10` or to a folder. JupyterLab and GitHub
-follow that as it stands; in the built book it becomes the same place in the repository.
+follow that as it stands; in the built book it becomes the same place in the repository. If the
+repository has no address, it becomes plain text.
 """
 
 import os
@@ -29,6 +30,9 @@ def render_link(renderer: SphinxRenderer, token: SyntaxTreeNode) -> None:
     inside = target.is_relative_to(source)
     if inside and target.exists() and env.path2doc(target) not in env.found_docs:
         options = env.config.html_theme_options
+        if "repository_url" not in options:
+            renderer.render_children(token)
+            return
         kind = "tree" if target.is_dir() else "blob"
         address = f"{options['repository_url']}/{kind}/{options['repository_branch']}"
         address += "/" + quote(target.relative_to(source).as_posix())

@@ -6,7 +6,7 @@ section. It is a script, since a page that was opened as a file may not fetch an
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import snowballstemmer
@@ -131,11 +131,11 @@ def base36(number: int) -> str:
     return (base36(more) if more else "") + digits[last]
 
 
-def pages(book: dict[str, list[Section]]) -> list[list[object]]:
+def pages(book: dict[str, list[Section]], address: Callable[[str], str]) -> list[list[object]]:
     """Return each page with its title, its kind and its sections; a title stands there once."""
     return [
         [
-            f"{name}.html",
+            address(name),
             book[name][0][1],
             kind(name),
             [[anchor, title if anchor else ""] for anchor, title, _ in book[name]],
@@ -145,14 +145,14 @@ def pages(book: dict[str, list[Section]]) -> list[list[object]]:
     ]
 
 
-def search_data(book: dict[str, list[Section]]) -> dict[str, object]:
+def search_data(book: dict[str, list[Section]], address: Callable[[str], str]) -> dict[str, object]:
     """Return all that the search looks into."""
     rows = [row for group in messages.load() for row in group.rows]
     links = sorted({link for row in rows for link in messages.links(row)})
     programs = sorted({row.program for row in rows})
     where = postings(book)
     return {
-        "pages": pages(book),
+        "pages": pages(book, address),
         "words": " ".join(where),
         "where": ",".join(steps(numbers) for numbers in where.values()),
         "programs": programs,
@@ -196,7 +196,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     rows = (row for group in messages.load() for row in group.rows)
     causes = [messages.plain(row.causes[0].cause) for row in rows]
     contents = {
-        DATA: ("nexusSearch", search_data(book)),
+        DATA: ("nexusSearch", search_data(book, app.builder.get_target_uri)),
         CAUSES: ("nexusCauses", causes),
         GOTCHAS: ("nexusGotchas", gotchas(book)),
     }
@@ -211,7 +211,8 @@ def add_scripts(
 ) -> None:
     """Let the page of messages and the search load what they need; others can, when it is asked."""
     context["search_scripts"] = json.dumps(ON_SEARCH)
-    for script in {messages.PAGE: ON_MESSAGES, "search": ON_SEARCH}.get(name, ()):
+    loaded = {messages.PAGE: ON_MESSAGES, "search": ON_SEARCH, "404": ON_SEARCH}
+    for script in loaded.get(name, ()):
         app.add_js_file(script)
 
 

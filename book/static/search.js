@@ -257,6 +257,12 @@
     return field;
   };
 
+  /** On the page for an address that is not there: the words of that address. */
+  const wanted = () =>
+    document.querySelector("base")
+      ? (location.pathname.match(/([^/]+?)(?:\.html)?$/)?.[1] ?? "").replace(/[-_]+/g, " ")
+      : "";
+
   const start = () => {
     const dialog = document.querySelector("#pst-search-dialog form");
     if (dialog) {
@@ -269,7 +275,7 @@
     home.className = "search-results";
     const form = document.querySelector(".bd-search-container form");
     const field = form.querySelector("input[name=q]");
-    field.value = new URLSearchParams(location.search).get("q") ?? "";
+    field.value = new URLSearchParams(location.search).get("q") ?? wanted();
     attend(form, home, true);
     form.addEventListener("submit", (event) => event.preventDefault()); // it is shown already
     field.addEventListener("change", () => {

@@ -1,17 +1,38 @@
 """The builder of the book: it says no to every warning, every time, and follows what changed."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SETTINGS = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
-REPOSITORY, BRANCH = SETTINGS["url"], SETTINGS["branch"]
+REPOSITORY, BRANCH = "https://github.com/ada/book", "main"
+IN_CI = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "ada/book"}
+ALONE = {"GITHUB_REPOSITORY": "", "GIT_DIR": os.devnull}  # a remote cannot be asked either
+SITE = "https://ada.github.io/book/"
+
+
+INTRO = """# Intro
+
+[one](one.md)
+
+<!-- if repository -->
+On Binder.
+<!-- end -->
+
+<!-- clone -->
+
+## How to cite
+
+<!-- cite -->
+"""
 
 
 def notebook(*, alt: str) -> str:
@@ -49,7 +70,7 @@ def book(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "requirements.txt", root)
     shutil.copytree(ROOT / "book", root / "book")
     contents(root, "one", "two", "drawn")
-    (root / "intro.md").write_text("# Intro\n\n[one](one.md)\n")
+    (root / "intro.md").write_text(INTRO)
     (root / "one.md").write_text(
         "# One\n\n[a line](tools/book.py#L10), [a folder](book/static), [a page](two.md#end)\n"
     )
@@ -64,10 +85,11 @@ def contents(root: Path, *pages: str) -> None:
     (root / "_toc.yml").write_text(yaml.safe_dump(toc))
 
 
-def build(root: Path) -> subprocess.CompletedProcess[str]:
+def build(root: Path, variables: Mapping[str, str] = IN_CI) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "tools/book.py"],
         cwd=root,
+        env=os.environ | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -113,6 +135,36 @@ def test_build_follows_what_changed(book: Path) -> None:
         style.write("\n.new {}\n")
     assert build(book).returncode == 0
     assert ".new {}" in (html / "_static" / "book.css").read_text()
+
+
+def test_a_book_with_an_address_shows_it(book: Path) -> None:
+    html = book / "_build" / "html"
+    result = build(book)
+    assert result.returncode == 0, result.stderr
+    first = (html / "index.html").read_text()
+    assert not (html / "intro.html").exists(), "two names for one page"
+    assert f"git clone {REPOSITORY}" in BeautifulSoup(first, "html.parser").text
+    assert "On Binder." in first
+    assert f'<link rel="canonical" href="{SITE}index.html"' in first
+    assert f'<meta property="og:url" content="{SITE}one.html"' in (html / "one.html").read_text()
+    buttons = f"mybinder.org/v2/gh/ada/book/{BRANCH}?urlpath=lab/tree/drawn.ipynb"
+    drawn = (html / "drawn.html").read_text()
+    assert buttons in drawn
+    assert 'href="https://codespaces.new/ada/book"' in drawn
+    assert f"<loc>{SITE}drawn.html</loc>" in (html / "sitemap.xml").read_text()
+    assert '<base href="/book/"' in (html / "404.html").read_text()
+
+
+def test_a_book_without_an_address_shows_no_dead_button(book: Path) -> None:
+    html = book / "_build" / "html"
+    result = build(book, ALONE)
+    assert result.returncode == 0, result.stderr
+    pages = {path.name: path.read_text() for path in html.glob("*.html")}
+    dead = ("github.com", "mybinder", "codespaces", "git clone", "canonical", "On Binder.")
+    assert [(name, word) for name, page in pages.items() for word in dead if word in page] == []
+    assert "a line, a folder, " in BeautifulSoup(pages["one.html"], "html.parser").text
+    assert not (html / "sitemap.xml").exists()
+    assert "@software{project-nexus" in BeautifulSoup(pages["index.html"], "html.parser").text
 
 
 def test_mistake_in_the_settings_is_named(book: Path) -> None:

@@ -43,7 +43,11 @@ NOT_YET = [
     ("files-and-uploads.1", "DROP TABLE property", "syntax error"),
     ("files-and-uploads.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
     ("files-and-uploads.2", "", "one review is in the way"),
-    ("files-and-uploads.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
+    (
+        "files-and-uploads.2",
+        "ALTER TABLE review ALTER property_id SET NOT NULL",
+        "contains null values",
+    ),
     ("files-and-uploads.2", "DELETE FROM review", "must stay"),
     ("files-and-uploads.2", "SELECT 1", "can still be stored"),
     ("files-and-uploads.3", ["Barn", "Lighthouse"], "this is of type list"),

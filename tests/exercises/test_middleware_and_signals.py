@@ -43,7 +43,11 @@ NOT_YET = [
     ("middleware-and-signals.1", "DROP TABLE property", "syntax error"),
     ("middleware-and-signals.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
     ("middleware-and-signals.2", "", "one review is in the way"),
-    ("middleware-and-signals.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
+    (
+        "middleware-and-signals.2",
+        "ALTER TABLE review ALTER property_id SET NOT NULL",
+        "contains null values",
+    ),
     ("middleware-and-signals.2", "DELETE FROM review", "must stay"),
     ("middleware-and-signals.2", "SELECT 1", "can still be stored"),
     ("middleware-and-signals.3", ["Barn", "Lighthouse"], "this is of type list"),

@@ -43,7 +43,11 @@ NOT_YET = [
     ("orm-and-n-plus-one.1", "DROP TABLE property", "syntax error"),
     ("orm-and-n-plus-one.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
     ("orm-and-n-plus-one.2", "", "one review is in the way"),
-    ("orm-and-n-plus-one.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
+    (
+        "orm-and-n-plus-one.2",
+        "ALTER TABLE review ALTER property_id SET NOT NULL",
+        "contains null values",
+    ),
     ("orm-and-n-plus-one.2", "DELETE FROM review", "must stay"),
     ("orm-and-n-plus-one.2", "SELECT 1", "can still be stored"),
     ("orm-and-n-plus-one.3", ["Barn", "Lighthouse"], "this is of type list"),

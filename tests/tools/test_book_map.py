@@ -5,7 +5,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import book_map
 
@@ -48,6 +49,43 @@ def enter(root: Path, *names: str) -> None:
 
 def test_this_project_is_up_to_date() -> None:
     book_map.main(["--check"])
+
+
+@pytest.mark.parametrize("name", book_map.PAGES)
+def test_both_pages_say_what_is_compared(name: str) -> None:
+    assert set(book_map.COMPARED) <= set((book_map.ROOT / name).read_text().splitlines())
+
+
+def cell(*kinds: str, reason: str = "") -> NotebookNode:
+    outputs = [new_output("display_data", data={kind: ""}) for kind in kinds]
+    tags = {"tags": ["nbval-ignore-output"], "reason": reason} if reason else {}
+    return new_code_cell("draw()", outputs=outputs, metadata=tags)
+
+
+def test_what_is_not_compared_is_counted(project: Path) -> None:
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell("# Counted"),
+            cell(),
+            cell("image/svg+xml"),
+            cell("image/png"),
+            cell("text/plain", reason="prints the versions of the machine"),
+            cell("text/plain", reason="prints times"),
+        ]
+    )
+    said = book_map.compared([notebook])
+    assert "have 5 cells of code" in said
+    assert "output of 3 with the stored one, 1 drawn" in said
+    assert "not compare 2 cells. 1 of these print the versions" in said
+    assert "the other 1 gives" in said
+    assert "the 1 pictures of times" in said
+
+    page = project / "intro.md"
+    page.write_text(page.read_text() + "\n\n".join(book_map.COMPARED))
+    with pytest.raises(SystemExit, match=r"behind"):
+        book_map.main(["--check"], project)
+    book_map.main([], project)
+    assert "have 0 cells of code" in page.read_text()
 
 
 def test_chapter_is_linked_once_it_is_there(project: Path) -> None:
