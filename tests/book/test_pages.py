@@ -7,6 +7,7 @@ reads its file once. Each worker has its own server and browser.
 import gzip
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from playwright.sync_api import (
 )
 
 from tests.book.conftest import PATIENCE
-from tools import chapters, reading_map, repository
+from tools import chapters, picture, reading_map, repository
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HTML = ROOT / "_build" / "html"
@@ -262,7 +263,7 @@ def grave_violations(page: Page) -> list[str]:
 
 def test_the_first_page_has_one_name(visit: Visit) -> None:
     visit.open("")
-    assert visit.page.locator("h1").first.inner_text().startswith(CONFIG["title"])
+    assert visit.page.locator("article h1").inner_text().startswith(CONFIG["title"])
     assert visit.page.url == visit.site, "a redirect takes time"
     home = visit.page.locator(".navbar-brand").first
     assert home.evaluate("link => link.href") in {f"{visit.site}index.html", f"{visit.site}#"}
@@ -583,3 +584,21 @@ def test_first_page_quotes_what_a_chapter_printed() -> None:
 
     assert quotes
     assert [quote for quote in quotes if quote not in printed] == []
+
+
+def test_the_picture_in_the_readme_shows_the_book_as_it_is() -> None:
+    assert picture.stored() == picture.shown(), "run `.venv/bin/python -m tools.picture`"
+    assert picture.PICTURE.relative_to(ROOT).as_posix() in (ROOT / "README.md").read_text()
+
+
+def test_a_picture_that_shows_something_else_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "notebooks" / "data" / picture.PAGE.name
+    for path in (picture.PAGE, HTML / "_static" / "book.css"):
+        copy = tmp_path / path.relative_to(HTML)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    drawn = BeautifulSoup(page.read_bytes(), "html.parser").select_one(picture.PLAN)["src"]
+    shutil.copytree((picture.PAGE.parent / drawn).resolve().parent, tmp_path / "_images")
+    assert picture.shown(page) == picture.shown()
+    page.write_text(page.read_text().replace("Transactions and locks", "Locks"))
+    assert picture.shown(page) != picture.shown()
