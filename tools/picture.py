@@ -85,7 +85,9 @@ def take(page: Path = PAGE, picture: Path = PICTURE) -> None:
         plan.evaluate("image => image.decode()")
         plan.evaluate("image => image.scrollIntoView({block: 'center', behavior: 'instant'})")
         # The contents beside the page mark the section in view, in one of the next frames.
-        tab.evaluate("() => new Promise(done => setTimeout(() => requestAnimationFrame(done), 200))")
+        tab.evaluate(
+            "() => new Promise(done => setTimeout(() => requestAnimationFrame(done), 200))"
+        )
         data = tab.screenshot(animations="disabled")
         opened.close()
     with Image.open(BytesIO(data)) as image:

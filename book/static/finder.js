@@ -38,15 +38,23 @@ window.nexusFinder = (() => {
 
   const pairs = (list) => list.slice(1).map((word, n) => `${list[n]} ${word}`);
 
+  // What many messages begin with: it says which program speaks, and not what it says.
+  const SPEAKER =
+    /^(?:(?:[\w.]*(?:Error|Exception|Warning)|nginx: \[emerg\]|docker|ERROR|FATAL|Error response from daemon|remote|fatal|error): *)+/;
+
   /** How much each term of a row counts for it. */
   const termsOf = (row) => {
     const terms = new Map();
     const add = (list, weight) =>
       list.forEach((term) => terms.set(term, Math.max(weight, terms.get(term) ?? 0)));
-    for (const part of row.message.split("…")) add(pairs(words(part)), WEIGHTS.pair);
+    const [speaker] = row.message.match(SPEAKER) ?? [""];
+    const said = row.message.slice(speaker.length);
+    const message = telling(said).length ? said : row.message;
+    for (const part of message.split("…")) add(pairs(words(part)), WEIGHTS.pair);
     add(telling(row.causes.join(" ")), WEIGHTS.cause);
     add(telling(row.program), WEIGHTS.program);
-    add(telling(row.message), WEIGHTS.message);
+    if (message === said) add(telling(speaker), WEIGHTS.program);
+    add(telling(message), WEIGHTS.message);
     add(telling(row.code), WEIGHTS.code);
     return terms;
   };

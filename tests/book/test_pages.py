@@ -267,7 +267,7 @@ def test_the_first_page_has_one_name(visit: Visit) -> None:
     assert visit.page.url == visit.site, "a redirect takes time"
     home = visit.page.locator(".navbar-brand").first
     assert home.evaluate("link => link.href") in {f"{visit.site}index.html", f"{visit.site}#"}
-    assert not (HTML / "index.html").exists()
+    assert not (HTML / "intro.html").exists()
 
 
 def test_an_unknown_address_leads_on(visit: Visit) -> None:
@@ -275,7 +275,7 @@ def test_an_unknown_address_leads_on(visit: Visit) -> None:
     expect(visit.page.locator("h1")).to_have_text("No such page")
     field = visit.page.locator(".bd-search-container input[name=q]")
     expect(field).to_have_value("old caching")
-    hit = visit.page.locator("#search-results .pages a").first
+    hit = visit.page.locator("#search-results .pages li").first
     expect(hit).to_contain_text("Caching")
     listed = visit.page.locator("article li a[href*='notebooks/']")
     assert listed.count() >= len(chapters.in_book(ROOT)) - 2  # not the start and the template

@@ -61,6 +61,13 @@ STATEMENTS = {
     "read-only-transaction": "SET TRANSACTION READ ONLY; DELETE FROM stay",
     "cannot-cast-automatically": "ALTER TABLE guest ALTER COLUMN email TYPE int",
     "foreign-key-types": "CREATE TABLE bad (guest text REFERENCES guest)",
+    "pending-trigger-events": "ALTER TABLE stay ALTER CONSTRAINT stay_guest_fkey DEFERRABLE "
+    "INITIALLY DEFERRED; BEGIN; INSERT INTO stay VALUES (2, NULL); ALTER TABLE stay ADD x int",
+    "column-contains-null": "INSERT INTO stay VALUES (NULL, NULL); "
+    "ALTER TABLE stay ALTER COLUMN guest SET NOT NULL",
+    "constraint-exists": "ALTER TABLE guest ADD CONSTRAINT guest_pkey CHECK (id > 0)",
+    "constraint-missing": "ALTER TABLE guest DROP CONSTRAINT guest_email_uniq",
+    "column-in-primary-key": "ALTER TABLE guest ALTER COLUMN id DROP NOT NULL",
     "cached-plan": "PREPARE p AS SELECT * FROM guest; EXECUTE p; ALTER TABLE guest ADD x int; "
     "EXECUTE p",
 }
