@@ -16,7 +16,7 @@ ROOT_TOO := --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lab serve refresh reset chapter faults lint format bench lock clean
+.PHONY: help setup book epub pdf test lab serve refresh reset chapter faults lint format bench lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,12 @@ setup: ## make .venv, or check in a moment that it is current
 
 book: setup ## build the HTML book and say where to open it
 	@$(PY) -m tools.book
+
+epub: setup ## make the book as an ePub, which the built book then offers
+	@$(PY) -m tools.epub
+
+pdf: setup ## make the book as PDFs, whole and by part (PART=data for one part); needs Chromium
+	@$(PY) -m tools.pdf $(PART)
 
 test: setup ## run everything that CI runs (ONLY=unit for a step, CHAPTER=… for a chapter, FAULTS=1)
 	@$(PY) -m tools.test $(ONLY) $(if $(CHAPTER),--chapter "$(CHAPTER)") $(if $(FAULTS),--faults)

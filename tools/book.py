@@ -72,6 +72,37 @@ def forget() -> None:
             shutil.rmtree(path)
 
 
+def build(builder: str, folder: Path, doctrees: Path | None = None, **settings: object) -> object:
+    """Let Sphinx write the book, whose pages it reads anew if they have changed.
+
+    Args:
+        builder: Sphinx's name of the form, such as html.
+        folder: Where to.
+        doctrees: Where Sphinx remembers what it has read, if its settings are not those of html.
+        settings: In place of those in _config.yml.
+
+    Returns:
+        Zero if there was no warning and no error.
+    """
+    return build_sphinx(
+        ROOT,
+        folder,
+        noconfig=True,
+        path_config=ROOT / "_config.yml",
+        doctreedir=doctrees or BUILD / ".doctrees",
+        confoverrides={
+            "external_toc_path": (ROOT / "_toc.yml").as_posix(),
+            "latex_individualpages": False,
+            "nitpicky": True,
+            **settings,
+        },
+        builder=builder,
+        warningiserror=True,
+        keep_going=True,
+        quiet=True,
+    )
+
+
 def main() -> None:
     """Build the book.
 
@@ -93,20 +124,7 @@ def main() -> None:
     if not color_terminal():
         nocolor()
     print("Building the book …", flush=True)
-    result = build_sphinx(
-        ROOT,
-        HTML,
-        noconfig=True,
-        path_config=ROOT / "_config.yml",
-        confoverrides={
-            "external_toc_path": (ROOT / "_toc.yml").as_posix(),
-            "latex_individualpages": False,
-            "nitpicky": True,
-        },
-        warningiserror=True,
-        keep_going=True,
-        quiet=True,
-    )
+    result = build("html", HTML)
     if result != 0:
         raise SystemExit("\nbook: not built. Each WARNING and ERROR above counts as a failure.")
     page = HTML / "index.html"

@@ -1,0 +1,152 @@
+"""Make the book as PDFs, in _build/downloads, and offer them in the built book.
+
+Sphinx writes the whole book as one page. Chromium prints it once for each PDF, and before that, the
+chapters that are not wanted are taken out of the page. `python -m tools.pdf data` makes the PDF of
+one part.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+
+import yaml
+from playwright.sync_api import Browser, sync_playwright
+
+from tools import book, chapters, chromium, downloads
+
+ROOT = downloads.ROOT
+PAGES = downloads.BUILD / "paper"
+PATIENCE = 15 * 60_000  # milliseconds: the whole book has hundreds of pages
+# Read on a screen, or by those who write the book.
+NOT_ON_PAPER = ("docs/", "CONTRIBUTING", "CHANGELOG", "notebooks/template", "diagrams/", "messages")
+
+# In the page: keep the pages whose names are wanted, begin each on a new sheet, and put a list of
+# them in front. A link to a page that is not there becomes text.
+ARRANGE = """({wanted, title}) => {
+  document.querySelectorAll('script, #jb-print-docs-body').forEach(part => part.remove());
+  const pages = [...document.querySelectorAll('span[id^="document-"]')].map(mark => ({
+    name: mark.id.slice('document-'.length), mark, section: mark.nextElementSibling }));
+  const article = document.querySelector('.bd-article');
+  const front = document.createElement('section');
+  front.innerHTML = '<p class="book-title"></p><ul></ul>';
+  front.querySelector('p').textContent = title;
+  const kept = wanted.map(name => pages.find(page => page.name === name)).filter(Boolean);
+  for (const {mark, section} of kept) {
+    const line = document.createElement('li');
+    const link = document.createElement('a');
+    link.href = '#' + mark.id;
+    link.textContent = section.querySelector('h1, h2, h3, h4').firstChild.textContent;
+    line.append(link);
+    front.querySelector('ul').append(line);
+    section.classList.add('printed-page');
+    // A page may stand inside another one, of which it is a part of the contents.
+    section.remove();
+  }
+  article.replaceChildren(front, ...kept.flatMap(({mark, section}) => [mark, section]));
+  for (const link of article.querySelectorAll('a[href^="#"]'))
+    if (!document.getElementById(decodeURIComponent(link.hash.slice(1))))
+      link.replaceWith(...link.childNodes);
+  document.title = title;
+  return kept.map(page => page.name);
+}"""
+FOOTER = """\
+<div style="width: 100%; padding: 0 16mm; font: 8px sans-serif; color: #555; display: flex;
+  justify-content: space-between"><span class="title"></span>
+<span><span class="pageNumber"></span> / <span class="totalPages"></span></span></div>
+"""
+
+
+def contents() -> dict[str, tuple[str, list[str]]]:
+    """Return each PDF's name, with its title and its pages."""
+    title = yaml.safe_load((ROOT / "_config.yml").read_text())["title"]
+    listed = [name for name in pages() if not name.startswith(NOT_ON_PAPER)]
+    made = {downloads.NAME: (title, listed)}
+    parts = yaml.safe_load((ROOT / "data" / "map.yml").read_text())["parts"]
+    for part in parts:
+        own = [entry for entry in chapters.planned() if entry.part == part["name"]]
+        rooms = [entry.rooms[room] for room in ("chapter", "gotchas") for entry in own]
+        names = [room.rpartition(".")[0] for room in rooms if (ROOT / room).exists()]
+        if names:
+            made[f"{downloads.NAME}-{part['name']}"] = (f"{title}: {part['title']}", names)
+    return made
+
+
+def pages() -> Iterator[str]:
+    """Yield the names of the book's pages, in their order."""
+    known = {path.relative_to(ROOT).as_posix() for path in (ROOT / "notes").rglob("*.md")}
+    yield from chapters.entries()
+    yield from sorted(
+        name.removesuffix(".md") for name in known if name.startswith("notes/gotchas/")
+    )
+
+
+def write(browser: Browser, name: str, title: str, wanted: list[str]) -> None:
+    """Print a PDF.
+
+    Args:
+        browser: Chromium.
+        name: Of the file, without its ending.
+        title: What stands on the first page.
+        wanted: The names of the pages.
+    """
+    file = downloads.FOLDER / f"{name}.pdf"
+    began = time.monotonic()
+    page = browser.new_page(color_scheme="light")
+    page.set_default_timeout(PATIENCE)
+    page.goto((PAGES / "intro.html").as_uri())
+    kept = page.evaluate(ARRANGE, {"wanted": wanted, "title": title})
+    if missing := [one for one in wanted if one not in kept]:
+        raise SystemExit(f"pdf: {missing[0]} is not in the book on one page")
+    page.pdf(
+        path=file,
+        format="A4",
+        print_background=True,
+        display_header_footer=True,
+        header_template="<span></span>",
+        footer_template=FOOTER,
+        margin={"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
+        outline=True,
+        tagged=True,
+    )
+    page.close()
+    took = time.monotonic() - began
+    print(f"  {file.relative_to(ROOT)}: {downloads.size(file)}, in {took:.0f} s", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the PDFs; see the module's own text."""
+    parser = argparse.ArgumentParser(description="Make the book as PDFs.")
+    parser.add_argument("part", nargs="*", help="such as data; else all parts and the whole")
+    asked = parser.parse_args(arguments).part
+    made = contents()
+    wanted = [f"{downloads.NAME}-{part}" for part in asked] or list(made)
+    if unknown := [name for name in wanted if name not in made]:
+        names = ", ".join(name.removeprefix(f"{downloads.NAME}-") for name in list(made)[1:])
+        print(f"pdf: {unknown[0]} cannot be made; there are the parts {names}", file=sys.stderr)
+        return 2
+    try:
+        program = chromium.find()
+    except chromium.NoChromiumError as error:
+        print(f"pdf: {error}", file=sys.stderr)
+        return 1
+    book.check_settings()
+    print("Writing the book as one page …", flush=True)
+    if book.build("singlehtml", PAGES) != 0:
+        print("pdf: not made. Each WARNING and ERROR above counts as a failure.", file=sys.stderr)
+        return 1
+    downloads.FOLDER.mkdir(parents=True, exist_ok=True)
+    print("Printing, the whole book in some minutes …", flush=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=chromium.SWITCHES, timeout=PATIENCE
+        )
+        for name in wanted:
+            write(browser, name, *made[name])
+        browser.close()
+    downloads.offer(book.HTML)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
