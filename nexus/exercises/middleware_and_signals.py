@@ -64,7 +64,10 @@ def opening_hours(get_response):
     return middleware
 """
 
-DAYS = {"15 January": datetime(2026, 1, 15, tzinfo=UTC), "15 July": datetime(2026, 7, 15, tzinfo=UTC)}
+DAYS = {
+    "15 January": datetime(2026, 1, 15, tzinfo=UTC),
+    "15 July": datetime(2026, 7, 15, tzinfo=UTC),
+}
 AHEAD = {"15 January": 0, "15 July": 1}
 """How many hours Lisbon is ahead of UTC."""
 
@@ -102,9 +105,7 @@ def opening_hours(answer: Callable[[Middleware], Middleware]) -> str:
     """The chat is open in the evening in Lisbon, in summer and in winter, and nothing else closes."""
     with worker(lambda: _try_hours(answer)) as process:
         _said(process)
-    return (
-        "the chat is open from 18:00 to 02:00 in Lisbon, in winter and in summer; nothing else closes"
-    )
+    return "the chat is open from 18:00 to 02:00 in Lisbon, in winter and in summer; nothing else closes"
 
 
 def _try_hours(answer: Callable[[Middleware], Middleware]) -> None:
@@ -146,7 +147,9 @@ def _try_hours(answer: Callable[[Middleware], Middleware]) -> None:
                 response = HttpResponse(status=403)
         if inspect.iscoroutine(response):
             response.close()
-            raise NotYet("this is an async middleware, and the judge calls it as gunicorn does: use def")
+            raise NotYet(
+                "this is an async middleware, and the judge calls it as gunicorn does: use def"
+            )
         if not isinstance(response, HttpResponse):
             raise NotYet("the middleware should return a response")
         if response.status_code == 200 and len(called) != 1:
@@ -465,7 +468,9 @@ def _one_editor(box: Sandbox, editor: Worker) -> None:
         texts_now, past_now = _state(box)
         if texts_now != texts:
             (key, got), *_ = (item for item in texts_now.items() if texts.get(item[0]) != item[1])
-            raise NotYet(f"{what}: the text of message {key} should be {texts[key]!r}; it is {got!r}")
+            raise NotYet(
+                f"{what}: the text of message {key} should be {texts[key]!r}; it is {got!r}"
+            )
         if past_now != past:
             raise NotYet(
                 f"{what}: the history should be {[old for _, old in past]}; it is "
