@@ -102,10 +102,10 @@ ELSEWHERE = {
     stub=GIVEN_1,
 )
 def opening_hours(answer: Callable[[Middleware], Middleware]) -> str:
-    """The chat is open in the evening in Lisbon, in summer and in winter, and nothing else closes."""
+    """The chat is open in the evening in Lisbon, in summer and winter, and nothing else closes."""
     with worker(lambda: _try_hours(answer)) as process:
         _said(process)
-    return "the chat is open from 18:00 to 02:00 in Lisbon, in winter and in summer; nothing else closes"
+    return "the chat is open from 18:00 to 02:00 in Lisbon, all year; nothing else ever closes"
 
 
 def _try_hours(answer: Callable[[Middleware], Middleware]) -> None:
@@ -360,9 +360,9 @@ def _rolled_back() -> Iterator[None]:
 
 
 GIVEN_3 = """
-def edit(Message, History, message_id, text):
-    message = Message.objects.get(pk=message_id)
-    History.objects.create(message=message, old_text=message.text)
+def edit(messages, history, message_id, text):
+    message = messages.get(pk=message_id)
+    history.create(message=message, old_text=message.text)
     message.text = text
     message.save()
 """
@@ -386,8 +386,8 @@ def _build(connection: Connection) -> None:
 @judge(
     "middleware-and-signals.3",
     takes=Callable,  # type: ignore[arg-type]
-    called="a function of Message, History, the message's id and the new text",
-    hint="give a function that takes Message, History, a message's id and its new text",
+    called="a function of messages, history, the message's id and the new text",
+    hint="give a function that takes messages, history, a message's id and its new text",
     stub=GIVEN_3,
 )
 def edit(answer: Edit) -> str:
@@ -419,16 +419,16 @@ def _edit_there(
     """Calls the answer, in another process with a Django of its own."""
     if not state:
         own_django(own)
-        state["models"] = _models()
+        state["managers"] = [model.objects for model in _models()]
     from django.db import connection
 
     try:
-        answer(*state["models"], message_id, text)
+        answer(*state["managers"], message_id, text)
     finally:
         connection.close()
 
 
-def _models() -> tuple[type, type]:
+def _models() -> tuple[Any, Any]:
     """Message and History, of the tables that are there."""
     from django.db import models
 
@@ -528,8 +528,8 @@ def _two_editors(box: Sandbox, one: Worker, other: Worker) -> None:
     versions = [old for key, old in past if key == 4] + [texts[4]]
     if sorted(versions) != ["four", "from one", "from the other"]:
         raise NotYet(
-            f"two edits of one message met, in two processes: the texts in the order of the history "
-            f"are {versions}. Both read the same old text: lock the row before you read it"
+            f"two edits of one message met, in two processes: the texts, the oldest first, are "
+            f"{versions}. Both read the same old text: lock the row before you read it"
         )
     (is_read,) = box.admin.execute("SELECT is_read FROM message WHERE id = 4").fetchone()  # type: ignore[misc]
     if not is_read:

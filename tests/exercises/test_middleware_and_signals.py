@@ -25,7 +25,7 @@ from nexus.judging.stubs import is_same
 from nexus.services import Postgres, current
 from tests.exercises import tables
 
-# ruff: noqa: ANN401, ARG001, N803 (a receiver gets what Django gives; the models have capitals)
+# ruff: noqa: ANN401, ARG001 (a receiver gets what Django gives)
 
 EXERCISES = [f"middleware-and-signals.{number}" for number in range(1, 4)]
 ONE, TWO, THREE = EXERCISES
@@ -364,34 +364,34 @@ def too_few(sender: Model, instance: Model) -> None:
 # The third exercise: an edit that keeps every version
 
 
-def locked(Message: Model, History: Model, message_id: int, text: str) -> None:
+def locked(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic():
-        message = Message.objects.select_for_update().get(pk=message_id)
+        message = messages.select_for_update().get(pk=message_id)
         if message.text != text:
-            History.objects.create(message=message, old_text=message.text)
+            history.create(message=message, old_text=message.text)
             message.text = text
             message.save()
 
 
-def compared(Message: Model, History: Model, message_id: int, text: str) -> None:
+def compared(messages: Model, history: Model, message_id: int, text: str) -> None:
     """It takes no lock: it writes only if the text is still the one that it has read."""
     while True:
-        message = Message.objects.get(pk=message_id)
+        message = messages.get(pk=message_id)
         if message.text == text:
             return
         with transaction.atomic():
-            same = Message.objects.filter(pk=message_id, text=message.text)
+            same = messages.filter(pk=message_id, text=message.text)
             if same.update(text=text):
-                History.objects.create(message=message, old_text=message.text)
+                history.create(message=message, old_text=message.text)
                 return
 
 
-def in_sql(Message: Model, History: Model, message_id: int, text: str) -> None:
+def in_sql(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT text FROM message WHERE id = %s FOR UPDATE", [message_id])
         row = cursor.fetchone()
         if row is None:
-            raise Message.DoesNotExist
+            raise messages.model.DoesNotExist
         if row[0] != text:
             cursor.execute(
                 "INSERT INTO history (message_id, old_text) VALUES (%s, %s)", [message_id, row[0]]
@@ -399,52 +399,52 @@ def in_sql(Message: Model, History: Model, message_id: int, text: str) -> None:
             cursor.execute("UPDATE message SET text = %s WHERE id = %s", [text, message_id])
 
 
-def history_first(Message: Model, History: Model, message_id: int, text: str) -> None:
-    message = Message.objects.get(pk=message_id)
+def history_first(messages: Model, history: Model, message_id: int, text: str) -> None:
+    message = messages.get(pk=message_id)
     if message.text != text:
-        History.objects.create(message=message, old_text=message.text)
-        Message.objects.filter(pk=message_id).update(text=text)
+        history.create(message=message, old_text=message.text)
+        messages.filter(pk=message_id).update(text=text)
 
 
-def message_first(Message: Model, History: Model, message_id: int, text: str) -> None:
-    message = Message.objects.get(pk=message_id)
+def message_first(messages: Model, history: Model, message_id: int, text: str) -> None:
+    message = messages.get(pk=message_id)
     old = message.text
     if old != text:
-        Message.objects.filter(pk=message_id).update(text=text)
-        History.objects.create(message=message, old_text=old)
+        messages.filter(pk=message_id).update(text=text)
+        history.create(message=message, old_text=old)
 
 
-def new_text(Message: Model, History: Model, message_id: int, text: str) -> None:
+def new_text(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic():
-        message = Message.objects.select_for_update().get(pk=message_id)
+        message = messages.select_for_update().get(pk=message_id)
         if message.text != text:
             message.text = text
             message.save()
-            History.objects.create(message=message, old_text=message.text)
+            history.create(message=message, old_text=message.text)
 
 
-def always(Message: Model, History: Model, message_id: int, text: str) -> None:
+def always(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic():
-        message = Message.objects.select_for_update().get(pk=message_id)
-        History.objects.create(message=message, old_text=message.text)
-        Message.objects.filter(pk=message_id).update(text=text)
+        message = messages.select_for_update().get(pk=message_id)
+        history.create(message=message, old_text=message.text)
+        messages.filter(pk=message_id).update(text=text)
 
 
-def without_a_lock(Message: Model, History: Model, message_id: int, text: str) -> None:
+def without_a_lock(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic():
-        message = Message.objects.get(pk=message_id)
+        message = messages.get(pk=message_id)
         if message.text != text:
-            History.objects.create(message=message, old_text=message.text)
+            history.create(message=message, old_text=message.text)
             message.text = text
             message.save(update_fields=["text"])
 
 
-def too_late_a_lock(Message: Model, History: Model, message_id: int, text: str) -> None:
-    message = Message.objects.get(pk=message_id)
+def too_late_a_lock(messages: Model, history: Model, message_id: int, text: str) -> None:
+    message = messages.get(pk=message_id)
     with transaction.atomic():
-        Message.objects.select_for_update().get(pk=message_id)
+        messages.select_for_update().get(pk=message_id)
         if message.text != text:
-            History.objects.create(message=message, old_text=message.text)
+            history.create(message=message, old_text=message.text)
             message.text = text
             message.save()
 
@@ -452,76 +452,76 @@ def too_late_a_lock(Message: Model, History: Model, message_id: int, text: str) 
 one_at_a_time = threading.Lock()
 
 
-def in_one_process(Message: Model, History: Model, message_id: int, text: str) -> None:
+def in_one_process(messages: Model, history: Model, message_id: int, text: str) -> None:
     with one_at_a_time, transaction.atomic():
-        message = Message.objects.get(pk=message_id)
+        message = messages.get(pk=message_id)
         if message.text != text:
-            History.objects.create(message=message, old_text=message.text)
-            Message.objects.filter(pk=message_id).update(text=text)
+            history.create(message=message, old_text=message.text)
+            messages.filter(pk=message_id).update(text=text)
 
 
-def swallows_errors(Message: Model, History: Model, message_id: int, text: str) -> None:
+def swallows_errors(messages: Model, history: Model, message_id: int, text: str) -> None:
     with contextlib.suppress(Exception):
-        locked(Message, History, message_id, text)
+        locked(messages, history, message_id, text)
 
 
-def last_version(Message: Model, History: Model, message_id: int, text: str) -> None:
+def last_version(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic():
-        message = Message.objects.select_for_update().get(pk=message_id)
+        message = messages.select_for_update().get(pk=message_id)
         if message.text != text:
-            History.objects.update_or_create(message=message, defaults={"old_text": message.text})
-            Message.objects.filter(pk=message_id).update(text=text)
+            history.update_or_create(message=message, defaults={"old_text": message.text})
+            messages.filter(pk=message_id).update(text=text)
 
 
-def no_history(Message: Model, History: Model, message_id: int, text: str) -> None:
-    if not Message.objects.filter(pk=message_id).update(text=text):
-        raise Message.DoesNotExist
+def no_history(messages: Model, history: Model, message_id: int, text: str) -> None:
+    if not messages.filter(pk=message_id).update(text=text):
+        raise messages.model.DoesNotExist
 
 
-def every_message(Message: Model, History: Model, message_id: int, text: str) -> None:
+def every_message(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic():
-        message = Message.objects.select_for_update().get(pk=message_id)
-        History.objects.create(message=message, old_text=message.text)
-        Message.objects.update(text=text)
+        message = messages.select_for_update().get(pk=message_id)
+        history.create(message=message, old_text=message.text)
+        messages.update(text=text)
 
 
-def gives_up(Message: Model, History: Model, message_id: int, text: str) -> None:
+def gives_up(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic():
-        message = Message.objects.select_for_update(nowait=True).get(pk=message_id)
+        message = messages.select_for_update(nowait=True).get(pk=message_id)
         if message.text != text:
-            History.objects.create(message=message, old_text=message.text)
+            history.create(message=message, old_text=message.text)
             message.text = text
             message.save()
 
 
-def nobody_there(Message: Model, History: Model, message_id: int, text: str) -> None:
-    if Message.objects.filter(pk=message_id).exists():
-        locked(Message, History, message_id, text)
+def nobody_there(messages: Model, history: Model, message_id: int, text: str) -> None:
+    if messages.filter(pk=message_id).exists():
+        locked(messages, history, message_id, text)
 
 
-def never_committed(Message: Model, History: Model, message_id: int, text: str) -> None:
+def never_committed(messages: Model, history: Model, message_id: int, text: str) -> None:
     transaction.set_autocommit(False)
-    message = Message.objects.select_for_update().get(pk=message_id)
-    History.objects.create(message=message, old_text=message.text)
-    Message.objects.filter(pk=message_id).update(text=text)
+    message = messages.select_for_update().get(pk=message_id)
+    history.create(message=message, old_text=message.text)
+    messages.filter(pk=message_id).update(text=text)
 
 
-def overwrites(Message: Model, History: Model, message_id: int, text: str) -> None:
+def overwrites(messages: Model, history: Model, message_id: int, text: str) -> None:
     """Its versions are right, by comparing; but it writes all fields as it has read them."""
     while True:
-        message = Message.objects.get(pk=message_id)
+        message = messages.get(pk=message_id)
         if message.text == text:
             return
         with transaction.atomic():
-            now = Message.objects.select_for_update().get(pk=message_id)
+            now = messages.select_for_update().get(pk=message_id)
             if now.text == message.text:
-                History.objects.create(message=message, old_text=message.text)
+                history.create(message=message, old_text=message.text)
                 message.text = text
                 message.save()
                 return
 
 
-def holds_all(Message: Model, History: Model, message_id: int, text: str) -> None:
+def holds_all(messages: Model, history: Model, message_id: int, text: str) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE message, history")
         cursor.execute("SELECT pg_sleep(3600)")
