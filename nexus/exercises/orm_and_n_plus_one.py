@@ -1,6 +1,6 @@
 """Judges of "The ORM and N+1": a page, figures, a counter, and a change of many prices.
 
-The answers get model classes. Those of the judge are like the ones of stays, as far as the
+The answers get managers of models. Those of the judge are like the ones of stays, as far as the
 exercises go. They belong to no application, so that they work whatever Django is set up for in
 this process, if it is set up at all.
 """
@@ -242,7 +242,7 @@ def _asking(box: Sandbox, action: Callable[[], Any], asked: Asked) -> None:
     """Runs an action in this thread, where Django's connection leads to the sandbox."""
     guard = Guard(STATEMENTS, f"it has sent {STATEMENTS:,} statements, and was not done")
 
-    def note(execute: Answer, sql: str, params: object, many: bool, context: Any) -> object:  # noqa: ANN401, FBT001
+    def note(execute: Answer, sql: str, params: object, many: bool, context: Any) -> object:  # noqa: ANN401
         guard.tick()
         asked.statements.append(sql)
         result = execute(sql, params, many, context)
@@ -270,9 +270,9 @@ def _ask(box: Sandbox, action: Callable[[], Any]) -> Asked:
 
 
 GIVEN_1 = """
-def shop_window(Property, Review, limit):
+def shop_window(places, reviews, limit):
     shown = []
-    for place in Property.objects.order_by("slug")[:limit]:
+    for place in places.order_by("slug")[:limit]:
         best = place.reviews.order_by("-rating", "-id")[:2]
         shown.append(
             {
@@ -311,16 +311,18 @@ def _window(box: Sandbox, limit: int) -> list[dict[str, Any]]:
     "orm-and-n-plus-one.1",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
-    hint="give a function of Property, Review and a limit: it returns a list of dictionaries, one "
-    "for each place",
+    hint="give a function of two managers, places and reviews, and a limit: it returns a list of "
+    "dictionaries, one for each place",
     stub=GIVEN_1,
 )
 def shop_window(answer: Answer) -> str:
-    """It shows what the slow one shows, in three queries, and brings no review that is not shown."""
+    """It shows what the slow one shows, in three queries, and no other review comes."""
     with _sandbox() as (box, market):
 
         def ask(limit: int) -> Asked:
-            return _ask(box, lambda: _listed(answer(market.Property, market.Review, limit)))
+            return _ask(
+                box, lambda: _listed(answer(market.Property.objects, market.Review.objects, limit))
+            )
 
         for limit in (3, 8):
             asked = ask(limit)
@@ -339,9 +341,9 @@ def shop_window(answer: Answer) -> str:
         shown = sum(len(place["best"]) for place in asked.value)
         if asked.rows > 3 * 8 + shown:
             raise NotYet(
-                f"it is right, and sent {len(asked.statements)} queries. But {asked.rows} rows came "
-                f"for 8 places, of which {shown} reviews are shown: one place has 200 reviews. Let "
-                "PostgreSQL count them, and let it send only the two best"
+                f"it is right, and sent {len(asked.statements)} queries. But {asked.rows} rows "
+                f"came for 8 places, of which {shown} reviews are shown: one place has 200 "
+                "reviews. Let PostgreSQL count them, and let it send only the two best"
             )
         box.admin.execute(
             "UPDATE market_property SET title = 'New', city_id = 3 WHERE slug = 'attic';"
@@ -385,8 +387,8 @@ def _compare_windows(got: object, wanted: list[dict[str, Any]], when: str) -> No
 
 
 GIVEN_2 = """
-def with_figures(Property, Review, Booking):
-    return Property.objects.annotate(
+def with_figures(places, reviews, bookings):
+    return places.annotate(
         reviewed=Count("reviews"),
         booked=Count("bookings", filter=Q(bookings__status="confirmed")),
         earned=Sum("bookings__total_minor", filter=Q(bookings__status="confirmed")),
@@ -399,8 +401,8 @@ FIGURES = ("reviewed", "booked", "earned")
     "orm-and-n-plus-one.2",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
-    hint="give a function of Property, Review and Booking: it returns a queryset of places with "
-    "reviewed, booked and earned",
+    hint="give a function of three managers, places, reviews and bookings: it returns a queryset "
+    "of places with reviewed, booked and earned",
     stub=GIVEN_2,
 )
 def figures(answer: Answer) -> str:
@@ -408,7 +410,8 @@ def figures(answer: Answer) -> str:
     with _sandbox() as (box, market):
         from django.db.models import QuerySet
 
-        arguments = (market.Property, market.Review, market.Booking)
+        models = (market.Property, market.Review, market.Booking)
+        arguments = [model.objects for model in models]
 
         def rows() -> list[tuple[Any, ...]]:
             places = answer(*arguments)
@@ -488,8 +491,8 @@ def _compare_figures(got: list[tuple[Any, ...]], box: Sandbox) -> None:
 
 
 GIVEN_3 = """
-def count_booking(DailyFigures, day):
-    figures, created = DailyFigures.objects.get_or_create(
+def count_booking(figures, day):
+    row, _ = figures.get_or_create(
         day=day,
         currency="EUR",
         bookings_made=0,
@@ -498,8 +501,8 @@ def count_booking(DailyFigures, day):
         nights_confirmed=0,
         revenue_minor=0,
     )
-    figures.bookings_made += 1
-    figures.save()
+    row.bookings_made += 1
+    row.save()
 """
 ONE = date(2026, 1, 1)
 TWO, THREE, FOUR = (date(2026, 1, day) for day in (2, 3, 4))
@@ -515,8 +518,8 @@ INSERTS = (
     "orm-and-n-plus-one.3",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
-    hint="give a function of DailyFigures and a day: it adds 1 to bookings_made of that day's row "
-    "for EUR, and makes the row if there is none",
+    hint="give a function of a manager, figures, and a day: it adds 1 to bookings_made in the row "
+    "of that day and EUR, and makes the row if there is none",
     stub=GIVEN_3,
 )
 def counter(answer: Answer) -> str:
@@ -524,7 +527,7 @@ def counter(answer: Answer) -> str:
     with _sandbox() as (box, market):
 
         def count(day: date) -> None:
-            answer(market.DailyFigures, day)
+            answer(market.DailyFigures.objects, day)
 
         for times in (1, 2):
             _ask(box, lambda: count(ONE))
@@ -534,7 +537,8 @@ def counter(answer: Answer) -> str:
         _made(box, TWO, 1, "when the same day has a row for USD already")
         _made(box, ONE, 2, "after a call for another day")
         rest = box.admin.execute(
-            "SELECT bookings_made, bookings_confirmed FROM market_dailyfigures WHERE currency = 'USD'"
+            "SELECT bookings_made, bookings_confirmed FROM market_dailyfigures"
+            " WHERE currency = 'USD'"
         ).fetchall()
         if rest != [(40, 7)]:
             raise NotYet("it has changed the row for USD")
@@ -615,9 +619,9 @@ def _meet(
 
 
 GIVEN_4 = """
-def raise_prices(Property, city):
+def raise_prices(places, city):
     changed = 0
-    for place in Property.objects.filter(city__name=city, is_listed=True):
+    for place in places.filter(city__name=city, is_listed=True):
         percent = 110 if place.kind == "entire" else 105
         place.nightly_minor = place.nightly_minor * percent // 100
         place.version += 1
@@ -631,8 +635,8 @@ def raise_prices(Property, city):
     "orm-and-n-plus-one.4",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
-    hint="give a function of Property and the name of a city: it raises prices, and returns how "
-    "many places it changed",
+    hint="give a function of a manager, places, and the name of a city: it raises prices, and "
+    "returns how many places it changed",
     stub=GIVEN_4,
 )
 def prices(answer: Answer) -> str:
@@ -640,7 +644,7 @@ def prices(answer: Answer) -> str:
     with _sandbox() as (box, market):
         began = datetime.now(UTC)
         before = _places(box)
-        asked = _ask(box, lambda: answer(market.Property, "Accra"))
+        asked = _ask(box, lambda: answer(market.Property.objects, "Accra"))
         _compare_prices(before, _places(box), began)
         changed = 4
         if asked.value != changed or isinstance(asked.value, bool):
@@ -652,8 +656,8 @@ def prices(answer: Answer) -> str:
                 "places, and between two of them another program can change a price. Put "
                 "everything into one UPDATE"
             )
-        _at_the_same_time(box, lambda: answer(market.Property, "Accra"))
-        nobody = _ask(box, lambda: answer(market.Property, "Nowhere"))
+        _at_the_same_time(box, lambda: answer(market.Property.objects, "Accra"))
+        nobody = _ask(box, lambda: answer(market.Property.objects, "Nowhere"))
         if nobody.value != 0:
             raise NotYet(f"for a city without places it returned {nobody.value!r}, and not 0")
     return "one UPDATE raises the prices by kind, with version and updated_at, and nothing else"

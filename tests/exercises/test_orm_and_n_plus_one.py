@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import (
+    Aggregate,
     Case,
     Count,
     Exists,
@@ -34,7 +35,9 @@ from tests.exercises import tables
 ONE, TWO, THREE, FOUR = (f"orm-and-n-plus-one.{number}" for number in range(1, 5))
 
 Model = Any
-"""A model class, as the judge gives it."""
+"""A row."""
+Manager = Any
+"""A manager, as the judge gives it."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,30 +63,30 @@ def shown(place: Model, number: int, best: list[Model]) -> dict[str, Any]:
     }
 
 
-def places_of(model: Model, limit: int) -> QuerySet[Any]:
-    return model.objects.select_related("city", "host").order_by("slug")[:limit]
+def places_of(places: Manager, limit: int) -> QuerySet[Any]:
+    return places.select_related("city", "host").order_by("slug")[:limit]
 
 
-def two_best(review: Model) -> Prefetch:
-    rows = review.objects.order_by("-rating", "-id")[:2]
+def two_best(reviews: Manager) -> Prefetch:
+    rows = reviews.order_by("-rating", "-id")[:2]
     return Prefetch("reviews", queryset=rows, to_attr="best")
 
 
-def window_prefetch(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    places = model.objects.select_related("city", "host").annotate(number=Count("reviews"))
-    places = places.prefetch_related(two_best(review)).order_by("slug")[:limit]
+def window_prefetch(places: Manager, reviews: Manager, limit: int) -> list[dict[str, Any]]:
+    places = places.select_related("city", "host").annotate(number=Count("reviews"))
+    places = places.prefetch_related(two_best(reviews)).order_by("slug")[:limit]
     return [shown(place, place.number, place.best) for place in places]
 
 
-def window_three(model: Model, review: Model, limit: int) -> Iterator[dict[str, Any]]:
-    places = list(places_of(model, limit))
+def window_three(places: Manager, reviews: Manager, limit: int) -> Iterator[dict[str, Any]]:
+    places = list(places_of(places, limit))
     ids = [place.id for place in places]
-    counted = review.objects.filter(property__in=ids).values("property")
+    counted = reviews.filter(property__in=ids).values("property")
     numbers = dict(counted.annotate(n=Count("id")).values_list("property", "n"))
     place_in = Window(
         RowNumber(), partition_by="property", order_by=[F("rating").desc(), F("id").desc()]
     )
-    rows = review.objects.filter(property__in=ids).annotate(row=place_in).filter(row__lte=2)
+    rows = reviews.filter(property__in=ids).annotate(row=place_in).filter(row__lte=2)
     best: dict[int, list[Model]] = {}
     for row in rows.order_by("row"):
         best.setdefault(row.property_id, []).append(row)
@@ -91,8 +94,8 @@ def window_three(model: Model, review: Model, limit: int) -> Iterator[dict[str, 
         yield shown(place, numbers.get(place.id, 0), best.get(place.id, []))
 
 
-def window_all_reviews(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    places = places_of(model, limit).prefetch_related("reviews")
+def window_all_reviews(places: Manager, reviews: Manager, limit: int) -> list[dict[str, Any]]:
+    places = places_of(places, limit).prefetch_related("reviews")
     result = []
     for place in places:
         reviews = sorted(place.reviews.all(), key=lambda r: (-r.rating, -r.id))
@@ -100,154 +103,160 @@ def window_all_reviews(model: Model, review: Model, limit: int) -> list[dict[str
     return result
 
 
-def window_half_cured(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
+def window_half_cured(places: Manager, _reviews: Manager, limit: int) -> list[dict[str, Any]]:
     return [
         shown(place, place.reviews.count(), place.reviews.order_by("-rating", "-id")[:2])
-        for place in places_of(model, limit).prefetch_related("reviews")
+        for place in places_of(places, limit).prefetch_related("reviews")
     ]
 
 
-def window_two_in_all(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    places = list(places_of(model, limit).annotate(number=Count("reviews")))
-    best = list(review.objects.order_by("-rating", "-id")[: 2 * limit])
+def window_two_in_all(places: Manager, reviews: Manager, limit: int) -> list[dict[str, Any]]:
+    places = list(places_of(places, limit).annotate(number=Count("reviews")))
+    best = list(reviews.order_by("-rating", "-id")[: 2 * limit])
     return [
         shown(place, place.number, [r for r in best if r.property_id == place.id][:2])
         for place in places
     ]
 
 
-def window_only_reviewed(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    places = model.objects.select_related("city", "host").annotate(number=Count("reviews"))
-    places = places.filter(number__gt=0).prefetch_related(two_best(review)).order_by("slug")[:limit]
+def window_only_reviewed(places: Manager, reviews: Manager, limit: int) -> list[dict[str, Any]]:
+    places = places.select_related("city", "host").annotate(number=Count("reviews"))
+    places = (
+        places.filter(number__gt=0).prefetch_related(two_best(reviews)).order_by("slug")[:limit]
+    )
     return [shown(place, place.number, place.best) for place in places]
 
 
-def window_counts_the_shown(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    places = places_of(model, limit).prefetch_related(two_best(review))
+def window_counts_the_shown(places: Manager, reviews: Manager, limit: int) -> list[dict[str, Any]]:
+    places = places_of(places, limit).prefetch_related(two_best(reviews))
     return [shown(place, len(place.best), place.best) for place in places]
 
 
-def window_oldest_first(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    rows = review.objects.order_by("-rating", "id")[:2]
+def window_oldest_first(places: Manager, reviews: Manager, limit: int) -> list[dict[str, Any]]:
+    rows = reviews.order_by("-rating", "id")[:2]
     best = Prefetch("reviews", queryset=rows, to_attr="best")
-    places = model.objects.select_related("city", "host").annotate(number=Count("reviews"))
+    places = places.select_related("city", "host").annotate(number=Count("reviews"))
     places = places.prefetch_related(best).order_by("slug")[:limit]
     return [shown(place, place.number, place.best) for place in places]
 
 
-def window_without_select_related(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    places = model.objects.annotate(number=Count("reviews")).prefetch_related(two_best(review))
+def window_without_select_related(
+    places: Manager, reviews: Manager, limit: int
+) -> list[dict[str, Any]]:
+    places = places.annotate(number=Count("reviews")).prefetch_related(two_best(reviews))
     return [shown(place, place.number, place.best) for place in places.order_by("slug")[:limit]]
 
 
 KEPT: dict[int, list[dict[str, Any]]] = {}
 
 
-def window_kept(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
+def window_kept(places: Manager, reviews: Manager, limit: int) -> list[dict[str, Any]]:
     if limit not in KEPT:
-        KEPT[limit] = window_prefetch(model, review, limit)
+        KEPT[limit] = window_prefetch(places, reviews, limit)
     return KEPT[limit]
 
 
-def window_ignores_the_limit(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    return window_prefetch(model, review, 3)
+def window_ignores_the_limit(
+    places: Manager, reviews: Manager, _limit: int
+) -> list[dict[str, Any]]:
+    return window_prefetch(places, reviews, 3)
 
 
-def window_keyed_by_title(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
-    rows = {row["title"]: row for row in window_prefetch(model, review, limit)}
+def window_keyed_by_title(places: Manager, reviews: Manager, limit: int) -> list[dict[str, Any]]:
+    rows = {row["title"]: row for row in window_prefetch(places, reviews, limit)}
     return list(rows.values())
 
 
-def window_swallows(model: Model, review: Model, limit: int) -> list[dict[str, Any]]:
+def window_swallows(places: Manager, _reviews: Manager, limit: int) -> list[dict[str, Any]]:
     try:
-        return [shown(place, place.number, []) for place in places_of(model, limit)]
+        return [shown(place, place.number, []) for place in places_of(places, limit)]
     except Exception:
         return []
 
 
-def window_models(model: Model, review: Model, limit: int) -> object:
-    return places_of(model, limit)
+def window_models(places: Manager, _reviews: Manager, limit: int) -> object:
+    return places_of(places, limit)
 
 
-def window_with_no_end(model: Model, review: Model, limit: int) -> object:
+def window_with_no_end(places: Manager, _reviews: Manager, _limit: int) -> object:
     while True:
-        model.objects.count()
+        places.count()
 
 
-def per_place(rows: QuerySet[Any], figure: Any) -> Coalesce:
+def per_place(rows: QuerySet[Any], figure: Aggregate) -> Coalesce:
     grouped = rows.filter(property=OuterRef("pk")).order_by().values("property")
     return Coalesce(Subquery(grouped.annotate(f=figure).values("f")), 0)
 
 
-def figures_subqueries(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
-    confirmed = booking.objects.filter(status="confirmed")
-    return model.objects.annotate(
-        reviewed=per_place(review.objects.all(), Count("id")),
+def figures_subqueries(places: Manager, reviews: Manager, bookings: Manager) -> QuerySet[Any]:
+    confirmed = bookings.filter(status="confirmed")
+    return places.annotate(
+        reviewed=per_place(reviews.all(), Count("id")),
         booked=per_place(confirmed, Count("id")),
         earned=per_place(confirmed, Sum("total_minor")),
     )
 
 
-def figures_one_join(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
+def figures_one_join(places: Manager, reviews: Manager, _bookings: Manager) -> QuerySet[Any]:
     confirmed = Q(bookings__status="confirmed")
-    reviews = review.objects.filter(property=OuterRef("pk")).order_by().values("property")
-    return model.objects.annotate(
+    reviews = reviews.filter(property=OuterRef("pk")).order_by().values("property")
+    return places.annotate(
         booked=Count("bookings", filter=confirmed),
         earned=Coalesce(Sum("bookings__total_minor", filter=confirmed), 0),
         reviewed=Coalesce(Subquery(reviews.annotate(n=Count("id")).values("n")), 0),
     )
 
 
-def figures_distinct(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
+def figures_distinct(places: Manager, _reviews: Manager, _bookings: Manager) -> QuerySet[Any]:
     confirmed = Q(bookings__status="confirmed")
-    return model.objects.annotate(
+    return places.annotate(
         reviewed=Count("reviews", distinct=True),
         booked=Count("bookings", filter=confirmed, distinct=True),
         earned=Coalesce(Sum("bookings__total_minor", filter=confirmed, distinct=True), 0),
     )
 
 
-def figures_all_bookings(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
-    return model.objects.annotate(
-        reviewed=per_place(review.objects.all(), Count("id")),
-        booked=per_place(booking.objects.all(), Count("id")),
-        earned=per_place(booking.objects.all(), Sum("total_minor")),
+def figures_all_bookings(places: Manager, reviews: Manager, bookings: Manager) -> QuerySet[Any]:
+    return places.annotate(
+        reviewed=per_place(reviews.all(), Count("id")),
+        booked=per_place(bookings.all(), Count("id")),
+        earned=per_place(bookings.all(), Sum("total_minor")),
     )
 
 
-def figures_without_zero(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
+def figures_without_zero(places: Manager, reviews: Manager, _bookings: Manager) -> QuerySet[Any]:
     confirmed = Q(bookings__status="confirmed")
-    return model.objects.annotate(
-        reviewed=per_place(review.objects.all(), Count("id")),
+    return places.annotate(
+        reviewed=per_place(reviews.all(), Count("id")),
         booked=Count("bookings", filter=confirmed),
         earned=Sum("bookings__total_minor", filter=confirmed),
     )
 
 
-def figures_filtered(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
-    return model.objects.filter(bookings__status="confirmed").annotate(
+def figures_filtered(places: Manager, reviews: Manager, _bookings: Manager) -> QuerySet[Any]:
+    return places.filter(bookings__status="confirmed").annotate(
         booked=Count("bookings"),
         earned=Sum("bookings__total_minor"),
-        reviewed=per_place(review.objects.all(), Count("id")),
+        reviewed=per_place(reviews.all(), Count("id")),
     )
 
 
-def figures_exists(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
-    confirmed = booking.objects.filter(property=OuterRef("pk"), status="confirmed")
-    return figures_subqueries(model, review, booking).filter(Exists(confirmed))
+def figures_exists(places: Manager, reviews: Manager, bookings: Manager) -> QuerySet[Any]:
+    confirmed = bookings.filter(property=OuterRef("pk"), status="confirmed")
+    return figures_subqueries(places, reviews, bookings).filter(Exists(confirmed))
 
 
-def figures_divided(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
+def figures_divided(places: Manager, _reviews: Manager, _bookings: Manager) -> QuerySet[Any]:
     confirmed = Q(bookings__status="confirmed")
-    return model.objects.annotate(
+    return places.annotate(
         reviewed=Count("reviews", distinct=True),
         booked=Count("bookings", filter=confirmed, distinct=True),
         earned=Coalesce(Sum("bookings__total_minor", filter=confirmed) / Count("reviews"), 0),
     )
 
 
-def figures_in_a_loop(model: Model, review: Model, booking: Model) -> list[Model]:
-    places = list(model.objects.all())
+def figures_in_a_loop(places: Manager, _reviews: Manager, _bookings: Manager) -> list[Model]:
+    places = list(places.all())
     for place in places:
         confirmed = place.bookings.filter(status="confirmed")
         place.reviewed = place.reviews.count()
@@ -256,27 +265,27 @@ def figures_in_a_loop(model: Model, review: Model, booking: Model) -> list[Model
     return places
 
 
-def figures_in_a_constant(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
-    found = list(figures_subqueries(model, review, booking).values_list("pk", "earned"))
+def figures_in_a_constant(places: Manager, reviews: Manager, bookings: Manager) -> QuerySet[Any]:
+    found = list(figures_subqueries(places, reviews, bookings).values_list("pk", "earned"))
     whens = [When(pk=pk, then=Value(earned)) for pk, earned in found]
-    places = figures_subqueries(model, review, booking)
+    places = figures_subqueries(places, reviews, bookings)
     return places.annotate(total=Case(*whens)).annotate(earned=F("total"))
 
 
-def figures_without_a_name(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
-    return model.objects.annotate(reviewed=per_place(review.objects.all(), Count("id")))
+def figures_without_a_name(places: Manager, reviews: Manager, _bookings: Manager) -> QuerySet[Any]:
+    return places.annotate(reviewed=per_place(reviews.all(), Count("id")))
 
 
-def figures_values(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
-    return booking.objects.values("property").annotate(earned=Sum("total_minor"))
+def figures_values(_places: Manager, _reviews: Manager, bookings: Manager) -> QuerySet[Any]:
+    return bookings.values("property").annotate(earned=Sum("total_minor"))
 
 
-def figures_crossed(model: Model, review: Model, booking: Model) -> QuerySet[Any]:
-    return model.objects.annotate(
+def figures_crossed(places: Manager, _reviews: Manager, bookings: Manager) -> QuerySet[Any]:
+    return places.annotate(
         reviewed=Count("reviews"),
         booked=Count("bookings", filter=Q(bookings__status="confirmed"), distinct=True),
         earned=Coalesce(Subquery(
-            booking.objects.filter(property=OuterRef("pk"), status="confirmed").order_by()
+            bookings.filter(property=OuterRef("pk"), status="confirmed").order_by()
             .values("property").annotate(s=Sum("total_minor")).values("s")), 0),
     )  # fmt: skip
 
@@ -292,65 +301,63 @@ FIRST = ZERO | {"bookings_made": 1}
 PLUS_ONE = {"bookings_made": F("bookings_made") + 1}
 
 
-def count_get_or_create(figures: Model, day: date) -> None:
-    row, _ = figures.objects.get_or_create(day=day, currency="EUR", defaults=ZERO)
-    figures.objects.filter(pk=row.pk).update(**PLUS_ONE)
+def count_get_or_create(figures: Manager, day: date) -> None:
+    row, _ = figures.get_or_create(day=day, currency="EUR", defaults=ZERO)
+    figures.filter(pk=row.pk).update(**PLUS_ONE)
 
 
-def count_locked(figures: Model, day: date) -> None:
+def count_locked(figures: Manager, day: date) -> None:
     with transaction.atomic():
-        figures.objects.get_or_create(day=day, currency="EUR", defaults=ZERO)
-        row = figures.objects.select_for_update().get(day=day, currency="EUR")
+        figures.get_or_create(day=day, currency="EUR", defaults=ZERO)
+        row = figures.select_for_update().get(day=day, currency="EUR")
         row.bookings_made += 1
         row.save(update_fields=["bookings_made"])
 
 
-def count_update_or_create(figures: Model, day: date) -> None:
-    figures.objects.update_or_create(
-        day=day, currency="EUR", defaults=PLUS_ONE, create_defaults=FIRST
-    )
+def count_update_or_create(figures: Manager, day: date) -> None:
+    figures.update_or_create(day=day, currency="EUR", defaults=PLUS_ONE, create_defaults=FIRST)
 
 
-def count_upsert(figures: Model, day: date) -> None:
+def count_upsert(figures: Manager, day: date) -> None:
     names = ", ".join(FIRST)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {figures._meta.db_table} AS f (day, currency, reckoned_at, {names})"
+            f"INSERT INTO {figures.model._meta.db_table} AS f (day, currency, reckoned_at, {names})"
             " VALUES (%s, 'EUR', now(), 1, 0, 0, 0, 0) ON CONFLICT (day, currency)"
             " DO UPDATE SET bookings_made = f.bookings_made + 1",
             [day],
         )
 
 
-def count_savepoint(figures: Model, day: date) -> None:
-    rows = figures.objects.filter(day=day, currency="EUR")
+def count_savepoint(figures: Manager, day: date) -> None:
+    rows = figures.filter(day=day, currency="EUR")
     if rows.update(**PLUS_ONE):
         return
     try:
         with transaction.atomic():
-            figures.objects.create(day=day, currency="EUR", **FIRST)
+            figures.create(day=day, currency="EUR", **FIRST)
     except IntegrityError:
         rows.update(**PLUS_ONE)
 
 
-def count_read_then_save(figures: Model, day: date) -> None:
-    row, _ = figures.objects.get_or_create(day=day, currency="EUR", defaults=ZERO)
+def count_read_then_save(figures: Manager, day: date) -> None:
+    row, _ = figures.get_or_create(day=day, currency="EUR", defaults=ZERO)
     row.bookings_made += 1
     row.save()
 
 
-def count_update_or_create_first(figures: Model, day: date) -> None:
-    rows = figures.objects.filter(day=day, currency="EUR")
+def count_update_or_create_first(figures: Manager, day: date) -> None:
+    rows = figures.filter(day=day, currency="EUR")
     if not rows.update(**PLUS_ONE):
-        figures.objects.create(day=day, currency="EUR", **FIRST)
+        figures.create(day=day, currency="EUR", **FIRST)
 
 
-def count_no_savepoint(figures: Model, day: date) -> None:
-    rows = figures.objects.filter(day=day, currency="EUR")
+def count_no_savepoint(figures: Manager, day: date) -> None:
+    rows = figures.filter(day=day, currency="EUR")
     if rows.update(**PLUS_ONE):
         return
     try:
-        figures.objects.create(day=day, currency="EUR", **FIRST)
+        figures.create(day=day, currency="EUR", **FIRST)
     except IntegrityError:
         rows.update(**PLUS_ONE)
 
@@ -358,12 +365,12 @@ def count_no_savepoint(figures: Model, day: date) -> None:
 LOCK = threading.Lock()
 
 
-def count_with_a_lock(figures: Model, day: date) -> None:
+def count_with_a_lock(figures: Manager, day: date) -> None:
     with LOCK:
         count_read_then_save(figures, day)
 
 
-def count_swallows(figures: Model, day: date) -> None:
+def count_swallows(figures: Manager, day: date) -> None:
     try:
         with transaction.atomic():
             count_update_or_create_first(figures, day)
@@ -371,87 +378,83 @@ def count_swallows(figures: Model, day: date) -> None:
         return
 
 
-def count_bulk(figures: Model, day: date) -> None:
-    figures.objects.bulk_create(
-        [figures(day=day, currency="EUR", **FIRST)],
+def count_bulk(figures: Manager, day: date) -> None:
+    figures.bulk_create(
+        [figures.model(day=day, currency="EUR", **FIRST)],
         update_conflicts=True,
         unique_fields=["day", "currency"],
         update_fields=["bookings_made"],
     )
 
 
-def count_ignores_conflicts(figures: Model, day: date) -> None:
-    made = figures.objects.filter(day=day, currency="EUR").exists()
+def count_ignores_conflicts(figures: Manager, day: date) -> None:
+    made = figures.filter(day=day, currency="EUR").exists()
     if not made:
-        figures.objects.bulk_create(
-            [figures(day=day, currency="EUR", **FIRST)], ignore_conflicts=True
+        figures.bulk_create(
+            [figures.model(day=day, currency="EUR", **FIRST)], ignore_conflicts=True
         )
     else:
-        figures.objects.filter(day=day, currency="EUR").update(**PLUS_ONE)
+        figures.filter(day=day, currency="EUR").update(**PLUS_ONE)
 
 
-def count_update_or_create_alike(figures: Model, day: date) -> None:
-    figures.objects.update_or_create(day=day, currency="EUR", defaults=FIRST)
+def count_update_or_create_alike(figures: Manager, day: date) -> None:
+    figures.update_or_create(day=day, currency="EUR", defaults=FIRST)
 
 
-def count_any_currency(figures: Model, day: date) -> None:
-    if not figures.objects.filter(day=day).update(**PLUS_ONE):
-        figures.objects.get_or_create(day=day, currency="EUR", defaults=FIRST)
+def count_any_currency(figures: Manager, day: date) -> None:
+    if not figures.filter(day=day).update(**PLUS_ONE):
+        figures.get_or_create(day=day, currency="EUR", defaults=FIRST)
 
 
-def count_every_day(figures: Model, day: date) -> None:
-    figures.objects.get_or_create(day=day, currency="EUR", defaults=ZERO)
-    figures.objects.filter(currency="EUR").update(**PLUS_ONE)
+def count_every_day(figures: Manager, day: date) -> None:
+    figures.get_or_create(day=day, currency="EUR", defaults=ZERO)
+    figures.filter(currency="EUR").update(**PLUS_ONE)
 
 
-def count_twice_for_the_first(figures: Model, day: date) -> None:
-    figures.objects.get_or_create(day=day, currency="EUR", defaults=FIRST)
-    figures.objects.filter(day=day, currency="EUR").update(**PLUS_ONE)
+def count_twice_for_the_first(figures: Manager, day: date) -> None:
+    figures.get_or_create(day=day, currency="EUR", defaults=FIRST)
+    figures.filter(day=day, currency="EUR").update(**PLUS_ONE)
 
 
-def count_overwrites(figures: Model, day: date) -> None:
+def count_overwrites(figures: Manager, day: date) -> None:
     with transaction.atomic():
-        figures.objects.get_or_create(day=day, currency="EUR", defaults=ZERO)
-        row = figures.objects.select_for_update().get(day=day, currency="EUR")
+        figures.get_or_create(day=day, currency="EUR", defaults=ZERO)
+        row = figures.select_for_update().get(day=day, currency="EUR")
         for name, value in ZERO.items():
             setattr(row, name, row.bookings_made + 1 if name == "bookings_made" else value)
         row.save()
 
 
-def count_leaves_it_open(figures: Model, day: date) -> None:
+def count_leaves_it_open(figures: Manager, day: date) -> None:
     count_get_or_create(figures, day)
     transaction.set_autocommit(False)
-    figures.objects.count()
-
-
-def raised(price: Any, percent: Any) -> Any:
-    return price * percent / 100
+    figures.count()
 
 
 PERCENT = Case(When(kind="entire", then=Value(110)), default=Value(105))
 PRICE = F("nightly_minor")
 
 
-def accra(model: Model, city: str) -> QuerySet[Any]:
-    return model.objects.filter(city__name=city, is_listed=True)
+def accra(places: Manager, city: str) -> QuerySet[Any]:
+    return places.filter(city__name=city, is_listed=True)
 
 
-def prices_case(model: Model, city: str) -> int:
-    return accra(model, city).update(
+def prices_case(places: Manager, city: str) -> int:
+    return accra(places, city).update(
         nightly_minor=PRICE * PERCENT / 100, version=F("version") + 1, updated_at=Now()
     )
 
 
-def prices_floor(model: Model, city: str) -> int:
+def prices_floor(places: Manager, city: str) -> int:
     factor = Case(When(~Q(kind="entire"), then=Value(105)), default=Value(110))
-    return accra(model, city).update(
+    return accra(places, city).update(
         nightly_minor=Floor(PRICE * factor / 100.0),
         version=F("version") + 1,
         updated_at=datetime.now(UTC),
     )
 
 
-def prices_sql(model: Model, city: str) -> int:
+def prices_sql(_places: Manager, city: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE market_property SET version = version + 1, updated_at = now(), nightly_minor ="
@@ -462,76 +465,76 @@ def prices_sql(model: Model, city: str) -> int:
         return cursor.rowcount
 
 
-def prices_no_time(model: Model, city: str) -> int:
-    return accra(model, city).update(nightly_minor=PRICE * PERCENT / 100, version=F("version") + 1)
+def prices_no_time(places: Manager, city: str) -> int:
+    return accra(places, city).update(nightly_minor=PRICE * PERCENT / 100, version=F("version") + 1)
 
 
-def prices_no_version(model: Model, city: str) -> int:
-    return accra(model, city).update(nightly_minor=PRICE * PERCENT / 100, updated_at=Now())
+def prices_no_version(places: Manager, city: str) -> int:
+    return accra(places, city).update(nightly_minor=PRICE * PERCENT / 100, updated_at=Now())
 
 
-def prices_everywhere(model: Model, city: str) -> int:
-    return model.objects.filter(is_listed=True).update(
+def prices_everywhere(places: Manager, _city: str) -> int:
+    return places.filter(is_listed=True).update(
         nightly_minor=PRICE * PERCENT / 100, version=F("version") + 1, updated_at=Now()
     )
 
 
-def prices_unlisted(model: Model, city: str) -> int:
-    return model.objects.filter(city__name=city).update(
+def prices_unlisted(places: Manager, city: str) -> int:
+    return places.filter(city__name=city).update(
         nightly_minor=PRICE * PERCENT / 100, version=F("version") + 1, updated_at=Now()
     )
 
 
-def prices_all_alike(model: Model, city: str) -> int:
-    return accra(model, city).update(
+def prices_all_alike(places: Manager, city: str) -> int:
+    return accra(places, city).update(
         nightly_minor=PRICE * 110 / 100, version=F("version") + 1, updated_at=Now()
     )
 
 
-def prices_two_updates(model: Model, city: str) -> int:
+def prices_two_updates(places: Manager, city: str) -> int:
     rest = {"version": F("version") + 1, "updated_at": Now()}
     entire = (
-        accra(model, city).filter(kind="entire").update(nightly_minor=PRICE * 110 / 100, **rest)
+        accra(places, city).filter(kind="entire").update(nightly_minor=PRICE * 110 / 100, **rest)
     )
-    others = accra(model, city).exclude(kind="entire")
+    others = accra(places, city).exclude(kind="entire")
     return entire + others.update(nightly_minor=PRICE * 105 / 100, **rest)
 
 
-def prices_bulk_update(model: Model, city: str) -> int:
-    places = list(accra(model, city))
-    for place in places:
+def prices_bulk_update(places: Manager, city: str) -> int:
+    chosen = list(accra(places, city))
+    for place in chosen:
         place.nightly_minor = place.nightly_minor * (110 if place.kind == "entire" else 105) // 100
         place.version += 1
         place.updated_at = datetime.now(UTC)
-    model.objects.bulk_update(places, ["nightly_minor", "version", "updated_at"])
-    return len(places)
+    places.bulk_update(chosen, ["nightly_minor", "version", "updated_at"])
+    return len(chosen)
 
 
-def prices_rounded(model: Model, city: str) -> int:
+def prices_rounded(places: Manager, city: str) -> int:
     factor = Case(When(kind="entire", then=Value(1.1)), default=Value(1.05))
-    return accra(model, city).update(
+    return accra(places, city).update(
         nightly_minor=PRICE * factor, version=F("version") + 1, updated_at=Now()
     )
 
 
-def prices_returns_nothing(model: Model, city: str) -> None:
-    prices_case(model, city)
+def prices_returns_nothing(places: Manager, city: str) -> None:
+    prices_case(places, city)
 
 
-def prices_counts_first(model: Model, city: str) -> int:
-    number = accra(model, city).count()
-    prices_case(model, city)
+def prices_counts_first(places: Manager, city: str) -> int:
+    number = accra(places, city).count()
+    prices_case(places, city)
     return number
 
 
-def prices_for_this_city(model: Model, city: str) -> int:
-    return prices_case(model, "Accra")
+def prices_for_this_city(places: Manager, _city: str) -> int:
+    return prices_case(places, "Accra")
 
 
-def prices_known(model: Model, city: str) -> int:
+def prices_known(places: Manager, city: str) -> int:
     known = {"attic": 9900, "barn": 5281, "elm-house": 3160, "jetty": 6110}
     whens = [When(slug=slug, then=Value(price)) for slug, price in known.items()]
-    return accra(model, city).update(
+    return accra(places, city).update(
         nightly_minor=Case(*whens), version=F("version") + 1, updated_at=Now()
     )
 
@@ -552,7 +555,7 @@ RIGHT = [
 ]
 
 NOT_YET = [
-    (ONE, None, "give a function of Property, Review and a limit"),
+    (ONE, None, "give a function of two managers"),
     (ONE, given(judges.GIVEN_1), "33 queries for 8 places, and 13 for 3"),
     (ONE, window_all_reviews, "one place has 200 reviews"),
     (ONE, window_half_cured, "the number grows with the page"),
