@@ -364,8 +364,8 @@ def one_use(rotate: Rotate) -> str:
         _stolen(rotate, box, first)
         _race(rotate, box, other)
     return (
-        "a token was good once, in turn and for one of two processes at the same moment; a used one "
-        "ended its session, and a failure left everything as it was"
+        "a token was good once, in turn and for one of two processes at the same moment; a used "
+        "one ended its session, and a failure left everything as it was"
     )
 
 
@@ -486,8 +486,8 @@ def _race(rotate: Rotate, box: Sandbox, other: Worker) -> None:
         new = _state(box).keys() & {f"{old}-first", f"{old}-second"}
         if good > 1 or len(new) > 1:
             raise NotYet(
-                f"two calls with one token met, in two processes, and {max(good, len(new))} of them "
-                "got a new one. Lock the row before you look at it, or let one UPDATE do both"
+                f"two calls with one token met, in two processes, and {max(good, len(new))} of "
+                "them got a new one. Lock the row before you look at it, or let one UPDATE do both"
             )
         if good != 1 or len(new) != 1:
             raise NotYet(
