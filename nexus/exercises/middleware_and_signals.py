@@ -133,10 +133,10 @@ def _try_hours(answer: Callable[[Middleware], Middleware]) -> None:
     if not callable(middleware):
         raise NotYet("it should return a function that Django calls with each request")
 
-    def ask(day: str, hour: str, path_info: str, path: str) -> int:
+    def ask(day: str, hour: str, path_info: str, path: str, method: str = "GET") -> int:
         """The status that a request gets; 403 means that the view was not called."""
         request = HttpRequest()
-        request.method, request.path, request.path_info = "GET", path, path_info
+        request.method, request.path, request.path_info = method, path, path_info
         hours, minutes = map(int, hour.split(":"))
         moment = DAYS[day].replace(hour=hours, minute=minutes).timestamp() - 3600 * AHEAD[day]
         called.clear()
@@ -166,6 +166,9 @@ def _try_hours(answer: Callable[[Middleware], Middleware]) -> None:
                     f"on {day} at {hour} in Lisbon the chat should be "
                     f"{'open' if is_open else 'closed, with a 403'}; the client got {got}"
                 )
+    for method in ("POST", "OPTIONS"):
+        if (got := ask("15 July", "12:00", "/messages/7", "/messages/7", method)) != 403:
+            raise NotYet(f"the chat is closed, and a {method} to /messages/7 got {got}")
     for name, path_info in ELSEWHERE.items():
         if (got := ask("15 July", "12:00", path_info, name.split(",")[0])) != 200:
             raise NotYet(f"{name} is not the chat and should always be open; it got {got}")

@@ -1,6 +1,7 @@
 """Each judge of middleware-and-signals: the stub, right answers of several kinds, wrong ones."""
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -140,6 +141,11 @@ def without_a_slash(request: HttpRequest) -> bool:
 @layer
 def anywhere(request: HttpRequest) -> bool:
     return "/messages/" in request.path_info and is_closed(datetime.now(LISBON).hour)
+
+
+@layer
+def only_reading(request: HttpRequest) -> bool:
+    return request.method == "GET" and in_chat(request) and is_closed(datetime.now(LISBON).hour)
 
 
 @layer
@@ -552,6 +558,7 @@ NOT_YET: list[tuple[str, object, str]] = [
     (ONE, everything, "/healthz is not the chat"),
     (ONE, without_a_slash, "/messages-help/ is not the chat"),
     (ONE, anywhere, "/help/messages/ is not the chat"),
+    (ONE, only_reading, "a POST to /messages/7 got 200"),
     (ONE, with_the_prefix, "mounted under"),
     (ONE, path_anywhere, "is not the chat"),
     (ONE, swallows, "should be closed, with a 403; the client got 200"),
@@ -615,6 +622,28 @@ def test_a_stub_is_no_try(exercise: str) -> None:
     verdict = judge_answer(exercise, stub)
     assert not verdict.right
     assert not verdict.tried or is_same(stub, given(exercise))
+
+
+def loops(*arguments: object, **kwargs: object) -> None:
+    while True:
+        pass
+
+
+def leaves(*arguments: object, **kwargs: object) -> None:
+    os._exit(0)
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+@pytest.mark.parametrize(
+    ("answer", "hint"), [(loops, "had not come to an end"), (leaves, "ended the process")]
+)
+def test_an_answer_that_does_not_return(
+    exercise: str, answer: object, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus.judging.limits.SECONDS", 1.0)
+    verdict = judge_answer(exercise, answer)
+    assert not verdict.right
+    assert hint in verdict.message
 
 
 def test_an_answer_that_holds_all_ends_in_time_and_leaves_nothing(
