@@ -249,7 +249,9 @@ def photos(connection: Connection) -> None:
     """Makes the table of the rows."""
     connection.execute("""
         CREATE TABLE photo (
-            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, owner text NOT NULL, digest text NOT NULL
+            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            owner text NOT NULL,
+            digest text NOT NULL
         )
     """)
 
@@ -379,7 +381,7 @@ def _deletes(answer: Sweep, service: Service) -> None:
             raise NotYet(f"{len(gone)} of two files that rows name were deleted")
         if gone := {"part-new", "part-yesterday"} - names:
             raise NotYet(
-                f"it deleted {' and '.join(sorted(gone))}, which an upload of this day may be writing"
+                f"it deleted {' and '.join(sorted(gone))}, which an upload may still be writing"
             )
         if left := {"lost", "Esi's"} & names:
             raise NotYet(f"no row names them, and {len(left)} of two files are still there")

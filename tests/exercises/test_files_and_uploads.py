@@ -7,10 +7,10 @@ import io
 import json
 import re
 import secrets as random_secrets
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -256,9 +256,9 @@ def by_trying(connection: Connection, store: Path) -> None:
     old_parts(store)
     for path in digests(store):
         with connection.transaction():
-            if connection.execute(TRY, [path.name]).fetchone() == (True,):
-                if not connection.execute(NAMED, [path.name]).fetchone():
-                    path.unlink()
+            mine = connection.execute(TRY, [path.name]).fetchone() == (True,)
+            if mine and not connection.execute(NAMED, [path.name]).fetchone():
+                path.unlink()
 
 
 def by_waiting(connection: Connection, store: Path) -> None:
@@ -330,9 +330,9 @@ def lock_of_a_moment(connection: Connection, store: Path) -> None:
     """Without a transaction the lock is gone with its statement."""
     old_parts(store)
     for path in digests(store):
-        if connection.execute(TRY, [path.name]).fetchone() == (True,):
-            if not connection.execute(NAMED, [path.name]).fetchone():
-                path.unlink()
+        mine = connection.execute(TRY, [path.name]).fetchone() == (True,)
+        if mine and not connection.execute(NAMED, [path.name]).fetchone():
+            path.unlink()
 
 
 def deleted_afterwards(connection: Connection, store: Path) -> None:
@@ -340,9 +340,9 @@ def deleted_afterwards(connection: Connection, store: Path) -> None:
     lost = []
     for path in digests(store):
         with connection.transaction():
-            if connection.execute(TRY, [path.name]).fetchone() == (True,):
-                if not connection.execute(NAMED, [path.name]).fetchone():
-                    lost.append(path)
+            mine = connection.execute(TRY, [path.name]).fetchone() == (True,)
+            if mine and not connection.execute(NAMED, [path.name]).fetchone():
+                lost.append(path)
     for path in lost:
         path.unlink()
 
@@ -440,16 +440,14 @@ def does_little(connection: Connection, store: Path) -> None:
     old_parts(store)
 
 
-def everything(connection: Connection, store: Path) -> None:
+def everything(_: Connection, store: Path) -> None:
     for path in store.iterdir():
         path.unlink()
 
 
 def swallows_errors(connection: Connection, store: Path) -> None:
-    try:
+    with suppress(psycopg.Error):
         table_lock(connection, store)
-    except psycopg.Error:
-        pass
 
 
 # Exercise 3
