@@ -192,6 +192,10 @@ def key(system, python, files):
 """
 
 
+VERSIONS = 150
+"""How many versions of a file must all have their own keys."""
+
+
 @judge(
     "ci-cd.2",
     takes=Callable,  # type: ignore[arg-type]
@@ -255,6 +259,11 @@ def key(answer: Key) -> str:
     other("the version of Python is another one", of(python="3.11"))
     if of(python="3.1", files=FILES) == of(python="3.11", files=FILES):
         raise NotYet("Python 3.1 and 3.11 have one key")
+    many = [FILES | {"requirements.txt": f"django==5.2.{patch}\n"} for patch in range(VERSIONS)]
+    if len({of(files=files) for files in many}) < VERSIONS:
+        raise NotYet(
+            f"of {VERSIONS} versions of requirements.txt, two have one key: keep more of the hash"
+        )
     same("a view was changed", of(files=FILES | {"shop/views.py": "print(2)\n"}))
     same("the README was changed", of(files=FILES | {"README.md": "read it\n"}))
     same("the files come in another order", of(files=dict(reversed(FILES.items()))))
@@ -566,13 +575,34 @@ def _after(box: Sandbox, before: Mapping[int, str]) -> None:
         except psycopg.Error as other:
             raise NotYet(f"after contract, {statement} got: {first_line(other)}") from None
         raise NotYet(f"after contract, {hint}")
+    left = box.admin.execute(LEFT_BEHIND).fetchall()
+    if left:
+        what, name = left[0]
+        raise NotYet(
+            f"after contract, {what} {name} is still there: take away what expand has added"
+        )
 
+
+LEFT_BEHIND = """
+SELECT 'the function', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT 'the trigger', tgname FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT 'the rule', rulename FROM pg_rules WHERE schemaname = 'public'
+UNION ALL SELECT 'the relation', relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p')
+    AND relname <> 'place'
+"""
+"""What is in the database besides the table; in a fresh one there is nothing."""
 
 REFUSED = (
     (
         "INSERT INTO place (name) VALUES (NULL)",
         psycopg.errors.NotNullViolation,
         "a place without a name can be stored: name should be NOT NULL",
+    ),
+    (
+        "INSERT INTO place DEFAULT VALUES",
+        psycopg.errors.NotNullViolation,
+        "a place that is given no name gets one: name should have no default, as title had none",
     ),
     (
         "INSERT INTO place (id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'Twin')",
