@@ -145,10 +145,23 @@ def pages(book: dict[str, list[Section]], address: Callable[[str], str]) -> list
     ]
 
 
-def search_data(book: dict[str, list[Section]], address: Callable[[str], str]) -> dict[str, object]:
+def resolved(env: BuildEnvironment, link: tuple[str, str]) -> tuple[str, str]:
+    """Return a link whose anchor is the one in the built page, and not the one in the source."""
+    text, address = link
+    page, _, anchor = address.partition("#")
+    if not anchor:
+        return link
+    known = env.metadata[page.removesuffix(".html")].get("myst_slugs", {})
+    return text, f"{page}#{known[anchor][1] if anchor in known else anchor}"
+
+
+def search_data(
+    book: dict[str, list[Section]], address: Callable[[str], str], env: BuildEnvironment
+) -> dict[str, object]:
     """Return all that the search looks into."""
     rows = [row for group in messages.load() for row in group.rows]
-    links = sorted({link for row in rows for link in messages.links(row)})
+    links_of = [[resolved(env, link) for link in messages.links(row)] for row in rows]
+    links = sorted({link for each in links_of for link in each})
     programs = sorted({row.program for row in rows})
     where = postings(book)
     return {
@@ -164,9 +177,9 @@ def search_data(book: dict[str, list[Section]], address: Callable[[str], str]) -
                 programs.index(row.program),
                 row.code,
                 messages.quoted(" ".join(cause.test for cause in row.causes)),
-                [links.index(link) for link in messages.links(row)],
+                [links.index(link) for link in each],
             ]
-            for row in rows
+            for row, each in zip(rows, links_of, strict=True)
         ],
     }
 
@@ -196,7 +209,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     rows = (row for group in messages.load() for row in group.rows)
     causes = [messages.plain(row.causes[0].cause) for row in rows]
     contents = {
-        DATA: ("nexusSearch", search_data(book, app.builder.get_target_uri)),
+        DATA: ("nexusSearch", search_data(book, app.builder.get_target_uri, app.env)),
         CAUSES: ("nexusCauses", causes),
         GOTCHAS: ("nexusGotchas", gotchas(book)),
     }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.book.test_pages import DESKTOP, HTML
+from tests.book.test_pages import DESKTOP, HTML, anchors
 from tools import messages
 
 pytestmark = pytest.mark.xdist_group("messages")
@@ -166,3 +166,13 @@ def test_a_subject_shows_pages_first_then_messages(search: Page) -> None:
     search.fill(".bd-search-container input", "OOM")
     headings = search.locator(".search-results h2").all_inner_texts()
     assert headings == ["Pages", "Messages with these words"]
+
+
+def test_every_link_that_the_search_shows_is_alive(search: Page) -> None:
+    rows = search.evaluate("nexusSearch.rows.map(row => [`messages.html#m-${row[0]}`, row[5]])")
+    links = [address for _, address in search.evaluate("nexusSearch.links")]
+    assert any("#" in link for link in links)
+    for address in (*links, *(address for address, _ in rows)):
+        page, _, anchor = address.partition("#")
+        assert (HTML / page).exists(), address
+        assert not anchor or anchor in anchors(page), address

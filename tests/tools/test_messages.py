@@ -1,5 +1,6 @@
 """The rows of data/messages/: each can be used, leads somewhere, and says what to do."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,24 @@ def test_its_links_are_alive_and_its_sentences_whole(
             assert part[-1] in ".?", part
     # Names differ from reader to reader: what is fixed must be enough to find it by.
     assert len([word for word in row.message.replace("…", " ").split() if word.isascii()]) >= 1
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z_]{3,}|\b\d{3,5}\b", text.lower()))
+
+
+def test_a_link_to_a_gotcha_leads_to_its_heading() -> None:
+    loose = []
+    for _, row in ROWS:
+        for path in (row.see or {}).values():
+            if not path.startswith("notes/gotchas/") or "#" in path:
+                continue
+            text = (chapters.ROOT / path).read_text()
+            for heading in re.findall(r"^## (.+)$", text, re.MULTILINE):
+                shared = words(heading) & words(row.message)
+                if len(shared) >= 3 and len(shared) >= 0.6 * len(words(row.message)):
+                    loose.append(f"{row.id}: {path} has {heading!r}")
+    assert loose == []
 
 
 def shown_somewhere() -> str:

@@ -54,7 +54,8 @@ NGINX = {
     "nginx-cannot-load-certificate": "server { listen 127.0.0.1:PORT ssl; "
     "ssl_certificate /nowhere/cert.pem; ssl_certificate_key /nowhere/key.pem; }",
     "nginx-names-hash": "server_names_hash_bucket_size 32; server { listen 127.0.0.1:PORT; "
-    f"server_name {'long' * 30}.example.org; }} server {{ listen 127.0.0.1:PORT; server_name b.example.org; }}",
+    f"server_name {'long' * 30}.example.org; }} "
+    "server { listen 127.0.0.1:PORT; server_name b.example.org; }",
     "nginx-number-of-arguments": "server { listen 127.0.0.1:PORT; server_name ; }",
     "nginx-duplicate": "server_names_hash_bucket_size 64; server_names_hash_bucket_size 64;",
 }
@@ -128,8 +129,8 @@ def nginx(folder: Path, problem: str, *options: str) -> str:
     paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{path}_temp_path {folder}/{path};" for path in paths)
     conf.write_text(
-        f"pid {folder}/pid; error_log {folder}/error.log; events {{}} http {{ access_log off; {temporary} "
-        f"{problem} }}"
+        f"pid {folder}/pid; error_log {folder}/error.log; events {{}} "
+        f"http {{ access_log off; {temporary} {problem} }}"
     )
     # With a file for its log, it says the same on stderr, as on most machines.
     places = ("-p", str(folder), "-c", str(conf), "-e", str(folder / "start.log"))
