@@ -6,7 +6,7 @@ this process, if it is set up at all.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
@@ -34,16 +34,14 @@ def _django() -> Iterator[None]:
     from django.conf import settings
     from django.utils.functional import empty
 
-    if settings.configured:
+    with ExitStack() as until_done:
+        if not settings.configured:
+            settings.configure(USE_TZ=True, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
+            until_done.callback(setattr, settings, "_wrapped", empty)
+        if not apps.ready:
+            ready = {"apps_ready": True, "models_ready": True, "ready": True}
+            until_done.enter_context(mock.patch.multiple(apps, **ready))
         yield
-        return
-    settings.configure(USE_TZ=True, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
-    ready = {"apps_ready": True, "models_ready": True, "ready": True}
-    try:
-        with mock.patch.multiple(apps, **ready):
-            yield
-    finally:
-        settings._wrapped = empty
 
 
 @cache
