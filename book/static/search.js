@@ -8,6 +8,7 @@
   const stemmer = new Stemmer(); // Sphinx's own, which the words of the data went through, too
 
   const MOST = 20; // pages to show
+  const BESIDE = 5; // pages to show beside a message
   const CLOSE = 0.05; // of the best page's score, which the others must reach
   const ALSO = 3; // more sections of a page
   const TITLE = 3; // what a word in a section's title is worth, beside one in its text
@@ -140,7 +141,6 @@
     book ??= open();
     searcher ??= index(rows());
     const messages = text.trim() ? find(searcher, text) : [];
-    const pages = pagesFor(book, text).slice(0, MOST);
     // One word is a subject, a number is a code. Two words or more are a message, if they are most
     // of one, or if one has all of them.
     const [word, ...more] = telling(text);
@@ -148,6 +148,7 @@
     const pasted =
       Boolean(first) &&
       (more.length ? first.fit >= GOOD || first.covered === 1 : /^\d/.test(word));
+    const pages = pagesFor(book, text).slice(0, pasted ? BESIDE : MOST);
     return { messages, pages, pasted };
   };
   window.searchBook = searched;
@@ -168,7 +169,8 @@
       const hit = [...content.matchAll(/[\w+]+/g)].find(isAsked);
       if (!hit) continue;
       const from = Math.max(0, content.lastIndexOf(" ", Math.max(0, hit.index - EXCERPT / 3)));
-      return `${from ? "… " : ""}${content.slice(from, from + EXCERPT).trim()} …`;
+      const part = content.slice(from, from + EXCERPT).replace(/\S*$/, "");
+      return `${from ? "… " : ""}${part.trim()} …`;
     }
     return texts[0].slice(0, EXCERPT);
   };
@@ -227,8 +229,9 @@
       block.push(element("h2", {}, pasted ? "It says" : "Messages with these words"), told);
     }
     const found = pages.length;
+    const most = found === (pasted ? BESIDE : MOST) ? "The best " : "";
     const said = found
-      ? `${found === MOST ? `The best ${MOST}` : found} page${found > 1 ? "s" : ""}`
+      ? `${most}${found} page${found > 1 ? "s" : ""}`
       : "No page has these words.";
     const status = messages.length
       ? `${messages.length} message${messages.length > 1 ? "s" : ""}, ${said.toLowerCase()}`
