@@ -212,10 +212,23 @@ def plain(text: str) -> str:
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("`", "").replace("*", "")
 
 
+def short(cause: str) -> str:
+    """Return the first sentence of a cause, as text: the search shows no more of it."""
+    return re.split(r"(?<=[.?])\s", plain(cause), maxsplit=1)[0]
+
+
 def quoted(text: str) -> str:
     """Return what a text quotes of logs and of other programs, which people may paste too."""
     parts = re.findall(r"`([^`]+)`", text)
     return " ".join(part for part in parts if not COMMANDS.match(part))
+
+
+def pasted(one: Message) -> str:
+    """Return the words that the tests of a row quote and that its message has not, each once."""
+    text = quoted(" ".join(cause.test for cause in one.causes))
+    said = one.message.lower()
+    found = re.findall(r"[A-Za-z_][\w.]*|\d{1,5}", text)
+    return " ".join(word for word in dict.fromkeys(found) if word.lower() not in said)
 
 
 def html(path: str) -> str:

@@ -176,7 +176,7 @@ def search_data(
                 row.message,
                 programs.index(row.program),
                 row.code,
-                messages.quoted(" ".join(cause.test for cause in row.causes)),
+                messages.pasted(row),
                 [links.index(link) for link in each],
             ]
             for row, each in zip(rows, links_of, strict=True)
@@ -207,7 +207,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
         return
     book = kept(app.env)
     rows = (row for group in messages.load() for row in group.rows)
-    causes = [messages.plain(row.causes[0].cause) for row in rows]
+    causes = [messages.short(row.causes[0].cause) for row in rows]
     contents = {
         DATA: ("nexusSearch", search_data(book, app.builder.get_target_uri, app.env)),
         CAUSES: ("nexusCauses", causes),

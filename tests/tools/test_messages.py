@@ -110,6 +110,13 @@ def test_the_search_gets_addresses_of_the_book(tmp_path: Path) -> None:
 def test_the_search_gets_what_a_test_quotes_but_no_command() -> None:
     test = "`df -h` shows it, or the log has `disk quota exceeded`."
     assert messages.quoted(test) == "disk quota exceeded"
+    cause = messages.Cause("Full.", test, "Make room.")
+    row = messages.Message("disk", "No space on disk: …", "Linux", (cause, cause), "told")
+    assert messages.pasted(row) == "quota exceeded"
+
+
+def test_the_search_gets_the_first_sentence_of_a_cause() -> None:
+    assert messages.short("`df` is full at 5.5 GB. Nobody looked.") == "df is full at 5.5 GB."
 
 
 @pytest.mark.parametrize(
