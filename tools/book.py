@@ -72,13 +72,21 @@ def forget() -> None:
             shutil.rmtree(path)
 
 
-def build(builder: str, folder: Path, doctrees: Path | None = None, **settings: object) -> object:
+def build(
+    builder: str,
+    folder: Path,
+    doctrees: Path | None = None,
+    *,
+    fresh: bool = False,
+    **settings: object,
+) -> object:
     """Let Sphinx write the book, whose pages it reads anew if they have changed.
 
     Args:
         builder: Sphinx's name of the form, such as html.
         folder: Where to.
         doctrees: Where Sphinx remembers what it has read, if its settings are not those of html.
+        fresh: Whether to read all pages anew.
         settings: In place of those in _config.yml.
 
     Returns:
@@ -97,6 +105,7 @@ def build(builder: str, folder: Path, doctrees: Path | None = None, **settings: 
             **settings,
         },
         builder=builder,
+        freshenv=fresh,
         warningiserror=True,
         keep_going=True,
         quiet=True,

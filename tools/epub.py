@@ -4,6 +4,7 @@ Sphinx's own builder writes the pages. They are then written again as well-forme
 page may have HTML of its own, and e-readers refuse a page that is not well-formed.
 """
 
+import shutil
 import sys
 import time
 import tomllib
@@ -16,7 +17,10 @@ from bs4 import BeautifulSoup
 from tools import book, downloads
 
 ROOT = downloads.ROOT
-PAGES = downloads.BUILD / "epub"
+# Apart from the HTML's: what is read for one form has no use for the other, and outputs with
+# pictures are stored beside the pages.
+FOLDER = downloads.BUILD / "epub"
+PAGES = FOLDER / "pages"
 # They are for a browser; the theme does not know this builder.
 FOR_BROWSERS = {
     "sphinx_book_theme",
@@ -121,8 +125,9 @@ def main() -> int:
     """Make the ePub; see the module's own text."""
     began = time.monotonic()
     book.check_settings()
+    shutil.rmtree(FOLDER, ignore_errors=True)  # a rebuild would not see a changed extension
     print("Writing the ePub: all pages are read, which takes a minute …", flush=True)
-    if book.build("epub", PAGES, PAGES.with_name(".doctrees-epub"), **settings()) != 0:
+    if book.build("epub", PAGES, FOLDER / ".doctrees", **settings()) != 0:
         print("epub: not made. Each WARNING and ERROR above counts as a failure.", file=sys.stderr)
         return 1
     file = downloads.FOLDER / f"{downloads.NAME}.epub"

@@ -132,7 +132,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     book.check_settings()
     print("Writing the book as one page …", flush=True)
-    if book.build("singlehtml", PAGES) != 0:
+    # What Sphinx remembers of the HTML serves here too, unless it is out of date.
+    complete = book.STAMP.read_text() if book.STAMP.exists() else ""
+    if book.build("singlehtml", PAGES, fresh=complete != book.fingerprint()) != 0:
         print("pdf: not made. Each WARNING and ERROR above counts as a failure.", file=sys.stderr)
         return 1
     downloads.FOLDER.mkdir(parents=True, exist_ok=True)

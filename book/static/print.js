@@ -68,8 +68,14 @@
       fold.open = true;
       undo.push(() => (fold.open = false));
     }
-    for (const block of document.querySelectorAll(".bd-article pre"))
-      block.classList.toggle("long", block.textContent.split("\n").length > SHORT);
+    for (const block of document.querySelectorAll(".bd-article pre")) {
+      if (block.textContent.split("\n").length <= SHORT) continue;
+      block.classList.add("long");
+      undo.push(() => {
+        block.classList.remove("long");
+        if (!block.className) block.removeAttribute("class");
+      });
+    }
   };
 
   const back = () => {

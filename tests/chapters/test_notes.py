@@ -58,6 +58,13 @@ def test_gotchas_come_first_and_notes_about_this_book_last() -> None:
     assert len(set(captions)) == len(captions)
 
 
+def test_a_note_about_our_own_tools_stands_under_about_this_book() -> None:
+    titles = {path.stem: path.read_text().splitlines()[0] for path in FIELD}
+    ours = {f"notes/field/{name}" for name, title in titles.items() if title.startswith("# nexus")}
+    assert ours
+    assert ours <= set(LISTS[-1][1])
+
+
 @pytest.mark.parametrize("note", FIELD, ids=lambda path: path.stem)
 def test_a_field_note_is_called_by_its_product_and_its_symptom(note: Path) -> None:
     title, *_ = note.read_text().splitlines()
