@@ -252,6 +252,9 @@ SOON = 3.0
 """Seconds within which a token's times must be looked at: the machine may be busy."""
 
 GIVEN_2 = """
+import jwt
+
+
 def claims(token, keys):
     return jwt.decode(token, options={"verify_signature": False})
 """
