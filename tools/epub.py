@@ -75,7 +75,7 @@ def settings() -> dict[str, object]:
         "epub_show_urls": "no",
         "epub_tocdepth": 2,
         "epub_tocdup": False,
-        "epub_exclude_files": [*SCRIPTS, "index.html", "_static/book.css"],
+        "epub_exclude_files": [*SCRIPTS, "index.html"],
     }
 
 

@@ -182,8 +182,12 @@ def test_folds_are_printed_at_the_end_and_go_back(page: Page) -> None:
     assert dead == 0
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    after = page.locator(".bd-article").inner_html()
-    assert "".join(after.split()) == "".join(before.split())
+    assert plain(page.locator(".bd-article").inner_html()) == plain(before)
+
+
+def plain(html: str) -> str:
+    """HTML without blanks, and without the focus that the theme gives to boxes that scroll."""
+    return re.sub(r'\s+|tabindex="-?[01]"', "", html)
 
 
 def test_a_browser_prints_the_solutions(page: Page) -> None:
