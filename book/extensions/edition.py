@@ -27,6 +27,7 @@ def add_address(_: Sphinx, config: Config) -> None:
     """Tell the theme where the repository is, before it makes its buttons."""
     options = config.html_theme_options
     if HERE is None:
+        options.pop("repository_url", None)  # without one, Jupyter Book names its own
         return
     options |= {
         "repository_url": HERE.url,

@@ -93,7 +93,7 @@ def build(root: Path, variables: Mapping[str, str] = IN_CI) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,  # against a hang: a build that shares its core with ten others takes minutes
     )
 
 
