@@ -4,11 +4,13 @@ Sphinx's own builder writes the pages. They are then written again as well-forme
 page may have HTML of its own, and e-readers refuse a page that is not well-formed.
 """
 
+import posixpath
 import shutil
 import sys
 import time
 import tomllib
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 import yaml
@@ -79,13 +81,19 @@ def settings() -> dict[str, object]:
     }
 
 
-def well_formed(page: str) -> str:
+def well_formed(page: str, name: str = "", files: Collection[str] | None = None) -> str:
     """Return a page as XHTML without scripts, whatever HTML is in it.
 
     Args:
         page: A page as Sphinx has written it.
+        name: Its name in the ePub.
+        files: The names of all files in the ePub; a style sheet that is not there is not asked for.
     """
     soup = BeautifulSoup(page, "html.parser")
+    for sheet in soup.find_all("link", rel="stylesheet"):
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(name), sheet["href"]))
+        if files is not None and target.partition("?")[0] not in files:
+            sheet.decompose()
     for script in soup.find_all("script"):
         script.decompose()
     for summary in soup.find_all("summary"):  # which may not hold a paragraph
@@ -114,7 +122,7 @@ def pack(source: Path, target: Path) -> None:
         for name in old.namelist():  # the type comes first, as the format wants it
             content = old.read(name)
             if name.endswith(".xhtml"):
-                content = well_formed(content.decode()).encode()
+                content = well_formed(content.decode(), name, old.namelist()).encode()
             entry = zipfile.ZipInfo(name, MOMENT)
             stored = name == "mimetype"
             entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED

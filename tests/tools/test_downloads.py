@@ -102,6 +102,12 @@ def test_a_fold_has_one_name_in_an_e_reader() -> None:
     assert page in epub.well_formed(page)
 
 
+def test_a_style_sheet_that_is_not_packed_is_not_asked_for() -> None:
+    page = "".join(f'<link href="../{name}.css" rel="stylesheet"/>' for name in "ab")
+    assert 'href="../a.css"' in (text := epub.well_formed(page, "x/y.xhtml", ["a.css"]))
+    assert "b.css" not in text
+
+
 def test_an_epub_is_packed_the_same_each_time(tmp_path: Path) -> None:
     source = tmp_path / "source.epub"
     with zipfile.ZipFile(source, "w") as packed:
