@@ -15,7 +15,7 @@ from typing import Any
 from nexus.judging import NotYet, first_line, judge
 from nexus.judging.limits import within
 from nexus.judging.programs import last_line, program
-from nexus.judging.sandbox import Connection, Sandbox, database
+from nexus.judging.sandbox import Connection, Sandbox, database, django_settings
 from nexus.judging.workers import OtherProcessError, Worker, worker
 
 Settings = Callable[[Mapping[str, str]], Mapping[str, Any]]
@@ -609,15 +609,7 @@ def _why(outcome: dict[str, str]) -> str:
 
 def migrated(answer: str, box: Sandbox) -> dict[str, Any]:
     """Runs all migrations, there and back, in a project of their own."""
-    info = box.learner.info
-    settings = {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": info.dbname,
-        "USER": info.user,
-        "PASSWORD": info.password,
-        "HOST": info.host,
-        "PORT": str(info.port),
-    }
+    settings = django_settings(box.learner)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         package = folder / "listings" / "migrations"

@@ -12,7 +12,7 @@ from typing import Any
 
 from nexus.judging import NotYet, judge
 from nexus.judging.meeting import come_to_rest, holding
-from nexus.judging.sandbox import Connection, Sandbox, database
+from nexus.judging.sandbox import Connection, Sandbox, database, django_settings
 from nexus.judging.workers import OtherProcessError, Worker, worker
 
 Middleware = Callable[[Any], Any]
@@ -396,15 +396,7 @@ def _build(connection: Connection) -> None:
 def edit(answer: Edit) -> str:
     """Every version is kept once, also when two edit at the same moment."""
     with database("middleware_and_signals", _build) as box:
-        info = box.learner.info
-        own = {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": info.dbname,
-            "USER": info.user,
-            "PASSWORD": info.password,
-            "HOST": info.host,
-            "PORT": str(info.port),
-        }
+        own = django_settings(box.learner)
         state: dict[str, Any] = {}
         action = partial(_edit_there, answer, own, state)
         with worker(action) as one, worker(action) as other:

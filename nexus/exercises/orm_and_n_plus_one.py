@@ -17,7 +17,7 @@ from unittest import mock
 from nexus.judging import NotYet, judge
 from nexus.judging.limits import Guard, Run, all_of, within
 from nexus.judging.meeting import come_to_rest
-from nexus.judging.sandbox import Connection, Sandbox, database
+from nexus.judging.sandbox import Connection, Sandbox, database, django_settings
 
 Answer = Callable[..., Any]
 
@@ -132,17 +132,8 @@ def _leading_to(connection: Connection) -> Iterator[Any]:
     from django.db import connections
     from django.db.utils import ConnectionHandler
 
-    info = connection.info
-    settings = {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": info.dbname,
-        "USER": info.user,
-        "PASSWORD": info.password,
-        "HOST": info.host,
-        "PORT": str(info.port),
-        # So that all rows come with the answer of their statement, and can be counted.
-        "DISABLE_SERVER_SIDE_CURSORS": True,
-    }
+    # So that all rows come with the answer of their statement, and can be counted.
+    settings = django_settings(connection) | {"DISABLE_SERVER_SIDE_CURSORS": True}
     ours = ConnectionHandler({"default": settings}).create_connection("default")
     before = getattr(connections._connections, "default", None)
     connections["default"] = ours

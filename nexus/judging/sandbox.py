@@ -75,6 +75,19 @@ class Sandbox:
             )
 
 
+def django_settings(connection: Connection) -> dict[str, str]:
+    """Django's settings of the database, and of the role, that a connection is on."""
+    info = connection.info
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": info.dbname,
+        "USER": info.user,
+        "PASSWORD": info.password,
+        "HOST": info.host,
+        "PORT": str(info.port),
+    }
+
+
 @contextmanager
 def watched(box: Sandbox, connection: Connection) -> Iterator[None]:
     """Stops what runs on a connection when it takes too long; no setting of it prevents that.
