@@ -33,6 +33,7 @@ BROWSER_TESTS = (
     "tests/book/test_pages.py",
     "tests/book/test_messages.py",
     "tests/book/test_aids.py",
+    "tests/book/test_search.py",
     "tests/book/test_outputs.py",
     "tests/book/test_lab.py",
 )

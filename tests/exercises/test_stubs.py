@@ -45,7 +45,8 @@ def test_each_exercise_has_a_stub() -> None:
     assert sorted(CELLS) == sorted(name for names in exercises().values() for name in names)
 
 
-EARLIER = {"graphql.2": "import strawberry", "containers.1": """
+EARLIER = {"graphql.2": "import strawberry",
+"middleware-and-signals.2": "from django.core import mail", "containers.1": """
 import io, tarfile
 
 def read(layer):

@@ -475,8 +475,9 @@ def in_order_without_transaction(
 
 def checked_without_transaction(connection: Connection, giver: str, taker: str, cents: int) -> None:
     row = connection.execute("SELECT cents FROM account WHERE owner = %s", [giver]).fetchone()
-    if row and row[0] >= cents:
-        in_order_without_transaction(connection, giver, taker, cents)
+    if not row or row[0] < cents:
+        raise ValueError("there is not enough")
+    in_order_without_transaction(connection, giver, taker, cents)
 
 
 def nobody_else_reads(connection: Connection, giver: str, taker: str, cents: int) -> None:

@@ -19,7 +19,7 @@ from tools import messages
 ROWS = {row.id: row for row in GROUP.rows}
 # The server says why before it closes the connection, and the client does not always read it.
 OR_ELSE = {"idle-in-transaction-timeout": "server-closed"}
-IN_A_CHAPTER = {"deadlock-detected", "nul-byte-django", "starting-up"}
+IN_A_CHAPTER = {"deadlock-detected", "nul-byte-django", "pg-too-many-parameters", "starting-up"}
 
 SCHEMA = """
 DROP SCHEMA IF EXISTS public CASCADE;
