@@ -64,7 +64,8 @@ def stub_of(name: str) -> object:
     cell = ModuleType("a_cell_with_a_stub")
     sys.modules[cell.__name__] = cell  # Strawberry looks there for the names of types
     try:
-        exec(f"{EARLIER.get(name, '')}\n{code}", vars(cell))
+        exec(EARLIER.get(name, ""), vars(cell))  # apart: an import beside it changes the bytecode
+        exec(code, vars(cell))
         return eval(answer, vars(cell))
     finally:
         del sys.modules[cell.__name__]
