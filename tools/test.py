@@ -24,7 +24,7 @@ from tools import chapters
 from tools.chapters import UnknownChapterError
 
 ROOT = chapters.ROOT
-AT_ONCE = 3  # steps; each has workers of its own, which wait for two thirds of their time
+AT_ONCE = 3  # steps; each has workers of its own, which wait for half of their time
 TELL_SECONDS = 20.0  # between two lines that say how far the steps are
 SLOWEST = 10
 
@@ -94,8 +94,8 @@ def pytest_step(name: str, *arguments: str, after: tuple[str, ...] = ()) -> Step
 
 
 def workers() -> int:
-    """Return how many processes a step may use: one waits for its servers while others work."""
-    return min((os.cpu_count() or 1) + 1, 4)
+    """Return how many processes a step may use: servers beside them need some room too."""
+    return min(os.cpu_count() or 1, 4)
 
 
 def steps() -> list[Step]:
