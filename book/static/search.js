@@ -12,7 +12,9 @@
   const CLOSE = 0.05; // of the best page's score, which the others must reach
   const ALSO = 3; // more sections of a page
   const TITLE = 3; // what a word in a section's title is worth, beside one in its text
+  const SUBJECT = 2; // more, if the title has the word before its colon, and no other there
   const PAGE_TITLE = 2; // and one in the title of its page
+  const NAMED = 1.2; // how much more a page counts whose title has all the words
   const PREFIX = 0.5; // a word that only begins like the one that was asked for
   const EXPANDED = 30; // words that begin alike and are looked up
   const OTHERS = 0.3; // how much the other sections of a page add to its best one
@@ -31,7 +33,7 @@
     for (const [address, title, kind, parts] of data.pages) {
       const page = { address, title, kind, stems: new Set(stems(title)) };
       for (const [anchor, heading] of parts)
-        sections.push({ page, anchor, heading: heading || title, size: 0 });
+        sections.push({ page, anchor, heading: heading || title, size: 0, subject: "" });
     }
     const postings = new Map();
     const vocabulary = data.words.split(" ");
@@ -44,12 +46,14 @@
     });
     for (const list of postings.values()) for (const n of list) sections[n].size += 1;
     const titles = new Map();
-    sections.forEach((section, n) =>
+    sections.forEach((section, n) => {
+      const [subject, ...promise] = section.heading.split(": ");
+      if (promise.length) section.subject = stems(subject).join(" ");
       new Set(stems(section.heading)).forEach((stem) => {
         if (!titles.has(stem)) titles.set(stem, new Set());
         titles.get(stem).add(n);
-      })
-    );
+      });
+    });
     const usual = sections.reduce((sum, { size }) => sum + size, 0) / sections.length;
     const all = [...new Set([...vocabulary, ...titles.keys()])];
     return { sections, postings, titles, usual, all };
@@ -61,7 +65,8 @@
     const add = (n, more) => worth.set(n, (worth.get(n) ?? 0) + more);
     for (const n of postings.get(stem) ?? [])
       add(n, 1 / (0.6 + 0.4 * (sections[n].size / usual)));
-    for (const n of titles.get(stem) ?? []) add(n, TITLE);
+    for (const n of titles.get(stem) ?? [])
+      add(n, TITLE + (sections[n].subject === stem ? SUBJECT : 0));
     for (const n of worth.keys()) if (sections[n].page.stems.has(stem)) add(n, PAGE_TITLE);
     const rarity = Math.log(1 + sections.length / (worth.size || 1));
     for (const n of worth.keys()) worth.set(n, worth.get(n) * rarity);
@@ -104,6 +109,7 @@
       const more = others.reduce((sum, { score }) => sum + score, 0);
       hit.score = best.score * (1 + OTHERS * Math.log1p(more / best.score));
       hit.named = asked.length > 0 && asked.every(([stem]) => hit.page.stems.has(stem));
+      if (hit.named) hit.score *= NAMED;
       hit.last = hit.page.kind === "about" && !hit.named;
     }
     found.sort((a, b) => a.last - b.last || b.score - a.score);

@@ -142,8 +142,8 @@ class Run:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not come to its end."""
-        return not self._done.is_set()
+        """Whether it has not come to its end, or been ended before it could say so."""
+        return not self._done.is_set() and self._thread.is_alive()
 
     @property
     def error(self) -> BaseException | None:
@@ -156,6 +156,8 @@ class Run:
         In short steps: who waits here may itself be an answer's that is told to end.
         """
         while not self._done.wait(min(0.05, max(0.0, self._deadline - time.monotonic()))):
+            if not self.is_running:
+                break
             if time.monotonic() >= self._deadline:
                 return False
         return True
@@ -387,25 +389,18 @@ def _end_threads(runs: Sequence[Run]) -> None:
     Each is told once. Who catches that is told again and again, in a way that outlives handlers.
     A thread that waits for a lock of its own hears nothing: it stays, and sleeps.
     """
-    for thread in _alive(runs):
-        _tell(thread, Enough)
+    for run in runs:
+        if run.is_running and run._thread.ident:
+            _tell(run._thread.ident, Enough)
     begun = time.monotonic()
     for run in runs:
         run._done.wait(max(0.0, begun + POLITE - time.monotonic()))
     if not _insist(runs, BURST, pause=0.0005):  # a busy machine; the verdict need not wait for it
         _Thread(partial(_insist, runs, PERSISTENCE, pause=0.01)).start()
-    for run in runs:
-        if not run.is_running:
-            run._thread.join(POLITE)
-
-
-def _alive(runs: Sequence[Run]) -> list[int]:
-    """The threads of runs that have not come to their end."""
-    return [run._thread.ident for run in runs if run.is_running and run._thread.ident]
 
 
 def _insist(runs: Sequence[Run], seconds: float, pause: float) -> bool:
-    """Tells runs again and again to end, and says whether all have ended in time.
+    """Tells runs again and again to end, and says whether all threads have ended in time.
 
     Args:
         runs: what is to end.
@@ -415,13 +410,29 @@ def _insist(runs: Sequence[Run], seconds: float, pause: float) -> bool:
     until = time.monotonic() + seconds
     sys.setswitchinterval(1e-5)
     try:
-        while (left := _alive(runs)) and time.monotonic() < until:
-            for thread in left:
-                _tell(thread, _insistent(thread))
+        while (
+            left := [run for run in runs if run._thread.is_alive()]
+        ) and time.monotonic() < until:
+            for run in left:
+                if run.is_running and run._thread.ident:
+                    _tell(run._thread.ident, _insistent(run._thread.ident))
             time.sleep(pause)
     finally:
         sys.setswitchinterval(SWITCHING)
+    for run in runs:
+        _strike_off(run._thread)
     return not left
+
+
+def _strike_off(thread: threading.Thread) -> None:
+    """Takes a thread that has ended from Python's list of threads.
+
+    It does that itself in its last lines, unless it is told to end just there.
+    """
+    if not thread.is_alive() and thread.ident:
+        with threading._active_limbo_lock:
+            if threading._active.get(thread.ident) is thread:
+                del threading._active[thread.ident]
 
 
 def _tell(thread: int, error: type[BaseException] | None) -> None:

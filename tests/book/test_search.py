@@ -13,16 +13,14 @@ from tools import chapters
 
 pytestmark = pytest.mark.xdist_group("search")
 
-MIDDLEWARE = "middleware-and-signals"
-
 # What people ask for, and the pages of which one must come first.
 FIRST = {
     "EXPLAIN": ["notebooks/data/indexes-and-plans.html"],
     "explain analyze": ["notebooks/data/indexes-and-plans.html"],
     "slow query": ["notebooks/data/indexes-and-plans.html"],
     "N+1": ["notebooks/apis/orm-and-n-plus-one.html", "notebooks/apis/graphql.html"],
-    "CORS": [f"notebooks/apis/{name}.html" for name in ("rest-with-drf", "auth", MIDDLEWARE)],
-    "cors": [f"notebooks/apis/{name}.html" for name in ("rest-with-drf", "auth", MIDDLEWARE)],
+    "CORS": ["notebooks/apis/rest-with-drf.html", "notebooks/apis/auth.html"],
+    "cors": ["notebooks/apis/rest-with-drf.html", "notebooks/apis/auth.html"],
     "stampede": ["notebooks/async/caching.html"],
     "cache stampede": ["notebooks/async/caching.html"],
     "deadlock": ["notebooks/data/transactions-and-locks.html"],
@@ -38,7 +36,7 @@ FIRST = {
     "dataloader": ["notebooks/apis/graphql.html"],
     "blue green": ["notebooks/shipping/ci-cd.html"],
     "multi-stage build": ["notebooks/shipping/containers.html"],
-    "nginx": ["snippets/nginx/README.html", "notebooks/apis/files-and-uploads.html"],
+    "nginx": ["snippets/nginx/README.html"],
     "gunicorn": ["snippets/gunicorn/README.html"],
     "changelog": ["CHANGELOG.html"],
 }

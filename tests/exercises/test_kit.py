@@ -170,6 +170,32 @@ def test_who_swallows_the_limit_is_late_all_the_same() -> None:
         judge()
 
 
+@pytest.mark.usefixtures("short")
+def test_a_thread_that_is_told_in_its_last_line_is_struck_off() -> None:
+    def told() -> None:
+        raise limits.Enough
+
+    before = set(threading.enumerate())
+    run = Run(loop_that_catches_everything)
+    run._thread._delete = told  # type: ignore[attr-defined]
+    with pytest.raises(NotYet, match="had not come to an end"), judgement():
+        all_of([run], "it")
+    assert no_threads_beyond(before)
+
+
+def test_a_thread_that_could_not_say_that_it_ended_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SECONDS", 60)
+    run = Run(lambda: 7)
+    run._thread.join()
+    run._done.clear()  # as if it had been told to end just before
+    begun = time.monotonic()
+    assert not run.is_running
+    assert run.wait()
+    assert time.monotonic() - begun < 30
+
+
 def test_a_comparison_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "WHOLE", 0.05)
     with pytest.raises(NotYet, match=r"after 0\.5 seconds"), judgement():
