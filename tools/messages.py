@@ -15,6 +15,7 @@ and `rows`. A row has:
 """
 
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ COMMANDS = re.compile(
     r"(cat|curl|df|dig|docker|du|echo|getent|git|grep|head|id|kubectl|ls|openssl|pip|ps|psql|python"
     r"|rabbitmqctl|ss|systemctl|valkey-cli|EXPLAIN|SELECT|SHOW)\b"
 )
+LONGEST_CAUSE = 100  # characters of a cause that the search shows; the row has all of it
 IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -215,8 +217,9 @@ def plain(text: str) -> str:
 
 
 def short(cause: str) -> str:
-    """Return the first sentence of a cause, as text: the search shows no more of it."""
-    return re.split(r"(?<=[.?])\s", plain(cause), maxsplit=1)[0]
+    """Return the first sentence of a cause, or its beginning: the search shows no more of it."""
+    sentence = re.split(r"(?<=[.?])\s", plain(cause), maxsplit=1)[0]
+    return textwrap.shorten(sentence, LONGEST_CAUSE, placeholder=" …")
 
 
 def quoted(text: str) -> str:

@@ -127,6 +127,9 @@ def test_its_cards_are_open(pages: dict[str, ElementTree.Element]) -> None:
     text = " ".join("".join(page.itertext()).split())
     assert "What is cache-aside? The program looks into the cache" in text
     assert "same cards as a deck" not in text  # an e-reader cannot take it
+    assert [
+        a.get("href") for a in page.iterfind(".//x:a", NAMES) if "/downloads/" in a.get("href", "")
+    ] == []
 
 
 def test_epubcheck_finds_no_error(epub: zipfile.ZipFile) -> None:

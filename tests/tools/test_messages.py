@@ -190,3 +190,9 @@ def test_what_is_said_to_be_reproduced_is_reproduced() -> None:
         if not ({group.name, row.id} & PROVOKED) and not messages.pattern(row.message).search(shown)
     ]
     assert missing == []
+
+
+def test_the_search_shows_the_beginning_of_a_long_cause() -> None:
+    shown = messages.short("It ends " + "and ends " * 20)
+    assert shown.endswith("ends …")
+    assert 85 < len(shown) <= messages.LONGEST_CAUSE

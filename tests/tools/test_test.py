@@ -65,6 +65,21 @@ def test_a_pytest_that_is_killed_has_failed(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_tests_of_one_group_run_in_one_process(folder: Path) -> None:
+    (folder / "test_some.py").write_text(
+        "import os, pytest\n"
+        "pytestmark = pytest.mark.xdist_group('one')\n"
+        "@pytest.mark.parametrize('number', range(6))\n"
+        "def test_it(number):\n"
+        "    with open(os.environ['PYTEST_XDIST_WORKER'], 'a'): pass\n"
+    )
+    options = ("--disable-plugin-autoload", "-pxdist", "--numprocesses=2", "--dist=loadgroup")
+    outcome = outcome_of(*options, "--override-ini=addopts=", "test_some.py")
+    assert outcome.passed == 6
+    # A pytest that is too new for pytest-xdist ignores the mark and says nothing.
+    assert len(list(folder.glob("gw*"))) == 1
+
+
 def test_a_step_that_fails_shows_what_it_said(capsys: pytest.CaptureFixture[str]) -> None:
     bad = says("bad", "print('the reason'); import sys; sys.exit(3)")
     outcomes = list(test_run.run([bad, says("good", "print('not shown')")]))
