@@ -69,7 +69,7 @@ bench: setup ## measure servers, chapters and the book; store the figures in dat
 COMPILE := $(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
     --custom-compile-command "make lock"
 lock: setup ## make requirements*.txt anew from pyproject.toml, with the newest versions
-	@$(COMPILE) --group book --group chapters --group setup --group stays --group test \
+	@$(COMPILE) --group book --group chapters --group projects --group setup --group stays --group test \
 	    pyproject.toml --output-file requirements.txt
 	@$(COMPILE) --group heavy --constraint requirements.txt --output-file requirements-heavy.txt
 

@@ -14,6 +14,8 @@ BIN = Path(sys.executable).parent
 PROJECTS = sorted(path.parent for path in ROOT.glob("projects/*/pyproject.toml"))
 EVERY = pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
 
+LOCAL = ROOT / "projects" / "local.py"
+
 FILES = (
     ".dockerignore",
     ".github/workflows/test.yml",
@@ -98,7 +100,8 @@ def test_it_imports_neither_the_bench_nor_another_project(project: Path) -> None
         if other != project
         for package in other.glob("*/__init__.py")
     }
-    forbidden = others | {"nexus", "tools"}
+    own = {path.stem for path in project.iterdir()}
+    forbidden = (others - own) | {"nexus", "tools"}
     for file in project.rglob("*.py"):
         assert not imports(file) & forbidden, file
 
@@ -114,3 +117,8 @@ def test_its_pins_are_those_of_this_repository(project: Path) -> None:
     ]
     ours = [line.replace("[binary]", "").split(" ;")[0] for line in ours]
     assert [pin for pin in pins if pin not in ours] == []
+
+
+def test_what_they_share_is_the_same_in_each() -> None:
+    copies = sorted(ROOT.glob("projects/*/local.py"))
+    assert [path for path in copies if path.read_bytes() != LOCAL.read_bytes()] == []
