@@ -117,7 +117,9 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with nexus.valkey(tcp=True) as valkey:
-        yield Bench(tmp_path, valkey.url.removesuffix("/0"))
+        bench = Bench(tmp_path, valkey.url.removesuffix("/0"))
+        with bench.broker, bench.notes:  # else a socket is open until it is collected
+            yield bench
 
 
 def test_the_head_says_what_it_answers_and_what_to_watch_out_for() -> None:

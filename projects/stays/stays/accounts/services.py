@@ -267,9 +267,9 @@ def reset_password(*, token: str, new_password: str) -> None:
     Raises:
         Invalid: if the token is not good (any more), or the password is too weak.
     """
-    user = (
-        User.objects.select_for_update().filter(id=resets.user_id_of(token), is_active=True).first()
-    )
+    user_id = resets.user_id_of(token)
+    locked = User.objects.select_for_update().filter(is_active=True)
+    user = locked.filter(id=user_id).first() if user_id else None
     if user is None or not resets.is_good(token, user):
         raise Invalid("The token is not good (any more).", code="token_not_valid", field="token")
     _check_new_password(new_password, user, field="new_password")
