@@ -167,7 +167,7 @@ class Run:
         self.process = subprocess.Popen(
             [*step.command, *report],
             cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "TEST_SHARED": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,

@@ -28,11 +28,11 @@ import psutil
 import pytest
 
 from nexus.services.ports import free_port
+from projects.stays.tests import test_container as stays
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHAPTER = ROOT / "notebooks" / "shipping" / "containers.ipynb"
 STORED = ROOT / "data" / "image-builds.json"
-PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
 DEADLINE = 60  # seconds, for a condition
 USER = "10001"
 
@@ -124,9 +124,7 @@ def buildah(storage: tuple[str, ...]) -> Buildah:
 def base(buildah: Buildah, shown: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The base image, under the name that the chapter's files call it by."""
     folder = tmp_path_factory.mktemp("base")
-    options = ("--quiet", "--variant=minbase", f"--include={PACKAGES}")
-    without = [f"--dpkgopt=path-exclude=/usr/share/{what}/*" for what in ("doc", "locale", "man")]
-    call("mmdebstrap", *options, *without, "bookworm", str(folder / "base.tar"))
+    stays.lay_base(folder, call)
     (folder / "Dockerfile").write_text(
         "FROM scratch\n"
         "ADD base.tar /\n"
@@ -135,7 +133,7 @@ def base(buildah: Buildah, shown: dict[str, Any], tmp_path_factory: pytest.TempP
     )
     (name,) = set(re.findall(r"^FROM (python:3\S+)", shown["IN_ORDER"], re.MULTILINE))
     buildah("bud", "--isolation=chroot", "--quiet", f"--tag=localhost/{name}", str(folder))
-    call("rm", str(folder / "base.tar"))
+    call("rm", "--force", str(folder / "base.tar"))
     return str(name)
 
 

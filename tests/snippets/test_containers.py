@@ -3,7 +3,6 @@
 The way to build without Docker is that of the project stays, whose tests need it too.
 """
 
-import importlib.util
 import json
 import re
 import shutil
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from graphlib import TopologicalSorter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -25,6 +23,7 @@ import yaml
 import nexus
 from nexus.services.ports import free_port
 from nexus.services.process import wait_for
+from projects.stays.tests import test_container as stays
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -34,16 +33,6 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 UID = 10001
 
 
-def module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("how_stays_builds", path)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-stays = module(ROOT / "projects" / "stays" / "tests" / "test_container.py")
 storage, buildah, base = stays.storage, stays.buildah, stays.base  # its fixtures
 Buildah = Callable[..., str]
 

@@ -4,6 +4,7 @@ The official base image cannot always be pulled, so a stand-in is made of Debian
 Docker and compose make of the same files is tested in .github/workflows/test.yml.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = "localhost/stays-python:base"
-PACKAGES = "python3,python3-venv,ca-certificates"
+PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
 UID = 10001
 DEADLINE = 120  # seconds
 Buildah = Callable[..., str]
@@ -74,13 +75,40 @@ def buildah(storage: tuple[str, ...]) -> Buildah:
     return lambda *arguments: call(*storage, *arguments)
 
 
+def lay_base(folder: Path, call: Callable[..., str] = call) -> Path:
+    """Make Debian with Python as a file in a folder, or link to the one that is made already.
+
+    TEST_SHARED names a folder in which test runs that go on side by side share what takes long.
+    """
+    tar = folder / "base.tar"
+    shared = os.environ.get("TEST_SHARED")
+    if not shared:
+        make_base(tar, call)
+        return tar
+    made = Path(shared) / "base.tar"
+    with (Path(shared) / "base.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make_base(made.with_suffix(".part"), call)
+            made.with_suffix(".part").rename(made)
+    try:
+        tar.hardlink_to(made)
+    except OSError:  # another file system, or another user's file
+        shutil.copyfile(made, tar)
+    return tar
+
+
+def make_base(tar: Path, call: Callable[..., str]) -> None:
+    options = ("--quiet", "--variant=minbase", "--format=tar", f"--include={PACKAGES}")
+    without = [f"--dpkgopt=path-exclude=/usr/share/{what}/*" for what in ("doc", "locale", "man")]
+    call("mmdebstrap", *options, *without, "bookworm", str(tar))
+
+
 @pytest.fixture(scope="module")
 def base(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The base image: Debian with Python."""
     folder = tmp_path_factory.mktemp("base")
-    tar = folder / "base.tar"
-    options = ("--quiet", "--variant=minbase", f"--include={PACKAGES}")
-    call("mmdebstrap", *options, "bookworm", str(tar))
+    tar = lay_base(folder)
     (folder / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
     buildah("bud", "--isolation=chroot", "--quiet", f"--tag={BASE}", str(folder))
     tar.unlink()
