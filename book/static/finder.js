@@ -95,6 +95,8 @@ window.nexusFinder = (() => {
         if (!term.includes(" ") && weight >= WEIGHTS.message) because.push([worth, term]);
       }
       if (own === 0) continue;
+      // A small number alone, such as a line's or a signal's, says nothing.
+      if (because.length && because.every(([, term]) => /^\d{1,2}$/.test(term))) continue;
       const fit = Math.min(1, own / whole);
       score *= 0.5 + 0.5 * fit; // how much of the row's message is there
       if (row.address.startsWith(PAGE)) score *= ROW; // it has all causes, a gotcha has one
