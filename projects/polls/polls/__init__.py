@@ -1,0 +1,1 @@
+"""Online polls: one vote a person, and counts that are right and cheap."""
