@@ -1,0 +1,1 @@
+"""A product catalogue: search, facets, stock and orders over a million products."""

@@ -1,0 +1,224 @@
+"""Registering, logging in and out: views, and the counting of attempts."""
+
+import hashlib
+import ipaddress
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import IntegrityError, connection, transaction
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from catalogue.fields import StrictSerializer, Text
+from catalogue.models import User
+from catalogue.problems import Refusal
+
+COUNT = """
+INSERT INTO catalogue_attempt AS attempt (key, started, count) VALUES (%(key)s, now(), 1)
+ON CONFLICT (key) DO UPDATE SET
+    started = CASE WHEN attempt.started <= now() - %(window)s::interval
+                   THEN now() ELSE attempt.started END,
+    count = CASE WHEN attempt.started <= now() - %(window)s::interval
+                 THEN 1 ELSE attempt.count + 1 END
+RETURNING count, ceil(extract(epoch FROM started + %(window)s::interval - now()))::int
+"""
+
+
+class CredentialsSerializer(StrictSerializer):
+    """What proves who somebody is."""
+
+    email = Text(max_length=254)
+    password = Text(max_length=128, trim_whitespace=False)
+
+
+class RegisterSerializer(CredentialsSerializer):
+    """A new customer. The role is not for the client to say."""
+
+    email = serializers.EmailField(max_length=254)  # type: ignore[assignment]
+    name = Text(max_length=80)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Look at the password, with the rest of the account in view."""
+        try:
+            validate_password(attrs["password"], User(email=attrs["email"], name=attrs["name"]))
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(
+                {"password": [str(each) for each in error.messages]}, code="weak"
+            ) from error
+        return attrs
+
+
+class UserSerializer(serializers.ModelSerializer[User]):
+    """An account, as its owner sees it."""
+
+    class Meta:
+        model = User
+        fields = ("id", "email", "name", "role")
+        read_only_fields = fields
+
+
+class RefreshSerializer(StrictSerializer):
+    """A refresh token."""
+
+    refresh = Text(max_length=2000)
+
+
+class TokensSerializer(serializers.Serializer[Any]):
+    """An access token for five minutes, and the refresh token that brings the next."""
+
+    access = serializers.CharField()
+    refresh = serializers.CharField()
+
+
+def count_attempt(key: str, most: int) -> None:
+    """Count one more attempt, before anything is looked at.
+
+    PostgreSQL counts in one statement, so that a limit holds for all processes together.
+
+    Raises:
+        Refusal: If it is one too many in this window.
+    """
+    hashed = hashlib.sha256(key.encode()).hexdigest()
+    with connection.cursor() as cursor:
+        window = f"{settings.ATTEMPTS_WINDOW.total_seconds()} seconds"
+        cursor.execute(COUNT, {"key": hashed, "window": window})
+        count, seconds = cursor.fetchone()
+    if count > most:
+        raise Refusal(429, "throttled", "Too many attempts.", retry_after=max(1, seconds))
+
+
+def client_address(request: Request) -> str:
+    """Return what to count a client's attempts by.
+
+    Anybody can write X-Forwarded-For. As many of its entries are believed, from its end, as there
+    are proxies of our own. Of IPv6, the network counts: a client has at least 64 bits.
+    """
+    address = request.META.get("REMOTE_ADDR", "")
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    if settings.TRUSTED_PROXIES and forwarded:
+        entries = forwarded.split(",")
+        address = entries[-min(settings.TRUSTED_PROXIES, len(entries))].strip()
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if parsed.version == 6:
+        return str(ipaddress.ip_network((int(parsed), 64), strict=False))
+    return str(parsed)
+
+
+class PublicView(APIView):
+    """A view for everybody. A token that came along is not looked at."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class RegisterView(PublicView):
+    """Make an account."""
+
+    @extend_schema(
+        request=RegisterSerializer, responses={201: UserSerializer}, operation_id="register"
+    )
+    def post(self, request: Request) -> Response:
+        """Register as a customer."""
+        count_attempt(f"register {client_address(request)}", settings.ATTEMPTS_ADDRESS)
+        given = RegisterSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        try:
+            with transaction.atomic():
+                user = User.objects.create_user(**given.validated_data)
+        except IntegrityError as error:
+            raise Refusal(409, "email_taken", "There is such an account.", field="email") from error
+        return Response(UserSerializer(user).data, status=201)
+
+
+class LoginView(PublicView):
+    """Log in."""
+
+    @extend_schema(
+        request=CredentialsSerializer, responses={200: TokensSerializer}, operation_id="login"
+    )
+    def post(self, request: Request) -> Response:
+        """Log in with e-mail and password.
+
+        An unknown account takes as long as a wrong password, and is answered the same.
+        """
+        given = CredentialsSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        email = given.validated_data["email"].lower()
+        count_attempt(f"address {client_address(request)}", settings.ATTEMPTS_ADDRESS)
+        count_attempt(f"account {email}", settings.ATTEMPTS_ACCOUNT)
+        user = authenticate(username=email, password=given.validated_data["password"])
+        if user is None:
+            raise Refusal(401, "wrong_credentials", "The e-mail or the password is wrong.")
+        refresh = RefreshToken.for_user(user)
+        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+
+
+def use_up(text: str) -> User:
+    """Use a refresh token, which works once, and return whose it is.
+
+    simplejwt's own view lets several of many simultaneous requests pass, because it looks first and
+    notes afterwards. Here the unique row in the table of used tokens decides: one request makes it.
+
+    Raises:
+        Refusal: If the token is not valid, or was used, or its user is gone.
+    """
+    invalid = Refusal(401, "token_not_valid", "The refresh token is not valid, or was used.")
+    try:
+        token: Any = RefreshToken(text)  # type: ignore[arg-type]
+        _, first = token.blacklist()
+    except TokenError as error:
+        raise invalid from error
+    user = User.objects.filter(pk=token.payload["user_id"], is_active=True).first()
+    if not first or user is None:
+        raise invalid
+    # CHECK_REVOKE_TOKEN: a token ends with the password that it was given for.
+    if token.payload.get("hash_password") != RefreshToken.for_user(user)["hash_password"]:
+        raise invalid
+    return user
+
+
+class RefreshView(PublicView):
+    """Go on for another five minutes."""
+
+    @extend_schema(
+        request=RefreshSerializer, responses={200: TokensSerializer}, operation_id="refresh"
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange a refresh token for an access token and a new refresh token."""
+        given = RefreshSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        refresh = RefreshToken.for_user(use_up(given.validated_data["refresh"]))
+        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+
+
+class LogoutView(PublicView):
+    """Log out."""
+
+    @extend_schema(request=RefreshSerializer, responses={204: None}, operation_id="logout")
+    def post(self, request: Request) -> Response:
+        """End a refresh token. The access token ends by itself, within five minutes."""
+        given = RefreshSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        use_up(given.validated_data["refresh"])
+        return Response(status=204)
+
+
+class MeView(APIView):
+    """Who am I?"""
+
+    @extend_schema(responses={200: UserSerializer}, operation_id="me")
+    def get(self, request: Request) -> Response:
+        """Return the account that the token is for."""
+        return Response(UserSerializer(cast("User", request.user)).data)

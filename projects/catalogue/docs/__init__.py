@@ -1,0 +1,1 @@
+"""Pictures, and the program that draws them."""
