@@ -1,0 +1,1 @@
+"""A social media feed: GraphQL and REST over one service layer."""
