@@ -1,0 +1,1 @@
+"""A job board: employers offer jobs, and people apply for them."""
