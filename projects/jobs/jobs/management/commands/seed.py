@@ -38,7 +38,7 @@ class Command(BaseCommand):
         seeding.make_base(employers=20)
         seeding.copy_jobs(jobs)
         first = Employer.objects.earliest("id")
-        admin = self.user("admin", "Ines Admin", Role.ADMIN)
+        admin = self.user("admin", "Anna Admin", Role.ADMIN)
         boss = self.user("employer", "Emil Employer", Role.EMPLOYER, first)
         second = Employer.objects.exclude(pk=first.pk).earliest("id")
         other = self.user("other", "Olga Other", Role.EMPLOYER, second)
