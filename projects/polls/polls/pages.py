@@ -8,8 +8,10 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -34,6 +36,21 @@ def refusals_shown(view: View) -> View:
             return answer(request, refusal)
 
     return shown
+
+
+def login_required_to_post(view: View) -> View:
+    """Ask for a log-in, which then goes on to the poll's page.
+
+    `login_required` would go on to the address itself, where a GET is a 405.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest, poll_id: UUID) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect_to_login(reverse("poll", args=[poll_id]))
+        return view(request, poll_id)
+
+    return guarded
 
 
 def add_refusal(form: Any, refusal: Refusal) -> None:
@@ -68,7 +85,7 @@ def show(request: HttpRequest, poll_id: UUID) -> HttpResponse:
     return render(request, "polls/poll.html", context)
 
 
-@login_required
+@login_required_to_post
 @refusals_shown
 @require_POST
 def vote(request: HttpRequest, poll_id: UUID) -> HttpResponse:
@@ -114,7 +131,7 @@ def edit(request: HttpRequest, poll_id: UUID) -> HttpResponse:
     return render(request, "polls/form.html", {"form": form, "title": "Edit the poll"})
 
 
-@login_required
+@login_required_to_post
 @refusals_shown
 @require_POST
 def close(request: HttpRequest, poll_id: UUID) -> HttpResponse:
@@ -124,7 +141,7 @@ def close(request: HttpRequest, poll_id: UUID) -> HttpResponse:
     return redirect("poll", poll_id)
 
 
-@login_required
+@login_required_to_post
 @refusals_shown
 @require_POST
 def delete(request: HttpRequest, poll_id: UUID) -> HttpResponse:

@@ -61,6 +61,13 @@ def test_from_a_question_to_its_results() -> None:
     assert "live.js" not in closed
 
 
+@pytest.mark.parametrize("action", ["vote", "close", "delete"])
+def test_after_a_log_in_that_a_form_asked_for_the_polls_page_is_shown(action: str) -> None:
+    address = f"/polls/{make_poll().pk}"
+    answer = Client().post(f"{address}/{action}")
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"/login?next={address}")
+
+
 @pytest.mark.parametrize("option", ["", "x", "-1", "²", "9" * 30])
 def test_a_vote_for_nothing_is_asked_for_again(option: str) -> None:
     poll = make_poll()
