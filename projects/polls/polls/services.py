@@ -34,12 +34,14 @@ class Results:
     Attributes:
         poll: Which poll.
         final: Whether no vote can come any more, and none is under way.
+        private: Whether only the owner may see them now.
         total: All votes.
         options: In the poll's order.
     """
 
     poll: UUID
     final: bool
+    private: bool
     total: int
     options: tuple[Count, ...]
 
@@ -136,6 +138,7 @@ def results(poll_ids: Iterable[UUID]) -> dict[UUID, Results]:
         Option.objects.filter(poll__in=wanted)
         .annotate(
             closed_at=F("poll__closed_at"),
+            private=F("poll__private_results"),
             late=ExpressionWrapper(
                 Q(poll__closes_at__lte=ClockTimestamp()), output_field=BooleanField()
             ),
@@ -154,6 +157,7 @@ def results(poll_ids: Iterable[UUID]) -> dict[UUID, Results]:
         poll_id: Results(
             poll_id,
             options[0].closed_at is not None,
+            options[0].private and options[0].closed_at is None,
             sum(option.votes for option in options),
             tuple(Count(option.pk, option.text, option.votes) for option in options),
         )
@@ -176,6 +180,11 @@ def results_for(poll_id: UUID, viewer: Viewer) -> Results:
     if not may_see_results(poll, viewer):
         raise Refusal(403, "results_private", "The results are private until the poll is closed.")
     return results([poll_id])[poll_id]
+
+
+def is_owner(poll_id: UUID, viewer: Viewer) -> bool:
+    """Whether a poll is the viewer's own."""
+    return viewer.is_authenticated and Poll.objects.filter(pk=poll_id, owner=viewer.pk).exists()
 
 
 def seconds_left(poll_id: UUID) -> float:
@@ -240,6 +249,7 @@ def edit_poll(*, poll_id: UUID, actor: User, **changes: Any) -> Poll:
         if options is not None:
             Option.objects.filter(poll=poll_id).delete()
             _add_options(poll_id, options)
+    _announce_after_commit(poll_id)  # results that have become private end others' streams
     return get_poll(poll_id)
 
 

@@ -28,7 +28,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from polls.accounts import address_of, user_of_header
 from polls.errors import Refusal
 from polls.problems import problem_response
-from polls.services import CHANNEL, Results, results, results_for, seconds_left
+from polls.services import CHANNEL, Results, is_owner, results, results_for, seconds_left
 
 RETRY = 3_000
 """Milliseconds after which a browser connects again."""
@@ -38,9 +38,12 @@ logger = logging.getLogger(__name__)
 class Watcher:
     """One stream's place: the newest results that it has not sent."""
 
-    def __init__(self, poll: UUID, client: str, seconds_left: float) -> None:
+    def __init__(
+        self, poll: UUID, client: str, seconds_left: float, *, is_owner: bool = False
+    ) -> None:
         self.poll = poll
         self.client = client
+        self.is_owner = is_owner
         self.deadline = time.monotonic() + seconds_left
         self.latest: Results | None = None
         self.news = asyncio.Event()
@@ -75,7 +78,9 @@ class Hub:
         self.reads = 0
         self.task: asyncio.Task[None] | None = None
 
-    def join(self, poll: UUID, client: str, seconds_left: float) -> Watcher:
+    def join(
+        self, poll: UUID, client: str, seconds_left: float, *, is_owner: bool = False
+    ) -> Watcher:
         """Give a stream its place.
 
         Raises:
@@ -85,7 +90,7 @@ class Hub:
             raise Refusal(503, "no_stream", "All streams are taken.", retry_after=10)
         if sum(each.client == client for each in self.watchers) >= settings.STREAM_LIMIT_CLIENT:
             raise Refusal(429, "too_many_streams", "You have too many streams.", retry_after=10)
-        watcher = Watcher(poll, client, seconds_left)
+        watcher = Watcher(poll, client, seconds_left, is_owner=is_owner)
         self.watchers.add(watcher)
         self.dirty.add(poll)  # the first event comes with the next read
         if self.task is None or self.task.done():
@@ -151,13 +156,13 @@ hub = Hub()
 # -- The address
 
 
-def admit(request: HttpRequest, poll_id: UUID) -> tuple[Results, float]:
+def admit(request: HttpRequest, poll_id: UUID) -> tuple[Results, float, bool]:
     """Look who asks and whether they may see the results; leave no connection with the thread.
 
     The thread lives as long as the stream. A connection that it kept would be one for each stream.
 
     Returns:
-        The results, and the seconds until the deadline.
+        The results, the seconds until the deadline, and whether it is the poll's owner who asks.
 
     Raises:
         Refusal: as for `results_for`; 401, if a token is not good.
@@ -166,7 +171,7 @@ def admit(request: HttpRequest, poll_id: UUID) -> tuple[Results, float]:
         asked = user_of_header(request.headers.get("Authorization", ""))
         viewer = asked[0] if asked else request.user
         found = results_for(poll_id, viewer)
-        return found, seconds_left(poll_id)
+        return found, seconds_left(poll_id), is_owner(poll_id, viewer)
     except AuthenticationFailed as error:
         raise Refusal(401, "authentication_failed", str(error.detail)) from None
     except Error as error:
@@ -185,10 +190,10 @@ async def stream(request: HttpRequest, poll_id: UUID) -> HttpResponseBase:
         return refused
     last = request.headers.get("Last-Event-ID", "")
     try:
-        found, left = await sync_to_async(admit)(request, poll_id)
+        found, left, owns = await sync_to_async(admit)(request, poll_id)
         if found.final and found.version == last:
             return HttpResponse(status=204)  # which tells a browser to stop connecting again
-        watcher = hub.join(poll_id, address_of(request), left)
+        watcher = hub.join(poll_id, address_of(request), left, is_owner=owns)
     except Refusal as refusal:
         return problem_response(refusal)
     response = StreamingHttpResponse(events(watcher, last), content_type="text/event-stream")
@@ -209,6 +214,8 @@ async def events(watcher: Watcher, last: str) -> AsyncIterator[bytes]:
     try:
         while (left := ends - time.monotonic()) > 0:
             found = await watcher.next(min(settings.STREAM_HEARTBEAT, left))
+            if found is not None and found.private and not watcher.is_owner:
+                return  # the owner has made them private since this stream began
             if found is None:
                 yield b": no news\n\n"  # also finds out that the client has gone
             elif found.version != last:
@@ -223,5 +230,7 @@ async def events(watcher: Watcher, last: str) -> AsyncIterator[bytes]:
 def event(found: Results) -> bytes:
     """Return one event."""
     name = "final" if found.final else "results"
-    data = json.dumps(asdict(found), default=str, ensure_ascii=False, separators=(",", ":"))
+    fields = asdict(found)
+    del fields["private"]
+    data = json.dumps(fields, default=str, ensure_ascii=False, separators=(",", ":"))
     return f"id: {found.version}\nevent: {name}\ndata: {data}\n\n".encode()

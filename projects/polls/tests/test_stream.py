@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from polls.models import Poll
-from polls.services import CHANNEL, cast_vote, close_poll
+from polls.services import CHANNEL, cast_vote, close_poll, edit_poll
 from polls.stream import hub
 from tests.factories import client_of, make_poll, make_user, make_voters, options_of
 from tests.racing import let_the_deadline_pass, until
@@ -319,6 +319,24 @@ def test_private_results_are_streamed_to_their_owner_only() -> None:
         ):
             async with exchange(address(poll), **headers) as (_, status):
                 assert status == expected
+
+    run(scenario)
+
+
+def test_when_results_become_private_a_strangers_stream_ends_and_the_owners_goes_on() -> None:
+    poll = make_poll()
+    token = client_of(poll.owner)._credentials["HTTP_AUTHORIZATION"]
+
+    async def scenario() -> None:
+        async with (
+            exchange(address(poll)) as (stranger, _),
+            exchange(address(poll), authorization=token) as (owner, _),
+        ):
+            assert await stranger.total() == await owner.total() == 0
+            await in_thread(edit_poll, poll_id=poll.pk, actor=poll.owner, private_results=True)
+            assert await stranger.event() == {}
+            await vote(poll)
+            assert await owner.total() == 1
 
     run(scenario)
 
