@@ -1,4 +1,4 @@
-"""`make bench`: what right counts cost, and what the tutorial's way loses. About a minute.
+"""`make bench`: what right counts cost, and what "read, add one, save" loses. About a minute.
 
 All of it happens in a database of its own, which is dropped at the end. The disk is waited for at
 each commit (fsync), as in production. Every variant votes with the same threads for the same time,
@@ -251,7 +251,7 @@ def measure_losses(session: Session) -> None:
     votes = next(said)
     found = session.execute("SELECT votes FROM b_option WHERE id = 99").fetchone()
     assert found
-    print(f"\nThe tutorial's way: {votes:,} votes cast by {THREADS} threads, {found[0]:,} counted")
+    print(f"\nRead, add one, save: {votes:,} votes cast by {THREADS} threads, {found[0]:,} counted")
     print(f"({1 - found[0] / votes:.0%} lost)")
 
 

@@ -1,10 +1,12 @@
 """The heart: one vote a person, counts that are right, and no vote after the deadline."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from polls.errors import Refusal
 from polls.models import Option, Poll, User, Vote
@@ -48,7 +50,7 @@ def code_of(outcome: Any) -> str:
 # -- Counts
 
 
-def test_the_tutorials_way_loses_a_vote() -> None:
+def test_read_add_one_and_save_loses_a_vote() -> None:
     """`choice.votes += 1; choice.save()`: both read 0, both write 1."""
     poll = make_poll()
     option = options_of(poll)[0]
@@ -121,6 +123,7 @@ def test_a_vote_is_one_statement(django_assert_num_queries: Any) -> None:
         ("UPDATE polls_vote SET option_id = {coffee}", "vote_stays"),
         ("UPDATE polls_option SET text = 'Milk' WHERE id = {tea}", "poll_frozen"),
         ("DELETE FROM polls_option WHERE id = {coffee}", "poll_frozen"),
+        ("UPDATE polls_option SET poll_id = {poll}, position = 3 WHERE id = {one}", "option_stays"),
         (
             "INSERT INTO polls_option (poll_id, position, text) VALUES ({poll}, 3, 'Milk')",
             "poll_frozen",
@@ -253,6 +256,16 @@ def test_a_poll_closes_once_at_its_deadline_or_before() -> None:
 
 
 # -- Editing, until the first vote
+
+
+def test_an_edit_cannot_move_the_deadline_into_the_past() -> None:
+    poll, now = make_poll(), timezone.now()
+    Poll.objects.filter(pk=poll.pk).update(created_at=now - timedelta(days=1))
+    with pytest.raises(Refusal) as refused:
+        edit_poll(poll_id=poll.pk, actor=poll.owner, closes_at=now - timedelta(hours=1))
+    assert (refused.value.status, refused.value.code) == (400, "in_the_past")
+    poll.refresh_from_db()
+    assert poll.closes_at > now
 
 
 def test_an_edit_waits_for_the_first_vote_and_is_refused() -> None:

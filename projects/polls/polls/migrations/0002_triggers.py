@@ -1,9 +1,12 @@
 """What the tables' constraints cannot say: votes in time, counts, and polls that do not change.
 
-Who votes holds a shared lock on the poll's number until the vote is committed. Who closes or edits
-holds it alone. It is an advisory lock and not `SELECT … FOR SHARE`, for two reasons. A row lock
-writes to the row, with each vote. And PostgreSQL lets further sharers of a row lock pass one who
-waits to have it alone, so that under many votes nobody could close a poll. Advisory locks queue.
+A vote takes a shared advisory lock on the poll, and holds it until the vote is committed. Closing
+or editing takes the same lock exclusively: it waits for the votes under way, and later votes wait
+for it.
+
+Why not `SELECT … FOR SHARE`? There are two reasons. A row lock writes to the poll's row with each
+vote. And PostgreSQL lets new shared row locks pass a transaction that waits for an exclusive one,
+so under many votes nobody could close a poll. Advisory locks have a queue.
 """
 
 from django.db import migrations
@@ -22,7 +25,8 @@ DECLARE
   poll record;
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(polls_lock_key(NEW.poll_id));
-  -- What another one did while this one waited is seen: each statement has a snapshot of its own.
+  -- Under READ COMMITTED, PostgreSQL's default, each statement has its own snapshot. So this SELECT
+  -- sees what was committed while the line above waited for the lock.
   SELECT closes_at, closed_at INTO poll FROM polls_poll WHERE id = NEW.poll_id;
   IF NOT FOUND THEN
     PERFORM polls_refuse('vote_poll', 'there is no such poll');
@@ -60,6 +64,9 @@ CREATE FUNCTION polls_option_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   poll uuid := CASE TG_OP WHEN 'INSERT' THEN NEW.poll_id ELSE OLD.poll_id END;
 BEGIN
+  IF TG_OP = 'UPDATE' AND NEW.poll_id <> OLD.poll_id THEN
+    PERFORM polls_refuse('option_stays', 'an option cannot move to another poll');
+  END IF;
   PERFORM pg_advisory_xact_lock(polls_lock_key(poll));
   IF EXISTS (SELECT FROM polls_vote WHERE poll_id = poll) THEN
     PERFORM polls_refuse('poll_frozen', 'the poll has votes');
@@ -80,6 +87,8 @@ BEGIN
       PERFORM polls_refuse('poll_closed', 'the poll is closed');
     ELSIF EXISTS (SELECT FROM polls_vote WHERE poll_id = OLD.id) THEN
       PERFORM polls_refuse('poll_frozen', 'the poll has votes');
+    ELSIF NEW.closes_at <= clock_timestamp() THEN
+      PERFORM polls_refuse('poll_closes_after_start', 'the new deadline is in the past');
     END IF;
   END IF;
   RETURN NEW;
