@@ -5,14 +5,15 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.test import Client
 
 from docs import draw
-from polls.models import Option, Poll, Vote
+from polls.models import Option, Poll, User, Vote
 from polls.services import results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +49,14 @@ def test_the_seed_is_loaded_once_and_its_counts_are_right() -> None:
     assert sum(each.final for each in results(Poll.objects.values_list("pk", flat=True)).values())
     call_command("seed", stdout=said)
     assert Vote.objects.count() == votes
+
+
+@pytest.mark.django_db
+def test_accounts_with_a_public_password_are_not_made_on_a_real_site(settings: Any) -> None:
+    settings.PLAIN_HTTP = False
+    with pytest.raises(CommandError, match="PLAIN_HTTP"):
+        call_command("seed")
+    assert not User.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)  # they close their connection
