@@ -52,7 +52,7 @@ class User(AbstractBaseUser):
 
 
 class Token(models.Model):
-    """A program's way in. Only the digest is kept: who reads the table cannot log in with it."""
+    """A program's way in. Only its digest is kept, and nobody can log in with that."""
 
     digest = models.CharField(max_length=64, primary_key=True)
     user = models.ForeignKey(User, models.CASCADE, related_name="tokens")
@@ -77,8 +77,8 @@ class Poll(models.Model):
     """A question.
 
     A poll takes votes while `closed_at` is null and `closes_at` has not come. `closed_at` is
-    written once no vote is under way any more, by the owner or after the deadline by who reads the
-    results first. From then on the results are final.
+    written once no vote is under way any more. The owner's request to close writes it, or the first
+    request that reads the results after the deadline. From then on the results are final.
     """
 
     id = models.UUIDField(primary_key=True, db_default=UUID7(), editable=False)
@@ -107,7 +107,10 @@ class Poll(models.Model):
 
 
 class Option(models.Model):
-    """One answer of 2 to 20, and how many chose it. Triggers keep `votes`; nothing else may."""
+    """One answer of 2 to 20, and how many chose it.
+
+    Triggers keep `votes`. Nothing else should write it: the database does not refuse that.
+    """
 
     poll = models.ForeignKey(Poll, models.CASCADE, related_name="options", db_index=False)
     position = models.SmallIntegerField()

@@ -67,7 +67,8 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # -- PostgreSQL
 # Under ASGI each request has a thread of its own, and a connection that outlives its request would
-# outlive its thread. So CONN_MAX_AGE stays 0; put PgBouncer in front where that costs too much.
+# outlive its thread. So CONN_MAX_AGE stays 0. Where that costs too much, put PgBouncer in front, in
+# session mode: LISTEN does not work in transaction mode.
 DATABASES = {"default": env.db_url("DATABASE_URL", engine="django.db.backends.postgresql")}
 _options = DATABASES["default"].setdefault("OPTIONS", {})
 _options.setdefault("connect_timeout", 5)  # seconds
