@@ -70,8 +70,9 @@ def address_of(request: HttpRequest) -> str:
 def check_password(request: HttpRequest, username: str, password: str) -> User:
     """Return the user whom a name and a password belong to.
 
-    Who knows a name can lock its account out for the length of the window. That is the price of a
-    limit by account, without which many machines guess at one password in turns.
+    Attempts with the right password count too. Somebody who knows a name can therefore lock that
+    account out until the window ends. Without a limit by account, many machines could guess at one
+    password in turns.
 
     Raises:
         Refusal: 401, if they belong to nobody; 429, after too many attempts.

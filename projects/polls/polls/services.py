@@ -256,8 +256,8 @@ def edit_poll(*, poll_id: UUID, actor: User, **changes: Any) -> Poll:
 def _be_alone(poll_id: UUID) -> None:
     """Wait for the votes under way, and keep others out until the transaction ends.
 
-    The triggers take this lock too. Taken first, it is taken before any row's lock by everybody, so
-    that no two wait for each other.
+    The triggers take this lock too. It is taken here first, so that every transaction locks in the
+    same order: the poll, and then rows. Two transactions that do so cannot deadlock.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(polls_lock_key(%s))", [poll_id])
@@ -307,7 +307,7 @@ def seal(poll_id: UUID) -> None:
     """Write that a poll is closed, after its deadline. The results are final from then on.
 
     A vote may have been accepted just before the deadline, and not be committed yet. This waits for
-    it. Nobody who reads final results sees others later.
+    it, so final results never change afterwards.
     """
     with transaction.atomic():
         _be_alone(poll_id)
@@ -321,7 +321,8 @@ def seal(poll_id: UUID) -> None:
 def cast_vote(*, poll_id: UUID, voter: User, option_id: int) -> Vote:
     """Vote. One statement does it all: the row, the check of the clock and the count.
 
-    Being alone in its transaction, it holds the lock on the count for no round trip.
+    The statement is a transaction of its own. So PostgreSQL does not hold the lock on the counter
+    while it waits for a COMMIT from this program.
 
     Raises:
         Refusal: 404, if there is no such poll; 409, if the voter has voted, or the poll is closed;
@@ -342,7 +343,7 @@ def cast_vote(*, poll_id: UUID, voter: User, option_id: int) -> Vote:
 
 
 def _announce_after_commit(poll_id: UUID) -> None:
-    """Tell the streams, once what they will read is there; if that fails, the vote still counts."""
+    """Tell the streams after the commit. If telling them fails, the vote still counts."""
     # A lambda: of a partial, which has no name, Django could not log the failure, and would raise.
     transaction.on_commit(lambda: announce(poll_id), robust=True)
 

@@ -68,8 +68,8 @@ class Hub:
     At a poll's deadline no transaction sends a notification. The hub reads then, on this process's
     clock, until the results are final, which the database's clock decides.
 
-    Watchers are held weakly. A stream's generator holds its watcher, and when the one is gone, for
-    whatever reason, the other is neither served nor counted.
+    Watchers are held by weak references. Only a stream's generator holds its watcher. When the
+    generator is gone, for whatever reason, the watcher leaves the set and its place is free.
     """
 
     def __init__(self) -> None:
