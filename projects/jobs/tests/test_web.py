@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import subprocess
 import sys
 from typing import Any
@@ -14,9 +13,10 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client, RequestFactory
+from django_tasks_db.models import DBTaskResult
 
 from jobs import problems
-from jobs.models import Application, Job, User
+from jobs.models import Application, Job, Notice, User
 from tests.conftest import ROOT, World, client_of
 
 
@@ -150,6 +150,8 @@ def test_the_seed_makes_a_world_once(db: None, capsys: pytest.CaptureFixture[str
     }
     call_command("seed", jobs=60)
     assert Job.objects.count() == 60
+    assert not DBTaskResult.objects.exists(), "the worker would print all of its e-mails"
+    assert not Notice.objects.filter(sent_at=None).exists()
     said = capsys.readouterr().out
     assert "correct-horse-battery" in said
     assert "There is data already." in said
@@ -174,7 +176,3 @@ def test_the_picture_shows_the_tables_as_they_are(db: None) -> None:
     svg = (ROOT / "docs" / "erd.svg").read_text(encoding="utf-8")
     for table in connection.introspection.table_names():
         assert (table in svg) == table.startswith("jobs_"), table
-
-
-def test_the_environment_of_the_tests_is_their_own() -> None:
-    assert "jobs.settings" in os.environ["DJANGO_SETTINGS_MODULE"]

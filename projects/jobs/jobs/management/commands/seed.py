@@ -5,9 +5,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
+from django.db.models.functions import Now
+from django_tasks_db.models import DBTaskResult
 
 from jobs import seeding, services
-from jobs.models import OPEN, Employer, Job, User
+from jobs.models import OPEN, Employer, Job, Notice, User
 from jobs.states import Role, Status
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - for demonstration, and printed
@@ -54,6 +56,9 @@ class Command(BaseCommand):
                 for step in STEPS[: number % 5]:
                     actor = person if step == Status.HIRED else boss
                     services.change(actor, application.pk, step)
+        # Nobody waits for these e-mails. The first one that you see is about your own request.
+        DBTaskResult.objects.all().delete()
+        Notice.objects.update(sent_at=Now())
         self.stdout.write(f"{jobs} jobs. All passwords are: {PASSWORD}")
         for user in (admin, boss, other, people[0], people[1]):
             self.stdout.write(f"  {user.role:<10} {user.email}")
