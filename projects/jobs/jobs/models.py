@@ -28,7 +28,14 @@ class Employer(models.Model):
 
 
 class UserManager(models.Manager["User"]):
-    """Finds users by their e-mail address."""
+    """Finds users by their e-mail address, and makes the first admin."""
+
+    def create_superuser(self, email: str, name: str, password: str | None = None) -> "User":
+        """Make an admin, for Django's command `createsuperuser`."""
+        user = self.model(email=email.lower(), name=name, role=Role.ADMIN)
+        user.set_password(password)
+        user.save(using=self.db)
+        return user
 
     def get_by_natural_key(self, email: str | None) -> "User":
         """Return the user with an address, in capitals or not."""

@@ -34,6 +34,10 @@ CONFLICTS = {
 }
 """What to say when the database refuses a row, by the name of the constraint."""
 
+FOREIGN_KEY_VIOLATION = "23503"
+"""PostgreSQL's code for it. It is a race here: the input named a row that existed then, or a row is
+deleted that nothing used then."""
+
 
 class Conflict(exceptions.APIException):
     """The state of things does not allow it."""
@@ -111,6 +115,8 @@ def known(exc: Exception) -> exceptions.APIException | None:
     if isinstance(exc, PermissionDenied):
         return exceptions.PermissionDenied()
     if isinstance(exc, IntegrityError):
+        if getattr(exc.__cause__, "sqlstate", None) == FOREIGN_KEY_VIOLATION:
+            return Conflict("Something that this needs has changed meanwhile. Try again.", "stale")
         name = constraint(exc)
         return Conflict(CONFLICTS[name][1], CONFLICTS[name][0]) if name in CONFLICTS else None
     if isinstance(exc, OperationalError):  # no connection, or a lock that took too long

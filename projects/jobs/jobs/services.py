@@ -61,7 +61,7 @@ def change(actor: User, application_id: int, target: str) -> Application:
     if application is None:
         raise NotFound("There is no such application.")
     if actor.role not in states.actors(target):
-        raise PermissionDenied(f"The {actor.role} does not set this status.")
+        raise PermissionDenied(f"The role {actor.role} can never set this status.")
     possible = states.choices(application.status, actor.role)
     if target not in possible:
         hint = f"Possible now: {', '.join(possible)}." if possible else "Nothing is possible now."

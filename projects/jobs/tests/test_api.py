@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.contrib.auth.hashers import identify_hasher
 from django.core.files.storage import default_storage
+from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -17,6 +18,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from jobs import attempts, services
 from jobs.models import Application, Attempt, Category, Employer, Job, Resume, User
 from jobs.states import Role, Status
+from jobs.views import read
 from tests.conftest import (
     PASSWORD,
     PDF,
@@ -163,6 +165,16 @@ def test_an_old_window_does_not_count(db: None) -> None:
     attempts.count("x", "y", 1)
 
 
+def test_the_first_admin_is_made_by_djangos_own_command(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", email="Root@Example.com", name="Root", interactive=False)
+    admin = User.objects.get(email="root@example.com")
+    assert admin.role == Role.ADMIN
+    assert log_in(admin).status_code == 200
+
+
 # -- Employers, categories, jobs
 
 
@@ -236,6 +248,22 @@ def test_a_category_without_jobs_can_be_deleted(world: World) -> None:
     category = make_category()
     assert client_of(world.admin).delete(f"/api/v1/categories/{category.slug}").status_code == 204
     assert not Category.objects.filter(pk=category.pk).exists()
+
+
+def test_a_category_that_is_deleted_meanwhile_is_a_conflict(
+    committed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    category = make_category()
+
+    def read_too_early(*args: Any, **options: Any) -> Any:
+        wanted = read(*args, **options)
+        Category.objects.filter(pk=category.pk).delete()
+        return wanted
+
+    monkeypatch.setattr("jobs.views.read", read_too_early)
+    where = f"/api/v1/employers/{committed.employer.pk}/jobs"
+    answer = client_of(committed.boss).post(where, job_body(category))
+    assert (answer.status_code, answer.json()["code"]) == (409, "stale")
 
 
 # -- Applications
