@@ -59,7 +59,11 @@ _options = DATABASES["default"].setdefault("OPTIONS", {})
 _options.setdefault("connect_timeout", 5)  # seconds
 _options["options"] = (
     f"-c statement_timeout={env.int('STATEMENT_TIMEOUT_MS', default=10_000)}"
-    f" -c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=5_000)} {_options.get('options', '')}"
+    f" -c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=5_000)}"
+    # If a machine vanishes, PostgreSQL frees its locks after a minute. Without this, Linux waits
+    # for two hours before it asks whether the machine is still there (see jobs/tasks.py).
+    " -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+    f" {_options.get('options', '')}"
 ).strip()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -91,8 +95,6 @@ AUTH_PASSWORD_VALIDATORS = [
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
     "ALGORITHM": "HS256",
     "SIGNING_KEY": env.str("JWT_SIGNING_KEY"),
     "ISSUER": "jobs",

@@ -6,7 +6,8 @@ exists, and a committed application never lacks its task. No other server is ask
 django-tasks-db commits its claim of a row before it runs the task, and it has no retries. So a task
 whose worker was killed stays `RUNNING` for ever, and one that raised stays `FAILED`. `recover`
 gives both to a worker again. A worker holds an advisory lock with its id as long as its connection
-lives, so PostgreSQL itself knows which workers are dead. No time-out has to be guessed.
+lives, so PostgreSQL itself knows which workers are dead. It sees the end of a process at once. Only
+if a whole machine vanishes, the TCP keepalive of the settings has to find out, in about a minute.
 
 This is at-least-once: a worker that dies after the mail server took an e-mail, and before the row
 is marked, makes the next worker send the e-mail again. Both have the same Message-ID.

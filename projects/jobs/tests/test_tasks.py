@@ -11,7 +11,7 @@ from django.core import mail
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
@@ -122,6 +122,13 @@ def test_a_task_of_a_living_worker_is_left_alone(committed: World) -> None:
     wait_for(lambda: tasks.recover() == 1)
     row.refresh_from_db()
     assert row.status == "READY"
+
+
+def test_the_server_asks_whether_a_silent_worker_is_still_there(db: None) -> None:
+    """Else the lock of a machine that lost its power would be held for two hours."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT source FROM pg_settings WHERE name LIKE 'tcp_keepalives%'")
+        assert cursor.fetchall() == [("client",)] * 3
 
 
 def test_a_failed_task_is_tried_again_later_and_later_and_at_last_given_up(
