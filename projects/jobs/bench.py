@@ -1,4 +1,4 @@
-"""Measure the search: `make bench`. Each query with its indexes, then without any.
+"""Measure the search: `make bench`. Each query with all indexes, then without those of the search.
 
 Counts of blocks (8 kB) do not depend on how busy a machine is. Times do, so compare them by ratio.
 """

@@ -1,4 +1,7 @@
-"""The search. Each filter is one that an index of `Job` answers."""
+"""The search. An index of `Job` answers each filter but `salary_to`.
+
+`salary_to` only removes rows from what another filter, or the order, has found.
+"""
 
 from typing import Any
 

@@ -122,7 +122,11 @@ class LogInView(PublicView):
 
     @described("log_in", serializers.TokensSerializer, body=serializers.Credentials)
     def post(self, request: Request) -> Response:
-        """Get a pair of tokens. Wrong passwords are counted, by account and by address."""
+        """Get a pair of tokens.
+
+        Attempts are counted. An account is blocked for a while after too many wrong passwords, and
+        an address after too many attempts of any kind.
+        """
         wanted = read(serializers.Credentials, request)
         account = wanted["email"]
         attempts.count("login from", self.address(), settings.LOGIN_ATTEMPTS_PER_ADDRESS)
