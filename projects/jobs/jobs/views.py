@@ -198,6 +198,10 @@ class UserView(APIView):
         """Switch it on or off. Off, its access tokens are refused at once."""
         wanted = read(serializers.UserChange, request)
         with transaction.atomic():
+            # One admin after another, or two switch each other off at once and nobody is left.
+            admins = User.objects.filter(role=Role.ADMIN, is_active=True).order_by("pk")
+            if user_of(request) not in admins.select_for_update():
+                raise AuthenticationFailed("The account is not active.", "not_active")
             user = get_object_or_404(User.objects.select_for_update(), pk=pk)
             if user == user_of(request):
                 raise Conflict("You cannot do this to your own account.", "own_account")

@@ -124,6 +124,21 @@ def test_admins_cannot_lock_themselves_out(world: World) -> None:
     assert client_of(world.admin).patch(where, {"is_active": False}).status_code == 409
 
 
+def test_two_admins_cannot_switch_each_other_off_at_once(committed: World) -> None:
+    one, two = committed.admin, make_user(Role.ADMIN)
+    pairs = [(one, two), (two, one)]
+    answers = race(
+        [
+            lambda by=by, whom=whom: (
+                client_of(by).patch(f"/api/v1/users/{whom.pk}", {"is_active": False}).status_code
+            )
+            for by, whom in pairs
+        ]
+    )
+    assert sorted(answers) == [200, 401]  # type: ignore[type-var]
+    assert User.objects.filter(role=Role.ADMIN, is_active=True).count() == 1
+
+
 def test_admins_make_accounts_of_every_role(world: World) -> None:
     body = {"email": "x@example.com", "name": "X", "password": PASSWORD}
     client = client_of(world.admin)
