@@ -54,6 +54,22 @@ JOIN unnest(%(leaves)s::int[], %(nouns)s::text[]) WITH ORDINALITY AS given (leaf
 JOIN catalogue_category AS leaf ON leaf.id = leaf_id
 ORDER BY i
 """
+RELEARN = """
+WITH said AS MATERIALIZED (
+    SELECT word, coalesce((tsvector_to_array(to_tsvector('english', word)))[1], '') AS stem
+    FROM ts_stat($$
+        SELECT to_tsvector('simple', name || ' ' || brand || ' ' || description)
+        FROM catalogue_product
+    $$)
+    WHERE word ~ '^[[:alpha:]]{3,40}$'
+), gone AS (
+    DELETE FROM catalogue_word AS old
+    WHERE NOT EXISTS (SELECT FROM said WHERE said.word = old.word)
+)
+INSERT INTO catalogue_word (word, stem)
+SELECT word, stem FROM said ORDER BY word
+ON CONFLICT (word) DO UPDATE SET stem = excluded.stem WHERE catalogue_word.stem <> excluded.stem
+"""
 
 
 def words() -> dict[str, Any]:
@@ -109,20 +125,13 @@ def generate(count: int, sellers: list[User]) -> None:
 
 
 def relearn() -> None:
-    """Make the vocabulary anew from all products. Words of products that are gone go too."""
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM catalogue_word")
-        cursor.execute(
-            """
-            INSERT INTO catalogue_word (word, stem)
-            SELECT word, coalesce((tsvector_to_array(to_tsvector('english', word)))[1], '')
-            FROM ts_stat($$
-                SELECT to_tsvector('simple', name || ' ' || brand || ' ' || description)
-                FROM catalogue_product
-            $$)
-            WHERE word ~ '^[[:alpha:]]{3,40}$'
-            """
-        )
+    """Make the vocabulary anew from all products. Words of products that are gone go too.
+
+    All products are read before a word is written, so that nobody who saves a product waits long.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")  # the limit is for requests
+        cursor.execute(RELEARN)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from PIL import ImageOps
 
 from catalogue.models import Image, Product
 from catalogue.problems import Refusal
+from catalogue.services import lock
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MOST = 8
@@ -79,13 +80,13 @@ def add_image(product: Product, file: "UploadedFile[Any]") -> Image:
     """Decode an upload, store it and show it with a product.
 
     Raises:
-        Refusal: If the file is no such picture, or the product has enough.
+        Refusal: If the file is no such picture, or the product has enough of them or was removed.
     """
     picture = decode(file)
     digest = store(picture)
     with transaction.atomic():
         # One at a time for each product: two uploads at once would both see one place left.
-        Product.objects.select_for_update().only("id").get(pk=product.pk)
+        lock(product)
         others = product.images.exclude(digest=digest)
         if others.count() >= MOST:
             raise Refusal(409, "enough_images", f"A product has at most {MOST} pictures.")

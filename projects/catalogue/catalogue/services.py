@@ -7,7 +7,8 @@ a constraint of the table refuses a negative stock, whoever writes it.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -36,21 +37,33 @@ def create_category(*, slug: str, name: str, parent: Category | None) -> Categor
         cursor.execute("SELECT nextval(pg_get_serial_sequence('catalogue_category', 'id'))")
         (number,) = cursor.fetchone()
     category = Category(id=number, slug=slug, name=name, parent=parent, path=[*above, number])
-    return save_category(category, insert=True)
+    with _slug_once():
+        category.save(force_insert=True)
+    return category
 
 
-def save_category(category: Category, *, insert: bool = False) -> Category:
-    """Store a category.
+def update_category(category: Category, fields: Mapping[str, str]) -> Category:
+    """Change the name or the slug: what is given, and only that.
 
     Raises:
-        Refusal: If the slug is taken.
+        Refusal: If the slug is taken, or the category was removed meanwhile.
     """
+    with _slug_once():
+        # An UPDATE, because `save` would store a category again that was removed meanwhile.
+        if fields and not Category.objects.filter(pk=category.pk).update(**fields):
+            raise Refusal(404, "not_found", "The category was removed.")
+    for name, value in fields.items():
+        setattr(category, name, value)
+    return category
+
+
+@contextmanager
+def _slug_once() -> Iterator[None]:
     try:
         with transaction.atomic():
-            category.save(force_insert=insert)
+            yield
     except IntegrityError as error:
         raise Refusal(409, "slug_taken", "Another category has it.", field="slug") from error
-    return category
 
 
 def delete_category(category: Category) -> None:
@@ -79,8 +92,22 @@ def create_product(*, seller: User, category: Category, **fields: Any) -> Produc
     return product
 
 
+def lock(product: Product) -> None:
+    """Lock the row of a product until the transaction ends.
+
+    Raises:
+        Refusal: If the product was removed meanwhile.
+    """
+    if Product.objects.select_for_update().only("id").filter(pk=product.pk).first() is None:
+        raise Refusal(404, "not_found", "The product was removed.")
+
+
 def update_product(product: Product, fields: Mapping[str, Any]) -> Product:
-    """Change what is given, and only that: two people may change two fields at once."""
+    """Change what is given, and only that: two people may change two fields at once.
+
+    Raises:
+        Refusal: If the product was removed meanwhile.
+    """
     names = set(fields)
     for name, value in fields.items():
         setattr(product, name, value)
@@ -88,10 +115,25 @@ def update_product(product: Product, fields: Mapping[str, Any]) -> Product:
         product.category_path = product.category.path
         names.add("category_path")
     with transaction.atomic():
+        lock(product)
         if names:
             product.save(update_fields=names)
         search.learn(product.name, product.brand, product.description)
     return product
+
+
+def delete_product(product: Product) -> None:
+    """Remove a product. The lines of orders stay, without it.
+
+    The lock comes first. Django looks for the lines before it deletes the product, and would not
+    see the line of an order that is being placed. The line's foreign key would then fail.
+
+    Raises:
+        Refusal: If the product was removed meanwhile.
+    """
+    with transaction.atomic():
+        lock(product)
+        product.delete()
 
 
 def change_stock(product: Product, change: int) -> int:
@@ -184,13 +226,16 @@ def cancel_order(order: Order) -> Order:
     """Cancel an order and put its pieces back, once.
 
     Raises:
-        Refusal: If it was cancelled before.
+        Refusal: If it was cancelled before, or a stock would be too large with the pieces.
     """
     with transaction.atomic():
         placed = Order.objects.filter(pk=order.pk, status=Order.Status.PLACED)
         if not placed.update(status=Order.Status.CANCELLED):
             raise Refusal(409, "cancelled", "The order was cancelled before.")
         for line in order.lines.order_by("product_id").exclude(product=None):
-            Product.objects.filter(orderline=line).update(stock=F("stock") + line.quantity)
+            rows = Product.objects.filter(pk=line.product_id)
+            room = rows.filter(stock__lte=MAX_STOCK - line.quantity)
+            if not room.update(stock=F("stock") + line.quantity) and rows.exists():
+                raise Refusal(409, "stock_range", f"The stock stays between 0 and {MAX_STOCK}.")
     order.status = Order.Status.CANCELLED
     return order

@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.test import RequestFactory
 from rest_framework.request import Request
 from rest_framework.test import APIClient
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
+from catalogue import settings as production
 from catalogue.accounts import client_address
 from catalogue.models import Attempt, User
 from tests.conftest import make_user, race
@@ -36,6 +39,18 @@ def test_the_life_of_tokens(api: APIClient) -> None:
     assert (again.status_code, again.json()["code"]) == (401, "token_not_valid")
     assert api.post(f"{AUTH}/logout", {"refresh": second.data["refresh"]}).status_code == 204
     assert api.post(f"{AUTH}/refresh", {"refresh": second.data["refresh"]}).status_code == 401
+
+
+def test_passwords_are_hashed_in_less_memory_than_a_container_has(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = production.PASSWORD_HASHERS
+    assert "$argon2id$v=19$m=19456,t=2,p=1$" in make_password("a-long-password-1")
+
+
+def test_only_tokens_that_were_given_out_are_stored(api: APIClient) -> None:
+    refresh = login(api, make_user()).data["refresh"]
+    refresh = api.post(f"{AUTH}/refresh", {"refresh": refresh}).data["refresh"]
+    api.post(f"{AUTH}/logout", {"refresh": refresh})
+    assert OutstandingToken.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,6 +1,7 @@
 """Stock is never oversold, an order happens once, and money adds up."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from rest_framework.test import APIClient
 
-from catalogue.models import Order, OrderLine, Product, User
+from catalogue.models import MAX_STOCK, Order, OrderLine, Product, User
 from catalogue.money import in_words, tax_within
 from catalogue.problems import Refusal
 from catalogue.services import cancel_order, change_stock, place_order
@@ -129,6 +130,26 @@ def test_the_price_cannot_change_between_the_look_and_the_order() -> None:
     assert OrderLine.objects.get().unit_price_minor == 100
 
 
+@RACES
+def test_a_product_is_removed_while_somebody_orders_it() -> None:
+    """The removal waits for the order, and then also sees its line."""
+    product, buyer = make_product(), make_user()
+
+    def remove() -> int:
+        try:
+            return sign_in(product.seller).delete(f"/api/v1/products/{product.pk}").status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            place_order(customer=buyer, key=KEY, items=items(product))
+            removed = pool.submit(remove)
+            wait_for_a_waiter()
+        assert removed.result(DEADLINE) == 204
+    assert OrderLine.objects.get().product_id is None
+
+
 def wait_for_a_waiter() -> None:
     for _ in range(10_000):
         with connection.cursor() as cursor:
@@ -239,6 +260,18 @@ def test_cancelling_puts_the_pieces_back(buyer: User) -> None:
     number = send(buyer, {"items": items(product, quantity=2)}).data["id"]
     assert sign_in(buyer).post(f"/api/v1/orders/{number}/cancel").status_code == 200
     assert stock(product) == 3
+
+
+def test_an_order_stays_if_there_is_no_room_for_its_pieces(buyer: User) -> None:
+    product = make_product(stock=MAX_STOCK)
+    number = send(buyer, {"items": items(product)}).data["id"]
+    change_stock(product, 1)
+    answer = sign_in(buyer).post(f"/api/v1/orders/{number}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "stock_range")
+    assert sign_in(buyer).get(f"/api/v1/orders/{number}").json()["status"] == "placed"
+    change_stock(product, -1)
+    assert sign_in(buyer).post(f"/api/v1/orders/{number}/cancel").status_code == 200
+    assert stock(product) == MAX_STOCK
 
 
 @pytest.mark.parametrize(

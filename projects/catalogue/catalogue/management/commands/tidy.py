@@ -5,7 +5,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import transaction
 from django.utils import timezone
 
 from catalogue.generate import relearn
@@ -21,5 +20,4 @@ class Command(BaseCommand):
         """Remove them."""
         call_command("flushexpiredtokens")
         Attempt.objects.filter(started__lt=timezone.now() - settings.ATTEMPTS_WINDOW).delete()
-        with transaction.atomic():
-            relearn()
+        relearn()
