@@ -18,9 +18,7 @@ MAX_DEPTH = 3
 """Levels of categories. Each level has its own indexes, see `Product`."""
 SAMPLE = 101
 """One product in so many is in the sample that facets are estimated from. It is a prime number, so
-that no rhythm of a bulk load falls in step with it."""
-
-
+that the sample is fair if a bulk load repeats its values every 10 or every 100 rows."""
 IN_SAMPLE = Q(Exact(F("id") % SAMPLE, 0))
 
 

@@ -305,7 +305,11 @@ def by_relevance(
 
 
 def tally(products: Products, *values: Any, limit: int | None = None) -> list[dict[str, int]]:
-    """Count products by each of some values, in one query that reads at most `limit` of them."""
+    """Count products by each of some values, in one query that reads at most `limit` of them.
+
+    GROUPING SETS makes one group for each value of each column. `grouping()` tells which column a
+    group is for: it has one bit for each column, and the bit of the group's own column is 0.
+    """
     names = [f"value{number}" for number in range(len(values))]
     inner = products.order_by().annotate(**dict(zip(names, values, strict=True))).values(*names)
     sql, parameters = inner[:limit].query.sql_with_params()
@@ -320,7 +324,7 @@ def tally(products: Products, *values: Any, limit: int | None = None) -> list[di
             parameters,
         )
         everything = 2 ** len(names) - 1
-        for others, value, count in cursor.fetchall():  # the bit of the own column is not set
+        for others, value, count in cursor.fetchall():  # the leftmost bit is the first column's
             counts[len(names) - (everything ^ others).bit_length()][value] = count
     return counts
 
