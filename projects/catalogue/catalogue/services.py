@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.deletion import ProtectedError
+from psycopg.errors import ForeignKeyViolation
 
 from catalogue import search
 from catalogue.models import MAX_DEPTH, MAX_STOCK, Category, Order, OrderLine, Product, User
@@ -83,13 +84,29 @@ def delete_category(category: Category) -> None:
 
 
 def create_product(*, seller: User, category: Category, **fields: Any) -> Product:
-    """Offer a product."""
-    with transaction.atomic():
+    """Offer a product.
+
+    Raises:
+        Refusal: If the category was removed meanwhile.
+    """
+    with _category_stays():
         product = Product.objects.create(
             seller=seller, category=category, category_path=category.path, **fields
         )
         search.learn(product.name, product.brand, product.description)
     return product
+
+
+@contextmanager
+def _category_stays() -> Iterator[None]:
+    """Run a transaction whose foreign keys refuse a category that was removed meanwhile."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, ForeignKeyViolation):
+            raise
+        raise Refusal(422, "unknown_category", "It was removed.", field="category") from error
 
 
 def lock(product: Product) -> None:
@@ -106,7 +123,7 @@ def update_product(product: Product, fields: Mapping[str, Any]) -> Product:
     """Change what is given, and only that: two people may change two fields at once.
 
     Raises:
-        Refusal: If the product was removed meanwhile.
+        Refusal: If the product or its new category was removed meanwhile.
     """
     names = set(fields)
     for name, value in fields.items():
@@ -114,7 +131,7 @@ def update_product(product: Product, fields: Mapping[str, Any]) -> Product:
     if "category" in fields:
         product.category_path = product.category.path
         names.add("category_path")
-    with transaction.atomic():
+    with _category_stays():
         lock(product)
         if names:
             product.save(update_fields=names)

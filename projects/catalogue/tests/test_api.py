@@ -87,6 +87,14 @@ def test_what_was_removed_meanwhile_is_not_there(db: None) -> None:
             write()
         assert refused.value.status == 404
     assert not Category.objects.filter(pk=category.pk).exists()
+    product = make_product()
+    for write in (
+        lambda: make_product(category=category),
+        lambda: services.update_product(product, {"category": category}),
+    ):
+        with pytest.raises(Refusal) as refused:
+            write()
+        assert (refused.value.status, refused.value.code) == (422, "unknown_category")
 
 
 @pytest.mark.parametrize("parent", ["nowhere", 5, "a\x00"])
