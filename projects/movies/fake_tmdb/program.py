@@ -12,6 +12,7 @@ A behaviour is an object with a `kind`, by default `ok`:
 - `cut`: the connection ends in the middle of the answer.
 - `garbage`: 200, and no JSON.
 - `shape`: 200, and JSON of another shape.
+- `encoding`: 200, and a Content-Encoding that the body does not have.
 - `huge`: 200, and many megabytes.
 """
 
@@ -133,6 +134,9 @@ class Fake:
                 body = b"<html>502 from a proxy, with status 200</html>"
             case "shape":
                 body = b'{"page": "one", "results": {"title": 1}}'
+            case "encoding":
+                await _answer(send, status, body, **{"content-encoding": "gzip"})
+                return
             case "huge":
                 body = b'{"page": 1, "results": [' + b" " * 8_000_000 + b"]}"
         await _answer(send, status, body)

@@ -24,6 +24,8 @@ MAX_ANSWER = 1_000_000
 """Bytes. A page of twenty movies has about 15,000."""
 LONGEST_PAUSE = 300.0
 """Seconds. No header of the outside's makes us wait longer."""
+TOO_MANY_PAUSE = 1.0
+"""Seconds to wait after a 429 that has no usable Retry-After."""
 
 
 class OutsideError(Exception):
@@ -197,7 +199,8 @@ class Outside:
             except (NotFound, Misconfigured):
                 self.breaker.succeeded()
                 raise
-            except (_Failed, httpx.TransportError, ValueError) as error:
+            # RequestError, not TransportError: a body that is not encoded as it says is one too.
+            except (_Failed, httpx.RequestError, ValueError) as error:
                 told = error.retry_after if isinstance(error, _Failed) else None
                 reason = f"{type(error).__name__}: {error}"
                 logger.warning("attempt %d at %s failed: %s", attempt, path, reason)
@@ -226,6 +229,8 @@ class Outside:
                 raise NotFound(path)
             if status in RETRIED:
                 told = retry_after(response.headers.get("Retry-After"))
+                if status == 429 and told is None:
+                    told = TOO_MANY_PAUSE
                 raise _Failed(f"status {status}", retry_after=told)
             if status != 200:
                 logger.error("the outside refuses %s with status %d", path, status)
@@ -250,6 +255,6 @@ def retry_after(text: str | None) -> float | None:
         return float(text)
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a number of twenty digits is no day
         return None
     return max(moment.timestamp() - time.time(), 0.0)

@@ -71,8 +71,9 @@ def test_a_movie_has_the_ids_of_its_genres(fake: Fake, url: str) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        *({"kind": "fail", "status": status} for status in (429, 500, 502, 503, 504)),
+        *({"kind": "fail", "status": status} for status in (500, 502, 503, 504)),
         {"kind": "cut"}, {"kind": "garbage"}, {"kind": "shape"}, {"kind": "huge"},
+        {"kind": "encoding"},
     ],
     ids=str,
 )  # fmt: skip
@@ -82,7 +83,7 @@ def test_what_fails_is_asked_again(fake: Fake, url: str, fault: dict[str, Any]) 
     assert fake.total == 3
 
 
-@pytest.mark.parametrize("kind", ["fail", "cut", "garbage", "shape", "huge"])
+@pytest.mark.parametrize("kind", ["fail", "cut", "garbage", "shape", "huge", "encoding"])
 def test_it_gives_up_after_the_attempts(fake: Fake, url: str, kind: str) -> None:
     fake.behave(then={"kind": kind})
     with pytest.raises(OutsideError):
@@ -158,6 +159,18 @@ def test_retry_after_is_waited_for(fake: Fake, url: str) -> None:
     assert fake.total == 2
 
 
+def test_429_is_no_failure_and_waits_though_it_does_not_say_how_long(
+    fake: Fake, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOO_MANY_PAUSE", 0.2)
+    fake.behave({"kind": "fail", "status": 429}, {"kind": "fail", "status": 429})
+    breaker = Breaker(1, 60)
+    began = time.monotonic()
+    assert ask(url, breaker=breaker)["page"] == 1
+    assert time.monotonic() - began >= 0.4
+    assert (fake.total, breaker.state) == (3, "closed")
+
+
 def test_a_retry_after_beyond_the_deadline_is_told_and_nobody_asks_meanwhile(
     fake: Fake, url: str
 ) -> None:
@@ -173,7 +186,8 @@ def test_a_retry_after_beyond_the_deadline_is_told_and_nobody_asks_meanwhile(
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [(None, None), ("", None), ("7", 7.0), ("-7", None), ("soon", None), ("1" * 30, None),
-     ("٣", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)],
+     ("٣", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+     (f"Thu, {'9' * 20} Jan 1970 00:00:00 GMT", None)],
 )  # fmt: skip
 def test_retry_after_is_read(text: str | None, seconds: float | None) -> None:
     assert retry_after(text) == seconds
