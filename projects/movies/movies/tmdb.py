@@ -92,4 +92,11 @@ class Tmdb:
     async def movie(self, movie_id: int) -> Found:
         """Return one movie."""
         path = f"movie/{movie_id}"
-        return await self._cache.get(path, lambda: self._outside.get(path, parse_details))
+
+        def parse(body: bytes) -> dict[str, Any]:
+            details = parse_details(body)
+            if details["id"] != movie_id:  # a favorite would name a movie that we do not keep
+                raise ValueError(f"the answer is about movie {details['id']}")
+            return details
+
+        return await self._cache.get(path, lambda: self._outside.get(path, parse))

@@ -118,6 +118,15 @@ def test_a_page_does_not_wait_longer_than_the_deadline(
     assert time.monotonic() - began < 30, "the fake would take 60 s"
 
 
+def test_an_answer_about_another_movie_is_none(api: Api, fake: Fake) -> None:
+    right = fake.movies[1001]
+    fake.movies[1001] = fake.movies[1002]
+    try:
+        assert api.get("movies/1001").status_code == 503
+    finally:
+        fake.movies[1001] = right
+
+
 @pytest.mark.parametrize("path", ["movies/5", "movies/5/recommendations"])
 def test_there_is_no_such_movie(api: Api, fake: Fake, path: str) -> None:
     assert [api.get(path).status_code for _ in range(2)] == [404, 404]
