@@ -3,6 +3,7 @@
 import datetime
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from asgiref.sync import sync_to_async
@@ -139,9 +140,7 @@ class FavoritesPage(Schema):
 class Recommendations(Schema):
     """What one may like, best first."""
 
-    method: Annotated[
-        recommend.Method, Field(description="`popular` for those who like nothing yet")
-    ]
+    method: Annotated[recommend.Method, Field(description="`popular` if the method finds nothing")]
     results: list[MovieOut]
 
 
@@ -299,13 +298,16 @@ async def register(request: HttpRequest, body: Credentials) -> Status[Any]:
 @auth.post("/login", response=TokensOut)
 async def login(request: HttpRequest, body: Credentials) -> accounts.Tokens:
     """Begin a session."""
-    # Counted before the password is looked at: of many at once, no more than the limit are.
+    # Both are counted before the password is checked, so that many log-ins at once cannot pass the
+    # limit. The address comes first: one that has used up its attempts must not use up those of
+    # more accounts.
     account = f"login:account:{accounts.digest(body.email.lower())}"
     address = f"login:address:{client_address(request)}"
-    await _counted(account, settings.LOGIN_LIMIT_ACCOUNT, QUARTER)
     await _counted(address, settings.LOGIN_LIMIT_ADDRESS, QUARTER)
+    await _counted(account, settings.LOGIN_LIMIT_ACCOUNT, QUARTER)
     tokens = await sync_to_async(accounts.log_in)(body.email, body.password)
-    await forget(account)
+    with suppress(RedisError):  # the password was right, whether we can forget attempts or not
+        await forget(account)
     return tokens
 
 

@@ -54,7 +54,8 @@ LIMIT %(limit)s
 def for_user(user_id: int, method: Method, limit: int) -> tuple[Method, list[Movie]]:
     """Return movies that a user may like and has not yet noted, and how they were found.
 
-    Whoever likes nothing yet gets what most like.
+    If the method finds nothing, the user gets what most users like: nobody can be compared with a
+    user who likes nothing yet, or whose favorites nobody shares.
     """
     if method == "features":
         found = by_features(user_id, limit)

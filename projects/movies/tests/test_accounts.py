@@ -8,12 +8,14 @@ from typing import Any
 
 import jwt
 import pytest
+import redis
 from django.conf import settings as django_settings
 from django.contrib.auth.hashers import identify_hasher, make_password
 from django.db import IntegrityError
 from django.utils import timezone
 
 from movies import accounts
+from movies import api as description
 from movies.models import RefreshToken, Session, User
 from movies.problems import Refusal
 from tests.conftest import PASSWORD, Api
@@ -240,6 +242,16 @@ def test_an_address_may_try_only_so_often_whatever_the_account(
     assert seen == [401, 401, 429]
 
 
+def test_an_address_over_its_limit_uses_up_no_attempts_of_accounts(
+    api: Api, user: User, settings: Any
+) -> None:
+    settings.LOGIN_LIMIT_ADDRESS, settings.LOGIN_LIMIT_ACCOUNT = 1, 2
+    wrong = ADA | {"password": "another-one"}
+    assert [api.post("auth/login", wrong).status_code for _ in range(4)] == [401, 429, 429, 429]
+    settings.LOGIN_LIMIT_ADDRESS = 10
+    assert api.post("auth/login", ADA).status_code == 200
+
+
 def test_accounts_can_be_made_only_so_often(api: Api, db: None, settings: Any) -> None:
     settings.REGISTER_LIMIT = 1
     seen = [
@@ -253,6 +265,16 @@ def test_without_valkey_nobody_logs_in(api: Api, user: User, settings: Any) -> N
     settings.VALKEY_URL = "redis://127.0.0.1:1/0"
     answer = api.post("auth/login", ADA)
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+
+
+def test_valkey_that_goes_away_after_the_count_stops_no_log_in(
+    api: Api, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(name: str) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(description, "forget", gone)
+    assert api.post("auth/login", ADA).status_code == 200
 
 
 def test_few_passwords_are_hashed_at_once(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
