@@ -73,13 +73,13 @@ class Breaker:
     seconds: float
     clock: Callable[[], float] = time.monotonic
     failures: int = 0
-    _closed_from: float = 0.0
+    _open_until: float = 0.0
     _trying: bool = field(default=False, repr=False)
 
     @property
     def state(self) -> str:
         """closed, open, or half-open: the next request is the trial."""
-        if self.clock() < self._closed_from:
+        if self.clock() < self._open_until:
             return "open"
         return "half-open" if self.failures >= self.threshold else "closed"
 
@@ -92,7 +92,7 @@ class Breaker:
         state = self.state
         if state == "open":
             raise OutsideError(
-                "the outside is not asked at present", retry_after=self._closed_from - self.clock()
+                "the outside is not asked at present", retry_after=self._open_until - self.clock()
             )
         if state == "half-open":
             if self._trying:
@@ -110,7 +110,7 @@ class Breaker:
         if self.failures >= self.threshold:
             self.pause(self.seconds)
 
-    def left(self) -> None:
+    def gave_up(self) -> None:
         """Note that nobody knows, because the request was given up."""
         self._trying = False
 
@@ -118,7 +118,7 @@ class Breaker:
         """Let no request pass for some seconds."""
         self._trying = False
         until = self.clock() + min(seconds, LONGEST_PAUSE)
-        self._closed_from = max(self._closed_from, until)
+        self._open_until = max(self._open_until, until)
 
 
 @dataclass(frozen=True)
@@ -196,29 +196,32 @@ class Outside:
             self.breaker.enter()
             try:
                 result = parse(await self._send(path, query))
+            except httpx.PoolTimeout as error:  # our own limit of connections: no failure of theirs
+                self.breaker.gave_up()
+                raise OutsideError("too many requests are under way") from error
             except (NotFound, Misconfigured):
                 self.breaker.succeeded()
                 raise
             # RequestError, not TransportError: a body that is not encoded as it says is one too.
             except (_Failed, httpx.RequestError, ValueError) as error:
-                told = error.retry_after if isinstance(error, _Failed) else None
+                wait = error.retry_after if isinstance(error, _Failed) else None
                 reason = f"{type(error).__name__}: {error}"
                 logger.warning("attempt %d at %s failed: %s", attempt, path, reason)
-                if told is None:
+                if wait is None:
                     self.breaker.failed()
                 else:  # it is alive, and says when to come again; nobody asks before
-                    self.breaker.pause(told)
+                    self.breaker.pause(wait)
             except BaseException:
-                self.breaker.left()
+                self.breaker.gave_up()
                 raise
             else:
                 self.breaker.succeeded()
                 return result
             longest = min(self.policy.base * 2 ** (attempt - 1), self.policy.longest)
-            pause = self._spread(0, longest) + (told or 0)
+            pause = self._spread(0, longest) + (wait or 0)
             left = until - asyncio.get_running_loop().time()
             if attempt >= self.policy.attempts or pause >= left:
-                raise OutsideError(reason, retry_after=max(told or 0, 1.0))
+                raise OutsideError(reason, retry_after=max(wait or 0, 1.0))
             await asyncio.sleep(pause)
 
     async def _send(self, path: str, query: Mapping[str, str | int] | None) -> bytes:
@@ -228,10 +231,10 @@ class Outside:
             if status == 404:
                 raise NotFound(path)
             if status in RETRIED:
-                told = retry_after(response.headers.get("Retry-After"))
-                if status == 429 and told is None:
-                    told = TOO_MANY_PAUSE
-                raise _Failed(f"status {status}", retry_after=told)
+                wait = retry_after(response.headers.get("Retry-After"))
+                if status == 429 and wait is None:
+                    wait = TOO_MANY_PAUSE
+                raise _Failed(f"status {status}", retry_after=wait)
             if status != 200:
                 logger.error("the outside refuses %s with status %d", path, status)
                 raise Misconfigured(f"status {status}", retry_after=60)

@@ -259,7 +259,7 @@ def test_a_trial_that_is_given_up_leaves_its_place() -> None:
     breaker = opened(clock)
     clock.now += 10
     breaker.enter()
-    breaker.left()
+    breaker.gave_up()
     breaker.enter()
 
 
@@ -295,6 +295,27 @@ def test_a_client_that_goes_away_leaves_the_breaker_as_it_was(fake: Fake, url: s
 
     run(action)
     assert breaker.state == "closed"
+
+
+def test_our_own_limit_of_connections_is_no_failure_of_the_outside(fake: Fake, url: str) -> None:
+    fake.behave({"kind": "slow", "seconds": 0.5})
+    breaker = Breaker(1, 10)
+
+    async def action() -> None:
+        async with httpx.AsyncClient(
+            base_url=f"{url}/3/", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False,
+            timeout=httpx.Timeout(30, pool=0.01), limits=httpx.Limits(max_connections=1),
+        ) as client:  # fmt: skip
+            outside = Outside(client, breaker=breaker, policy=Policy(30, 3))
+            first = asyncio.create_task(outside.get(PATH, parse_page))
+            while not fake.total:
+                await asyncio.sleep(0.01)
+            with pytest.raises(OutsideError, match="under way"):
+                await outside.get(PATH, parse_page)
+            assert (await first)["page"] == 1
+
+    run(action)
+    assert (fake.total, breaker.failures) == (1, 0)
 
 
 # -- What is believed of answers
