@@ -163,5 +163,5 @@ def _tokens(session: Session) -> Tokens:
 
 
 def digest(token: str) -> str:
-    """Return what stands for a token, or an address, where it must not be readable."""
+    """Return the SHA-256 of a token or of an e-mail address, to store without its text."""
     return hashlib.sha256(token.encode()).hexdigest()

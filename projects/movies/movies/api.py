@@ -172,7 +172,7 @@ class Bearer(HttpBearer):
         return await sync_to_async(accounts.session_of)(token)
 
 
-def me(request: HttpRequest) -> Session:
+def current_session(request: HttpRequest) -> Session:
     """Return the session of a request that has passed `Bearer`."""
     session: Session = request.auth  # type: ignore[attr-defined]
     return session
@@ -320,14 +320,14 @@ async def refresh(request: HttpRequest, body: RefreshInput) -> accounts.Tokens:
 @auth.post("/logout", response={204: None}, auth=Bearer())
 async def logout(request: HttpRequest) -> Status[None]:
     """End the session: both of its tokens are good no longer."""
-    await sync_to_async(accounts.log_out)(me(request))
+    await sync_to_async(accounts.log_out)(current_session(request))
     return Status(204, None)
 
 
 @own.get("", response=Me)
 async def account(request: HttpRequest) -> Any:
     """One's own account."""
-    return me(request).user
+    return current_session(request).user
 
 
 @own.get("/favorites", response=FavoritesPage)
@@ -336,7 +336,7 @@ async def list_favorites(
 ) -> dict[str, Any]:
     """One's own favorites, newest first."""
     find = sync_to_async(favorites.page)
-    found, following = await find(me(request).user, before=before, limit=limit)
+    found, following = await find(current_session(request).user, before=before, limit=limit)
     return {"results": found, "next": following}
 
 
@@ -346,14 +346,14 @@ async def add_favorite(request: HttpRequest, movie_id: MovieId) -> Status[Favori
     if not await Movie.objects.filter(id=movie_id).aexists():
         found = await services().tmdb.movie(movie_id)
         await sync_to_async(favorites.save_movies)([found.value])
-    favorite, new = await sync_to_async(favorites.add)(me(request).user, movie_id)
+    favorite, new = await sync_to_async(favorites.add)(current_session(request).user, movie_id)
     return Status(201 if new else 200, favorite)
 
 
 @own.delete("/favorites/{movie_id}", response={204: None})
 async def remove_favorite(request: HttpRequest, movie_id: MovieId) -> Status[None]:
     """Like a movie no longer."""
-    if not await sync_to_async(favorites.remove)(me(request).user, movie_id):
+    if not await sync_to_async(favorites.remove)(current_session(request).user, movie_id):
         raise Refusal(404, "This movie is not one of your favorites.")
     return Status(204, None)
 
@@ -364,7 +364,7 @@ async def my_recommendations(
 ) -> dict[str, Any]:
     """What one may like, by what people of the same taste like, or by the movies' features."""
     find = sync_to_async(recommend.for_user)
-    method, found = await find(me(request).user.pk, by, limit)
+    method, found = await find(current_session(request).user.pk, by, limit)
     return {"method": method, "results": found}
 
 
