@@ -20,8 +20,13 @@ NO: Value = Value(value=False, output_field=BooleanField())
 
 
 def _not_blocked(queryset: QuerySet[Row], viewer: User | None, column: str) -> QuerySet[Row]:
-    """Leave out the rows of users who block the viewer, or whom the viewer blocks."""
+    """Leave out the rows of users who block the viewer, or whom the viewer blocks.
+
+    Moderators see these rows too.
+    """
     if viewer is None:
+        return queryset
+    if viewer.is_moderator:  # otherwise a block would protect a post from moderation
         return queryset
     author = OuterRef(column)
     return queryset.exclude(

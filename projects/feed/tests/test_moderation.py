@@ -2,7 +2,7 @@ import pytest
 
 from feed import inputs, services
 from feed.errors import Refusal
-from feed.models import Report
+from feed.models import Comment, Report
 from tests.conftest import Asks, make_post, make_user
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +70,20 @@ def test_who_is_blocked_sees_nothing_and_follows_no_more(graphql: Asks, rest: As
     assert len(rest("GET", f"/articles/{theirs.slug}/comments", third)["comments"]) == 1
     graphql(BLOCK, author, name=other.username, on=False)
     rest("GET", f"/articles/{post.slug}", other)
+
+
+def test_a_block_does_not_keep_moderators_out(graphql: Asks) -> None:
+    spammer, reader, moderator = make_user(), make_user(), make_user(is_moderator=True)
+    post = make_post(spammer)
+    graphql(REPORT, reader, id=post.pk)
+    services.add_comment(spammer, inputs.NewComment(body="Buy this"), pk=make_post(reader).pk)
+    graphql(BLOCK, spammer, name=moderator.username, on=True)
+    (item,) = graphql(REPORTS, moderator)["reports"]["items"]
+    assert item["post"]["id"] == str(post.pk)
+    assert graphql(HIDE, moderator, id=post.pk, on=True) == {"hidePost": {"isHidden": True}}
+    comment = Comment.objects.get()
+    graphql("mutation ($id: ID!) { deleteComment(id: $id) }", moderator, id=comment.pk)
+    assert not Comment.objects.exists()
 
 
 def test_nobody_follows_or_blocks_themselves(graphql: Asks) -> None:
