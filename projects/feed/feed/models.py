@@ -11,7 +11,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
 
 
 def _pair(one: str, other: str, *, name: str) -> list[models.BaseConstraint]:
@@ -38,7 +38,8 @@ class User(AbstractBaseUser):
 
     class Meta:  # noqa: D106
         constraints: ClassVar = [
-            UniqueConstraint(Lower("username"), name="user_username_unique"),
+            # Upper and not Lower, because `iexact` compares in upper case. It uses this index.
+            UniqueConstraint(Upper("username"), name="user_username_unique"),
             CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower"),
             CheckConstraint(condition=Q(followers_count__gte=0), name="user_followers_count"),
         ]

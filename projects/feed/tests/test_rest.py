@@ -63,6 +63,12 @@ def test_names_and_addresses_are_taken_without_regard_to_case(rest: Asks) -> Non
         assert errors(answer) == [f"{word}: has already been taken"]
 
 
+def test_a_name_is_found_by_an_index() -> None:
+    with connection.cursor() as sql:
+        sql.execute("SET LOCAL enable_seqscan = off")  # a small table would be read as a whole
+    assert "user_username_unique" in User.objects.filter(username__iexact="Ann").explain()
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
             options={
                 "constraints": [
                     models.UniqueConstraint(
-                        django.db.models.functions.text.Lower("username"),
+                        django.db.models.functions.text.Upper("username"),
                         name="user_username_unique",
                     ),
                     models.CheckConstraint(
