@@ -162,6 +162,16 @@ def change_user(viewer: User, changes: inputs.UserChanges, token: str) -> User:
 # -- Users and other users
 
 
+def _lock(*users: User) -> None:
+    """Lock the rows of users, always in the order of their keys.
+
+    Without this order, two users who follow each other at the same moment would each hold their own
+    row and wait for the other one. PostgreSQL would end one of them: "deadlock detected".
+    """
+    keys = [user.pk for user in users]
+    list(User.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk"))
+
+
 def find_user(viewer: User | None, username: str) -> User:
     """Return a user, with `followed`.
 
@@ -180,12 +190,12 @@ def follow(viewer: User, username: str) -> User:
     user = find_user(viewer, username)
     if user.pk == viewer.pk:
         raise Refusal("You cannot follow yourself.", "oneself")
+    # Before all checks: nobody can block, or pass the limit, between a check and the new row.
+    _lock(viewer, user)
     if Block.objects.filter(
         Q(blocker=viewer, blocked=user) | Q(blocker=user, blocked=viewer)
     ).exists():
         raise not_found("user")
-    # Follows of one user queue here, so that the number cannot pass the limit.
-    User.objects.select_for_update(no_key=True).get(pk=viewer.pk)
     if viewer.follows.exclude(followed=user).count() >= settings.MAX_FOLLOWED:
         raise Refusal(f"You can follow {settings.MAX_FOLLOWED} users.", "too_many")
     Follow.objects.bulk_create([Follow(follower=viewer, followed=user)], ignore_conflicts=True)
@@ -197,6 +207,7 @@ def follow(viewer: User, username: str) -> User:
 def unfollow(viewer: User, username: str) -> User:
     """Follow a user no more."""
     user = find_user(viewer, username)
+    _lock(viewer, user)
     Follow.objects.filter(follower=viewer, followed=user).delete()
     timelines.unfollowed(viewer, user)
     return find_user(viewer, username)
@@ -211,6 +222,7 @@ def block(viewer: User, username: str, *, blocked: bool) -> User:
     if not blocked:
         Block.objects.filter(blocker=viewer, blocked=user).delete()
         return user
+    _lock(viewer, user)  # a follow at the same moment is over, or sees the block
     Block.objects.bulk_create([Block(blocker=viewer, blocked=user)], ignore_conflicts=True)
     for one, other in ((viewer, user), (user, viewer)):
         Follow.objects.filter(follower=one, followed=other).delete()

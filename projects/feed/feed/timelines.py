@@ -89,7 +89,7 @@ def published(post: Post) -> None:
 
 
 def followed(follower: User, author: User) -> None:
-    """Copy an author's last posts. The counter's trigger has locked the author's row before."""
+    """Copy an author's last posts. `services.follow` has locked the author's row before."""
     if settings.TIMELINE == "write":
         last = Post.objects.filter(author=author).order_by("-id")[:BACKFILL]
         TimelineEntry.objects.bulk_create(

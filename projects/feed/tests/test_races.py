@@ -179,3 +179,28 @@ def test_a_post_reaches_who_follows_just_then(settings: Any, first: str) -> None
         other = "follow" if first == "publish" else "publish"
         at_once([calls[first], lambda: (one.wait(), calls[other]())])
     assert len(timelines.timeline(reader, 10, None).items) == 1
+
+
+def test_two_who_follow_or_block_each_other_at_once_do_not_wait_for_each_other() -> None:
+    one, other = make_user(), make_user()
+    for _ in range(5):
+        pairs = [(one, other.username), (other, one.username)]
+        at_once([lambda p=pair: services.follow(*p) for pair in pairs])
+        assert Follow.objects.count() == 2
+        at_once([lambda p=pair: services.block(*p, blocked=True) for pair in pairs])
+        assert Follow.objects.count() == 0
+        for pair in pairs:
+            services.block(*pair, blocked=False)
+
+
+def test_nobody_follows_who_blocks_them_just_then() -> None:
+    one, other = make_user(), make_user()
+    for _ in range(10):
+        at_once(
+            [
+                lambda: services.follow(one, other.username),
+                lambda: services.block(other, one.username, blocked=True),
+            ]
+        )
+        assert Follow.objects.count() == 0
+        services.block(other, one.username, blocked=False)
