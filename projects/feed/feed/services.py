@@ -10,11 +10,11 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
-from psycopg.errors import ForeignKeyViolation
+from psycopg.errors import DeadlockDetected, ForeignKeyViolation
 
 from feed import inputs, selectors, timelines
 from feed.errors import Refusal, forbidden, not_found, unauthenticated
@@ -22,14 +22,29 @@ from feed.models import Attempt, Block, Comment, Follow, Like, Post, Report, Tok
 
 P = ParamSpec("P")
 R = TypeVar("R")
+TRIES = 3
+"""How often a service is tried, if PostgreSQL ends its transaction because of a deadlock."""
 TAKEN = {"user_username_unique": "username", "feed_user_email": "email"}
 
 
 def write(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a transaction of a service, and refusals of what the database refuses."""
+    """Make a transaction of a service, and refusals of what the database refuses.
+
+    If two transactions wait for each other, PostgreSQL ends one of them, and this one is tried
+    again. An example is somebody who takes a like back while the author deletes the post.
+    """
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        for left in reversed(range(TRIES)):
+            try:
+                return once(*args, **kwargs)
+            except OperationalError as error:
+                if not left or not isinstance(error.__cause__, DeadlockDetected):
+                    raise
+        raise AssertionError
+
+    def once(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             with transaction.atomic():
                 return function(*args, **kwargs)

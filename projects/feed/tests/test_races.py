@@ -123,6 +123,34 @@ def test_a_like_of_a_post_that_is_being_deleted_is_refused() -> None:
     assert Like.objects.count() == 0
 
 
+def test_a_deadlock_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The author has locked the post, and the reader the like. Each then wants what is locked."""
+    author, user = make_user(), make_user()
+    post = make_post(author)
+    services.like(user, liked=True, pk=post.pk)
+    locked, calls = threading.Event(), []
+    original = services._own
+
+    def held(*args: Any, **key: Any) -> Post:
+        found = original(*args, **key)
+        calls.append(found)
+        if not locked.is_set():
+            locked.set()
+            wait_until_blocked(1)
+        return found
+
+    monkeypatch.setattr(services, "_own", held)
+    deleted, unliked = at_once(
+        [
+            lambda: services.delete_post(author, pk=post.pk),
+            lambda: (locked.wait(), services.like(user, liked=False, pk=post.pk)),
+        ]
+    )
+    assert deleted is None
+    assert len(calls) == 2 or unliked.code == "not_found"  # whichever of the two was ended
+    assert not Post.objects.exists()
+
+
 def test_one_name_is_given_once(settings: Any) -> None:
     settings.REGISTRATIONS_PER_ADDRESS = 1000
     results = at_once(
