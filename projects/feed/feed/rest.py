@@ -52,7 +52,8 @@ def anyone(request: HttpRequest) -> User | NoToken | None:
 api = NinjaAPI(
     title="Conduit",
     version="1.0.0",
-    description="RealWorld's API of this feed. Errors are `{errors: {body: [what is wrong]}}`.",
+    description="RealWorld's API of this feed. Errors are `{errors: {body: [what is wrong]}}`."
+    " For Authorize, write the word `Token`, a space, and the token that a log-in gives.",
     auth=token_auth,
     urls_namespace="rest",
 )
