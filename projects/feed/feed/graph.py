@@ -69,7 +69,7 @@ class Context:
 
 
 def _pages(keys: Iterable[PageKey], children: Any, column: str) -> list[Any]:
-    """Return a page for each key: two statements for each way in which the document asks."""
+    """Return a page for each key, with two statements for each pair of `first` and `after`."""
     ways: dict[tuple[int, str | None], list[int]] = {}
     for parent, first, after in keys:
         ways.setdefault((first, after), []).append(parent)
@@ -381,12 +381,12 @@ class Mutation:
 
     @strawberry.mutation
     async def like_post(self, info: Info, id: strawberry.ID, liked: bool = True) -> Post:
-        """Like a post, or no more."""
+        """Like or unlike a post."""
         return await run(services.like, info.context.me, liked=liked, pk=pk(id))
 
     @strawberry.mutation(description="Returns the article that is shared.")
     async def share_post(self, info: Info, id: strawberry.ID, shared: bool = True) -> Post:
-        """Share an article, or no more."""
+        """Share an article, or take the share back."""
         return await run(services.share, info.context.me, shared=shared, pk=pk(id))
 
     @strawberry.mutation
@@ -403,13 +403,13 @@ class Mutation:
 
     @strawberry.mutation
     async def follow_user(self, info: Info, username: str, followed: bool = True) -> User:
-        """Follow a user, or no more."""
+        """Follow or unfollow a user."""
         service = services.follow if followed else services.unfollow
         return await run(service, info.context.me, username)
 
     @strawberry.mutation
     async def block_user(self, info: Info, username: str, blocked: bool = True) -> User:
-        """Block a user, or no more."""
+        """Block or unblock a user."""
         return await run(services.block, info.context.me, username, blocked=blocked)
 
     @strawberry.mutation

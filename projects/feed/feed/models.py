@@ -183,7 +183,7 @@ class Report(models.Model):
 
 
 class TimelineEntry(models.Model):
-    """A post in the timeline of a follower. Filled if TIMELINE is `write` only."""
+    """A post in the timeline of a follower. Filled only if TIMELINE is `write`."""
 
     owner = models.ForeignKey(User, models.CASCADE, related_name="timeline", db_index=False)
     post = models.ForeignKey(Post, models.CASCADE, related_name="entries")

@@ -38,7 +38,7 @@ class TokenAuth(APIKeyHeader):
 
 
 class NoToken:
-    """Stands for nobody where a token is not needed. Ninja takes what is false for a refusal."""
+    """Stands for nobody where no token is needed. Ninja would take None for a refusal."""
 
 
 token_auth = TokenAuth()
@@ -341,7 +341,7 @@ def follow(request: HttpRequest, username: Username) -> Any:
 
 @api.delete("/profiles/{username}/follow", tags=["Profile"], **answers(ProfileAnswer, 200, 404))
 def unfollow(request: HttpRequest, username: Username) -> Any:
-    """Follow a user no more."""
+    """Unfollow a user."""
     return ProfileAnswer(profile=profile(services.unfollow(me(request), username)))
 
 
@@ -414,7 +414,7 @@ def favorite(request: HttpRequest, slug: Slug) -> Any:
 
 @api.delete("/articles/{slug}/favorite", tags=["Favorites"], **answers(ArticleAnswer, 200, 404))
 def unfavorite(request: HttpRequest, slug: Slug) -> Any:
-    """Like an article no more."""
+    """Unlike an article."""
     return article(request, services.like(me(request), liked=False, slug=slug))
 
 

@@ -49,13 +49,13 @@ def visible(viewer: User | None, posts: QuerySet[Post] | None = None) -> QuerySe
 
 
 def users(viewer: User | None) -> QuerySet[User]:
-    """Return the users, each with `followed`: whether the viewer does."""
+    """Return the users, each with `followed`: whether the viewer follows them."""
     mine = Follow.objects.filter(follower=viewer, followed=OuterRef("pk"))
     return User.objects.annotate(followed=Exists(mine) if viewer else NO)
 
 
 def posts(viewer: User | None) -> QuerySet[Post]:
-    """Return the posts that a viewer may see, each with `liked`: whether the viewer does."""
+    """Return the posts that a viewer may see, each with `liked`: whether the viewer likes it."""
     mine = Like.objects.filter(user=viewer, post=OuterRef("pk"))
     return visible(viewer).annotate(liked=Exists(mine) if viewer else NO)
 
@@ -116,7 +116,7 @@ class Page(Generic[Row]):
 
     @classmethod
     def of(cls, rows: Iterable[Row], first: int) -> "Page[Row]":
-        """Make it of one row more than it may hold, if there is one."""
+        """Make a page of up to `first` + 1 rows. The extra row only shows that more follow."""
         items = list(rows)
         return cls(items[:first], cursor(items[first - 1].pk) if len(items) > first else None)
 

@@ -121,7 +121,7 @@ def _register(new: inputs.NewUser) -> User:
 
 
 def new_token(user: User) -> str:
-    """Return a new token of a user. Nobody can read it again, since its digest is stored only."""
+    """Return a new token of a user. Nobody can read it again, since only its digest is stored."""
     Token.objects.filter(user=user, expires_at__lte=timezone.now()).delete()
     token = secrets.token_urlsafe(32)
     expires_at = timezone.now() + settings.TOKEN_LIFETIME
@@ -220,7 +220,7 @@ def follow(viewer: User, username: str) -> User:
 
 @write
 def unfollow(viewer: User, username: str) -> User:
-    """Follow a user no more."""
+    """Unfollow a user."""
     user = find_user(viewer, username)
     _lock(viewer, user)
     Follow.objects.filter(follower=viewer, followed=user).delete()
@@ -313,7 +313,7 @@ def delete_post(viewer: User, **key: object) -> None:
 
 @write
 def like(viewer: User, *, liked: bool, **key: object) -> Post:
-    """Like a post, or like it no more. A second time changes nothing, the counter least of all."""
+    """Like or unlike a post. A second time changes neither the rows nor the counter."""
     post = find_post(viewer, **key)
     if liked:
         Like.objects.bulk_create([Like(user=viewer, post=post)], ignore_conflicts=True)

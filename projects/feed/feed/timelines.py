@@ -1,6 +1,7 @@
 """Timelines, by fan-out on read and by fan-out on write.
 
-Both give the same pages, and a test compares them over random histories. `TIMELINE` chooses;
+Both give the same pages, and a test compares them over random histories. Only for a new follower,
+fan-out on write goes back no further than `BACKFILL` posts of the author. `TIMELINE` chooses.
 README.md has the figures and the reason for `read`.
 """
 
@@ -30,9 +31,10 @@ def timeline(viewer: User, first: int, after: str | None) -> selectors.Page[Post
 def keys_on_read(viewer: User, limit: int, after: str | None) -> list[int]:
     """Return the keys of a page, by a query over those whom the viewer follows.
 
-    A page of twenty can only have posts by those twenty whose newest post is the newest: beyond
-    them, twenty posts are newer. So one probe of the index (author, id) finds the newest post of
-    each followed user, and only the first twenty users are read further.
+    A page of twenty can only have posts by the twenty users whose newest posts are the newest. If
+    somebody is not among them, the newest posts of these twenty are all newer. So one probe of the
+    index (author, id) finds the newest post of each followed user, and only the first twenty users
+    are read further.
     """
 
     def of(author: str) -> QuerySet[Post, Any]:
