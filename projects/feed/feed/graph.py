@@ -443,7 +443,7 @@ def formatted(error: GraphQLError) -> dict[str, Any]:
     original = error.original_error
     if isinstance(original, Refusal):
         message, code = original.detail, original.code
-    elif isinstance(original, DataError):
+    elif isinstance(original, DataError | UnicodeEncodeError):
         message, code = "A text has a character that cannot be stored.", "invalid"
     elif original is None or isinstance(original, GraphQLError):
         message, code = error.message, "invalid"
@@ -475,6 +475,17 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
     def __init__(self, **kwargs: Any) -> None:
         options = {"schema": schema, "graphql_ide": None, "allow_queries_via_get": False}
         super().__init__(**{**options, **kwargs})
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Return what the request holds.
+
+        Raises:
+            HTTPException: If its bytes are no text, or if it is nested too deeply to be read.
+        """
+        try:
+            return super().decode_json(data)
+        except (UnicodeDecodeError, RecursionError):
+            raise HTTPException(400, "The body is not JSON that can be read.") from None
 
     async def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:  # noqa: ARG002
         """Return a new context.

@@ -203,6 +203,16 @@ def test_an_error_has_a_code(graphql: Asks, document: str, code: str) -> None:
     assert graphql(document, fails=True)[0]["extensions"] == {"code": code}
 
 
+def test_a_variable_that_is_no_text_is_the_client_s_fault(graphql: Asks) -> None:
+    document = "query ($name: String!) { user(username: $name) { bio } }"
+    assert graphql(document, fails=True, name="\ud800")[0]["extensions"] == {"code": "invalid"}
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"{", b"[" * 50_000], ids=["bytes", "end", "deep"])
+def test_a_body_that_is_no_json_is_refused(client: Client, body: bytes) -> None:
+    assert client.post("/graphql", body, content_type="application/json").status_code == 400
+
+
 def test_a_fault_of_ours_is_logged_and_not_told(
     graphql: Asks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
