@@ -128,7 +128,8 @@ def test_a_deadlock_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     author, user = make_user(), make_user()
     post = make_post(author)
     services.like(user, liked=True, pk=post.pk)
-    locked, calls = threading.Event(), []
+    locked = threading.Event()
+    calls: list[Post] = []
     original = services._own
 
     def held(*args: Any, **key: Any) -> Post:
