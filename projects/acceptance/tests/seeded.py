@@ -135,19 +135,6 @@ class Base(NamedTuple):
     folder: Path
 
 
-def turn(chosen: Sequence[Plan], named: str, day: int) -> list[Plan]:
-    """Return the plans that a run of the tests looks at: a project takes its turn each day.
-
-    Args:
-        chosen: All that can be run here.
-        named: "all", or names of suites with commas; if empty, the day decides.
-        day: Its number.
-    """
-    if named:
-        return [p for p in chosen if named == "all" or p.suite in named.split(",")]
-    return [chosen[day % len(chosen)]] if chosen else []
-
-
 @dataclass
 class Servers:
     """PostgreSQL and Valkey for all faults, with a database for each."""

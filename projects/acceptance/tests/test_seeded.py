@@ -1,10 +1,8 @@
 """Suites pass on the projects beside this one, and name the faults that are seeded there."""
 
-import os
 import shutil
 import textwrap
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -41,22 +39,10 @@ def test_faults_are_well_declared(plan: Plan) -> None:
 def test_the_project_passes_and_quick_faults_are_named(plan: Plan, servers: Servers) -> None:
     if plan.missing:
         pytest.skip(plan.missing)
-    here = [plan for plan in PLANS if not plan.missing]
-    today = datetime.now(UTC).toordinal()
-    if plan not in seeded.turn(here, os.environ.get("SUITES", ""), today):
-        pytest.skip("another project's turn today; SUITES=all looks at all of them")
     seeded.unbroken(plan, servers)
     for fault in plan.faults:
         if fault.quick:
             seeded.named(plan, fault, servers)
-
-
-def test_each_project_takes_its_turn(tmp_path: Path) -> None:
-    some = [Plan(name, tmp_path, {}, ()) for name in ("a", "b", "c")]
-    assert [plan.suite for day in range(4) for plan in seeded.turn(some, "", day)] == list("abca")
-    assert seeded.turn(some, "all", 0) == some
-    assert seeded.turn(some, "c,a", 1) == [some[0], some[2]]
-    assert seeded.turn([], "", 1) == []
 
 
 # -- The mechanism itself, on a project made of the reference API
