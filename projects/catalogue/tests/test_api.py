@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -352,7 +352,19 @@ def test_without_a_secret_it_does_not_start(name: str) -> None:
     assert f"Set the {name} environment variable" in done.stderr
 
 
-def test_the_seed_and_what_it_says(db: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_seed_makes_no_accounts_with_public_passwords_in_production(
+    db: None, settings: Any
+) -> None:
+    settings.PLAIN_HTTP = False
+    with pytest.raises(CommandError, match="PLAIN_HTTP"):
+        call_command("seed", products=200)
+    assert not User.objects.exists()
+
+
+def test_the_seed_and_what_it_says(
+    db: None, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.PLAIN_HTTP = True
     call_command("seed", products=200)
     assert "Stored 4 accounts, 200 products." in capsys.readouterr().out
     assert Product.objects.count() == 200

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.test import Client
 
@@ -48,6 +48,14 @@ def test_a_page_loads_nothing_from_third_parties(client: Client, page: str) -> N
             file = client.get(place)
             assert b"".join(file.streaming_content), place  # type: ignore[arg-type]
             file.close()
+
+
+@pytest.mark.django_db
+def test_the_seed_makes_no_accounts_with_public_passwords_in_production(settings: Any) -> None:
+    settings.PLAIN_HTTP = False
+    with pytest.raises(CommandError, match="PLAIN_HTTP"):
+        call_command("seed", posts=30)
+    assert not User.objects.exists()
 
 
 @pytest.mark.django_db

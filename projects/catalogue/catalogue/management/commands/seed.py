@@ -3,7 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
 from PIL import Image as Pillow
 
 from catalogue import images
@@ -25,6 +26,8 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Store everything, if the database is empty."""
+        if not settings.PLAIN_HTTP:
+            raise CommandError("The passwords are public. This is for PLAIN_HTTP=true only.")
         if User.objects.exists() or Product.objects.exists():
             self.stdout.write("The database is not empty: nothing was done.")
             return
