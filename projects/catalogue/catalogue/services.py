@@ -249,7 +249,9 @@ def cancel_order(order: Order) -> Order:
         placed = Order.objects.filter(pk=order.pk, status=Order.Status.PLACED)
         if not placed.update(status=Order.Status.CANCELLED):
             raise Refusal(409, "cancelled", "The order was cancelled before.")
-        for line in order.lines.order_by("product_id").exclude(product=None):
+        for line in order.lines.order_by("product_id"):
+            if line.product_id is None:
+                continue  # the product is gone
             rows = Product.objects.filter(pk=line.product_id)
             room = rows.filter(stock__lte=MAX_STOCK - line.quantity)
             if not room.update(stock=F("stock") + line.quantity) and rows.exists():
