@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from unittest import mock
 
 import genanki
 import yaml
@@ -195,7 +196,8 @@ def deck(cards: list[Card], file: Path, timestamp: int, root: Path = ROOT) -> No
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / "deck.apkg"
-        genanki.Package(made).write_to_file(plain, timestamp=timestamp)
+        with mock.patch.object(tempfile, "tempdir", scratch):  # it leaves a file there
+            genanki.Package(made).write_to_file(plain, timestamp=timestamp)
         # The archive has the times of its files: pack it again, with a fixed one.
         with zipfile.ZipFile(plain) as packed, zipfile.ZipFile(file, "w") as fixed:
             for name in sorted(packed.namelist()):

@@ -116,6 +116,12 @@ def test_the_deck_is_the_same_byte_for_byte(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_the_deck_leaves_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    cards.deck(CARDS, tmp_path / "deck.apkg", 1_790_000_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["deck.apkg"]
+
+
 def test_the_deck_has_every_card_with_its_tags(tmp_path: Path) -> None:
     file = tmp_path / "deck.apkg"
     cards.deck(CARDS, file, 1_790_000_000)
