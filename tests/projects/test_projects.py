@@ -1,6 +1,7 @@
 """Every project is complete alone: its tests pass, and its container's files and workflow hold."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tools import chapters
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 PROJECTS = sorted(path.parent for path in ROOT.glob("projects/*/pyproject.toml"))
 EVERY = pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
 
 LOCAL = ROOT / "projects" / "local.py"
+SAYS_CHAPTERS = "import json; from acceptance.check import CHAPTERS; print(json.dumps(CHAPTERS))"
 
 FILES = (
     ".dockerignore",
@@ -122,3 +126,18 @@ def test_its_pins_are_those_of_this_repository(project: Path) -> None:
 def test_what_they_share_is_the_same_in_each() -> None:
     copies = sorted(ROOT.glob("projects/*/local.py"))
     assert [path for path in copies if path.read_bytes() != LOCAL.read_bytes()] == []
+
+
+def test_the_acceptance_suites_name_chapters_as_the_map_does() -> None:
+    folder = ROOT / "projects" / "acceptance"
+    told = subprocess.run(
+        [sys.executable, "-c", SAYS_CHAPTERS],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    known = {entry.name: [entry.title, entry.notebook] for entry in chapters.planned(ROOT)}
+    named = json.loads(told)
+    assert named == {name: known[name] for name in named}
+    assert all((ROOT / place).is_file() for _, place in named.values())

@@ -17,7 +17,7 @@ WEIGHTS = {True: 3, False: 1}
 """Points of a check that is an official requirement, and of one that a requirement implies."""
 
 CHAPTERS = {
-    "auth": ("Authentication and tokens", "notebooks/apis/auth.ipynb"),
+    "auth": ("Authentication", "notebooks/apis/auth.ipynb"),
     "background-jobs": ("Background jobs", "notebooks/async/background-jobs.ipynb"),
     "caching": ("Caching", "notebooks/async/caching.ipynb"),
     "ci-cd": ("CI and CD", "notebooks/shipping/ci-cd.ipynb"),
@@ -31,7 +31,7 @@ CHAPTERS = {
         "notebooks/apis/middleware-and-signals.ipynb",
     ),
     "orm-and-n-plus-one": ("The ORM and N+1", "notebooks/apis/orm-and-n-plus-one.ipynb"),
-    "rest-with-drf": ("REST with Django REST framework", "notebooks/apis/rest-with-drf.ipynb"),
+    "rest-with-drf": ("REST with DRF", "notebooks/apis/rest-with-drf.ipynb"),
     "testing": ("Testing", "notebooks/apis/testing.ipynb"),
     "transactions-and-locks": (
         "Transactions and locks",
@@ -98,7 +98,7 @@ REGISTERED: dict[str, dict[str, Check]] = {}
 
 
 def check(
-    name: str, title: str, *, criterion: str, chapter: str, official: bool = False
+    name: str, title: str, *, criterion: str, chapter: str, official: bool = False, suite: str = ""
 ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Register a function as a check of the suite in whose module it stands.
 
@@ -108,6 +108,7 @@ def check(
         criterion: See Check.
         chapter: See Check.
         official: See Check.
+        suite: The name of another module, if the check belongs to that one's suite.
 
     Raises:
         ValueError: If a name is not known, not well formed, or taken.
@@ -120,7 +121,7 @@ def check(
         raise ValueError(f"{name}: no chapter {chapter!r}; there are {', '.join(CHAPTERS)}")
 
     def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
-        checks = REGISTERED.setdefault(function.__module__, {})
+        checks = REGISTERED.setdefault(suite or function.__module__, {})
         if name in checks:
             raise ValueError(f"Two checks are called {name}")
         checks[name] = Check(name, title, criterion, official, chapter, function)

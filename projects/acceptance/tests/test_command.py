@@ -46,7 +46,7 @@ def test_a_failure_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "    sent:   update, as other: PATCH /notes/" in out
     assert "    came:   update, as other: 200" in out
     assert "    wanted: update, as other: refused" in out
-    assert "    read:   Authentication and tokens (notebooks/apis/auth.ipynb)" in out
+    assert "    read:   Authentication (notebooks/apis/auth.ipynb)" in out
     assert "Security         0 of   3 points    0 %" in out
     assert "1 passed, 2 failed, 0 skipped" in out
     failures = Xml.fromstring(junit.read_text()).findall(".//failure")

@@ -10,7 +10,7 @@ import secrets
 from functools import partial
 from typing import Any
 
-from acceptance import probes
+from acceptance import common, probes
 from acceptance.api import Api, User
 from acceptance.check import Skipped, check
 from acceptance.client import Answer
@@ -356,39 +356,7 @@ def growth(api: Api) -> None:
     probes.growth(lambda: get(1), lambda: get(30), rows=(1, len(api.items(get(30)))))
 
 
-@check(
-    "token-needed",
-    "Whoever has no token, or a wrong one, is refused",
-    criterion="security",
-    official=True,
-    chapter="auth",
-)
-def token_needed(api: Api) -> None:
-    """Send no token, and nonsense."""
-    probes.token_needed(api.user("customer"), api.names.data["auth"]["me"]["path"])
-
-
-@check("forged-token", "A forged token is refused", criterion="security", chapter="auth")
-def forged_token(api: Api) -> None:
-    """Send tokens that were changed."""
-    probes.forged_token(api.user("customer"), api.names.data["auth"]["me"]["path"])
-
-
-@check("token-expires", "An access token ends within a day", criterion="security", chapter="auth")
-def token_expires(api: Api) -> None:
-    """Read the token's claims."""
-    probes.token_expires(api.user("customer"))
-
-
-@check(
-    "refresh-once",
-    "A refresh token gives new tokens, once",
-    criterion="security",
-    chapter="auth",
-)
-def refresh_once(api: Api) -> None:
-    """Refresh, and refresh again with the same token."""
-    probes.refresh_once(api.new_user("customer"), api.names.data["auth"]["me"]["path"])
+common.tokens(__name__, role="customer")
 
 
 @check(
@@ -403,12 +371,6 @@ def refresh_race(api: Api) -> None:
         user = api.log_in(api.user("customer"))
         answers = probes.race(api, [partial(api.step, "refresh", user)] * 10)
         probes.at_most(answers, 1, "A refresh token is used once")
-
-
-@check("logout", "Log-out ends the refresh token", criterion="security", chapter="auth")
-def logout(api: Api) -> None:
-    """Log out, and try to refresh."""
-    probes.logout(api.new_user("customer"))
 
 
 @check(
@@ -616,26 +578,4 @@ def errors(api: Api) -> None:
     )
 
 
-@check(
-    "docs",
-    "The documentation can be read without an account",
-    criterion="documentation",
-    official=True,
-    chapter="rest-with-drf",
-)
-def docs(api: Api) -> None:
-    """Get the page."""
-    probes.docs_page(api)
-
-
-@check(
-    "schema",
-    "The schema has each request",
-    criterion="documentation",
-    official=True,
-    chapter="rest-with-drf",
-)
-def schema(api: Api) -> None:
-    """Look for each path of the mapping."""
-    names = [name for name in api.names.data["paths"] if name not in ("docs", "schema")]
-    probes.schema(api, names)
+common.documentation(__name__)

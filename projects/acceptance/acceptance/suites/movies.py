@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from acceptance import probes
+from acceptance import common, probes
 from acceptance.api import Api, User
 from acceptance.check import Skipped, check
 from acceptance.client import Answer
@@ -339,45 +339,7 @@ def growth(api: Api) -> None:
 # -- Who may do what
 
 
-@check(
-    "token-needed",
-    "Whoever has no token, or a wrong one, is refused",
-    criterion="security",
-    official=True,
-    chapter="auth",
-)
-def token_needed(api: Api) -> None:
-    """Send no token, and nonsense."""
-    probes.token_needed(api.user(), "favorites")
-
-
-@check("forged-token", "A forged token is refused", criterion="security", chapter="auth")
-def forged_token(api: Api) -> None:
-    """Send tokens that were changed."""
-    probes.forged_token(api.user(), "favorites")
-
-
-@check("token-expires", "An access token ends within a day", criterion="security", chapter="auth")
-def token_expires(api: Api) -> None:
-    """Read the token's claims."""
-    probes.token_expires(api.user())
-
-
-@check(
-    "refresh-once",
-    "A refresh token gives new tokens, once",
-    criterion="security",
-    chapter="auth",
-)
-def refresh_once(api: Api) -> None:
-    """Refresh, and refresh again with the same token."""
-    probes.refresh_once(api.new_user(), "favorites")
-
-
-@check("logout", "Log-out ends the refresh token", criterion="security", chapter="auth")
-def logout(api: Api) -> None:
-    """Log out, and try to refresh."""
-    probes.logout(api.new_user())
+common.tokens(__name__, "favorites")
 
 
 @check(
@@ -433,25 +395,4 @@ def mass_assignment(api: Api) -> None:
     )
 
 
-@check(
-    "docs",
-    "The documentation can be read without an account",
-    criterion="documentation",
-    official=True,
-    chapter="rest-with-drf",
-)
-def docs(api: Api) -> None:
-    """Get the page."""
-    probes.docs_page(api)
-
-
-@check(
-    "schema",
-    "The schema has each request",
-    criterion="documentation",
-    official=True,
-    chapter="rest-with-drf",
-)
-def schema(api: Api) -> None:
-    """Look for each path of the mapping."""
-    probes.schema(api, ("trending", "recommended", "movie", "favorites", "like", "unlike"))
+common.documentation(__name__, "trending", "recommended", "movie", "favorites", "like", "unlike")

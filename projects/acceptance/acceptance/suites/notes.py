@@ -5,7 +5,7 @@ It shows each probe once. Copy it to write a suite of your own; WRITING.md expla
 
 from typing import Any
 
-from acceptance import probes
+from acceptance import common, probes
 from acceptance.api import Api, User
 from acceptance.check import check
 from acceptance.client import Answer
@@ -139,50 +139,7 @@ def growth(api: Api) -> None:
     probes.growth(lambda: get(1), lambda: get(30), rows=(1, len(api.items(get(30)))))
 
 
-@check(
-    "token-needed",
-    "Whoever has no token, or a wrong one, is refused",
-    criterion="security",
-    official=True,
-    chapter="auth",
-)
-def token_needed(api: Api) -> None:
-    """Send no token, and nonsense."""
-    probes.token_needed(api.user(), "GET /auth/me")
-
-
-@check("forged-token", "A forged token is refused", criterion="security", chapter="auth")
-def forged_token(api: Api) -> None:
-    """Send tokens that were changed."""
-    probes.forged_token(api.user(), "GET /auth/me")
-
-
-@check(
-    "token-expires",
-    "An access token ends within a day",
-    criterion="security",
-    chapter="auth",
-)
-def token_expires(api: Api) -> None:
-    """Read the token's claims."""
-    probes.token_expires(api.user())
-
-
-@check(
-    "refresh-once",
-    "A refresh token gives new tokens, once",
-    criterion="security",
-    chapter="auth",
-)
-def refresh_once(api: Api) -> None:
-    """Refresh, and refresh again with the same token."""
-    probes.refresh_once(api.new_user(), "GET /auth/me")
-
-
-@check("logout", "Log-out ends the refresh token", criterion="security", chapter="auth")
-def logout(api: Api) -> None:
-    """Log out, and try to refresh."""
-    probes.logout(api.new_user())
+common.tokens(__name__)
 
 
 @check(
@@ -265,25 +222,4 @@ def errors(api: Api) -> None:
     )
 
 
-@check(
-    "docs",
-    "The documentation can be read without an account",
-    criterion="documentation",
-    official=True,
-    chapter="rest-with-drf",
-)
-def docs(api: Api) -> None:
-    """Get the page."""
-    probes.docs_page(api)
-
-
-@check(
-    "schema",
-    "The schema has each request",
-    criterion="documentation",
-    official=True,
-    chapter="rest-with-drf",
-)
-def schema(api: Api) -> None:
-    """Look for each path of the mapping."""
-    probes.schema(api, ("list", "create", "read", "update", "delete", "like"))
+common.documentation(__name__, "list", "create", "read", "update", "delete", "like")

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from acceptance import probes
+from acceptance import common, probes
 from acceptance.api import Api, User
 from acceptance.check import check
 from acceptance.client import Answer
@@ -397,25 +397,6 @@ def errors(api: Api) -> None:
     )
 
 
-@check(
-    "docs",
-    "The documentation can be read without an account",
-    criterion="documentation",
-    official=True,
-    chapter="rest-with-drf",
+common.documentation(
+    __name__, "list", "create", "read", "update", "delete", "close", "vote", "results"
 )
-def docs(api: Api) -> None:
-    """Get the page."""
-    probes.docs_page(api)
-
-
-@check(
-    "schema",
-    "The schema has each request",
-    criterion="documentation",
-    official=True,
-    chapter="rest-with-drf",
-)
-def schema(api: Api) -> None:
-    """Look for each path of the mapping."""
-    probes.schema(api, ("list", "create", "read", "update", "delete", "close", "vote", "results"))
