@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def expect_nothing(directory: Path, seconds: float = PATIENCE) -> None:
         wait_for(lambda: not processes(directory), seconds, "every process to be gone")
     except TimeoutError:
         raise AssertionError(f"left behind: {processes(directory) + files()}") from None
+
+
+def threads() -> set[threading.Thread]:
+    """The running threads, without the keeper's own.
+
+    The first server that a process starts begins that one, whichever test starts it, and it lasts.
+    """
+    return {thread for thread in threading.enumerate() if thread.name != "nexus-keeper"}
+
+
+def no_threads_beyond(before: set[threading.Thread], seconds: float = PATIENCE) -> bool:
+    """Waits until only these threads run; says which others do, if any does."""
+    try:
+        wait_for(lambda: threads() <= before, seconds, "its threads to end")
+    except TimeoutError:
+        raise AssertionError(f"left behind: {threads() - before}") from None
+    return True
 
 
 @contextlib.contextmanager

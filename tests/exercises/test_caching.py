@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from nexus.judging import judge_answer
+from tests.leftovers import no_threads_beyond, threads
 
 EXERCISES = [f"caching.{number}" for number in range(1, 5)]
 ONE, TWO, THREE, FOUR = EXERCISES
@@ -854,12 +855,9 @@ def test_answers_that_never_end(
     name: str, answer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nexus.judging.limits.SECONDS", 0.5)
-    before = threading.active_count()
+    before = threads()
     given: object = (answer, answer) if name == THREE else answer
     verdict = judge_answer(name, given)
     assert not verdict.right
-    deadline = time.monotonic() + 20
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert threading.active_count() <= before
+    assert no_threads_beyond(before)
     gc.collect()

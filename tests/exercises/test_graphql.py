@@ -2,7 +2,6 @@
 # ruff: noqa: ANN401 (answers take and return anything)
 
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from strawberry.permission import BasePermission
 
 from nexus.exercises.graphql import HOUSES
 from nexus.judging import judge_answer, limits
+from tests.leftovers import no_threads_beyond, threads
 
 EXERCISES = [f"graphql.{number}" for number in range(1, 4)]
 ONE, TWO, THREE = EXERCISES
@@ -862,8 +862,8 @@ def test_right_answers(exercise: str, answer: object) -> None:
 
 @pytest.mark.parametrize(("exercise", "answer", "hint"), NOT_YET)
 def test_wrong_answers_get_a_hint(exercise: str, answer: object, hint: str) -> None:
-    before = threading.active_count()
+    before = threads()
     verdict = judge_answer(exercise, answer)
     assert not verdict.right
     assert hint in verdict.message
-    assert threading.active_count() <= before
+    assert no_threads_beyond(before)

@@ -6,7 +6,6 @@ process, no thread.
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +20,7 @@ from nexus.judging import judge_answer, limits
 from nexus.judging.registry import exercises, find
 from nexus.services import Postgres
 from nexus.services.process import wait_for
+from tests.leftovers import threads
 
 pytestmark = pytest.mark.long(200)
 
@@ -199,7 +199,7 @@ def seen(server: Postgres) -> dict[str, set[object]]:
                 f"AND pid <> {own}"
             ),
             "locks": ask("SELECT pid FROM pg_locks WHERE locktype = 'advisory'"),
-            "threads": set(threading.enumerate()),
+            "threads": set(threads()),
             "processes": {process.pid for process in psutil.Process().children()},
         }
 
@@ -236,7 +236,7 @@ def test_every_judge_survives(
             wall = time.monotonic() - begun[1]
             assert wall < 12 * (SECONDS + SPARE), f"{what}: {wall:.1f} s"
         # On a busy machine its threads may end after the verdict; the next answer has its own time.
-        wait_for(lambda: set(threading.enumerate()) <= before["threads"], 60, "its threads to end")
+        wait_for(lambda: threads() <= before["threads"], 60, "its threads to end")
     deadline = time.monotonic() + 60
     while (left := extra(server, before)) and time.monotonic() < deadline:
         time.sleep(0.05)

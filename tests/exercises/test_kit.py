@@ -24,6 +24,7 @@ from nexus.judging.orders import other_plans
 from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
 from nexus.judging.workers import OtherProcessError, worker
 from nexus.services import Postgres
+from tests.leftovers import no_threads_beyond, threads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,15 +54,6 @@ def loops() -> None:
         sum(range(10))
 
 
-def no_threads_beyond(before: set[threading.Thread]) -> bool:
-    deadline = time.monotonic() + 5
-    while left := set(threading.enumerate()) - before:
-        if time.monotonic() > deadline:
-            raise AssertionError(left)
-        time.sleep(0.01)
-    return True
-
-
 # A limit that holds
 
 
@@ -88,7 +80,7 @@ def long_sleep() -> None:
 def test_python_code_is_ended(
     answer: Callable[[], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = set(threading.enumerate())
+    before = threads()
     late = pytest.raises(NotYet, match=r"had not come to an end after 0\.5 seconds")
     with late, kept(answer), judgement():
         within(answer)
@@ -111,7 +103,7 @@ STATEMENTS = [
 def test_what_waits_in_postgresql_is_cut(
     statement: str, how: str, server: Postgres, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = set(threading.enumerate())
+    before = threads()
     begun = 0.0
     with (  # noqa: PT012 (the block must be left for the limit to be read)
         pytest.raises(NotYet, match=r"0\.5 seconds"),
@@ -175,7 +167,7 @@ def test_a_thread_that_is_told_in_its_last_line_is_struck_off() -> None:
     def told() -> None:
         raise limits.Enough
 
-    before = set(threading.enumerate())
+    before = threads()
     run = Run(loop_that_catches_everything)
     run._thread._delete = told  # type: ignore[attr-defined]
     with pytest.raises(NotYet, match="had not come to an end"), judgement():

@@ -21,6 +21,7 @@ from nexus.judging import judge_answer
 from nexus.judging.sandbox import Connection
 from nexus.services import Postgres, current
 from tests.exercises import tables
+from tests.leftovers import no_threads_beyond, threads
 
 EXERCISES = [f"rest-with-drf.{number}" for number in range(1, 4)]
 ONE, TWO, THREE = EXERCISES
@@ -522,10 +523,10 @@ test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
 
 def test_no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nexus.judging.limits.SECONDS", 2.0)
-    before = threading.active_count()
+    before = threads()
     judge_answer(ONE, for_ever)
     judge_answer(THREE, for_ever_in_a_race)
-    assert threading.active_count() == before
+    assert no_threads_beyond(before)
 
 
 def test_nothing_is_left_in_the_server() -> None:

@@ -19,6 +19,7 @@ from nexus.judging import judge_answer
 from nexus.judging.sandbox import Connection
 from nexus.services.process import wait_for
 from tests.exercises import tables
+from tests.leftovers import no_threads_beyond, threads
 
 EXERCISES = [f"transactions-and-locks.{number}" for number in range(1, 5)]
 ONE, TWO, THREE, FOUR = EXERCISES
@@ -800,11 +801,11 @@ def test_an_answer_that_never_ends_is_ended(
     exercise: str, answer: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nexus.judging.limits.SECONDS", 1.0)
-    before = threading.active_count()
+    before = threads()
     verdict = judge_answer(exercise, answer)
     assert not verdict.right
     assert "after 1 seconds" in verdict.message
-    wait_for(lambda: threading.active_count() <= before, 10, "its thread to be gone")
+    assert no_threads_beyond(before)
 
 
 def test_a_deadlock_is_found_on_a_machine_where_a_client_is_slow(
