@@ -104,6 +104,7 @@ def table_of_contents(text: str, planned: Entry, root: Path) -> str:
         The new text; comments are kept.
     """
     editor = YAML()
+    editor.preserve_quotes = True
     editor.indent(mapping=2, sequence=4, offset=2)
     editor.width = 100
     toc = editor.load(text)

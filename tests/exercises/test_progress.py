@@ -1,181 +1,56 @@
-"""What a reader has solved: carried over from older names, never lost, and shown part by part."""
+"""The judges of "Progress": the stub, right answers of several kinds, wrong ones."""
 
-import json
-import multiprocessing
-import re
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-import yaml
 
 import nexus
-from nexus.judging import progress
-
-ROOT = progress.ROOT
-MAP = yaml.safe_load((ROOT / "data" / "map.yml").read_text())["parts"]
+from nexus.judging.sandbox import Connection
+from tests.exercises import tables
 
 
-@pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "progress.json"
-    monkeypatch.setenv("NEXUS_PROGRESS", str(path))
-    return path
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with nexus.postgres(fsync="off"):  # databases come and go
+        yield
 
 
-def write(path: Path, **records: object) -> None:
-    path.write_text(json.dumps({name.replace("__", "."): r for name, r in records.items()}))
+def ask(connection: Connection) -> list[str]:
+    found = connection.execute(
+        "SELECT name FROM property EXCEPT SELECT name FROM property JOIN review"
+        " ON review.property_id = property.id ORDER BY name"
+    )
+    return [name for (name,) in found]
 
 
-def tried(tries: int, solved: str | None = None, **more: object) -> dict[str, object]:
-    return {"tries": tries, "solved": solved, **more}
+WITHOUT_REVIEW = "SELECT name FROM property WHERE id NOT IN (SELECT property_id FROM review"
+
+RIGHT = [
+    ("progress.1", f"{WITHOUT_REVIEW} WHERE property_id IS NOT NULL)"),
+    ("progress.1", "SELECT p.name FROM property p LEFT JOIN review r ON r.property_id = p.id"
+                   " WHERE r.property_id IS NULL ORDER BY 1 DESC;"),
+    ("progress.2", "DELETE FROM review WHERE property_id IS NULL;"
+                   "ALTER TABLE review ALTER property_id SET NOT NULL"),
+    ("progress.2", "ALTER TABLE review ADD CHECK (property_id IS NOT NULL) NOT VALID"),
+    ("progress.3", ask),
+]  # fmt: skip
+
+NOT_YET = [
+    ("progress.1", None, "write a SELECT"),
+    ("progress.1", 7, "this is of type int"),
+    ("progress.1", f"{WITHOUT_REVIEW})", "one review has NULL"),
+    ("progress.1", "SELECT name FROM property", "two properties have no review"),
+    ("progress.1", "DROP TABLE property", "syntax error"),
+    ("progress.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
+    ("progress.2", "", "one review is in the way"),
+    ("progress.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
+    ("progress.2", "DELETE FROM review", "must stay"),
+    ("progress.2", "SELECT 1", "can still be stored"),
+    ("progress.3", ["Barn", "Lighthouse"], "this is of type list"),
+    ("progress.3", lambda _: ["Barn", "Lighthouse"], "ask the server each time"),
+    ("progress.3", lambda _: ["Lighthouse", "Barn"], "a sorted list"),
+    ("progress.3", lambda: [], "TypeError"),
+]
 
 
-# Older names
-
-
-def test_every_former_name_is_carried_over_once(kept: Path) -> None:
-    write(kept, **{f"{old}__2": tried(3, "2026-11-02") for old in progress.FORMER})
-    for _ in range(2):
-        progress.record("caching.1", right=True)
-    records = json.loads(kept.read_text())
-    assert records.pop("caching.1")["tries"] == 2
-    assert records == {f"{new}.2": tried(3, "2026-11-02") for new in progress.FORMER.values()}
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "both"),
-    [
-        (tried(2), tried(3), tried(5)),
-        (tried(2, "2026-11-03"), tried(3), tried(5, "2026-11-03")),
-        (tried(2), tried(3, "2026-11-03"), tried(5, "2026-11-03")),
-        (tried(2, "2026-11-02"), tried(1, "2026-11-03"), tried(3, "2026-11-02")),
-        (tried(2, "2026-11-03"), tried(1, "2026-11-02"), tried(3, "2026-11-02")),
-        (tried(2, note="x"), tried(1, hint="y"), tried(3, note="x", hint="y")),
-    ],
-)
-def test_of_two_records_both_count(kept: Path, old: dict, new: dict, both: dict) -> None:
-    write(kept, ci__1=old)
-    older = json.loads(kept.read_text())
-    kept.write_text(json.dumps(older | {"ci-cd.1": new}))
-    progress.record("caching.1", right=False)
-    records = json.loads(kept.read_text())
-    assert records == {"ci-cd.1": both, "caching.1": tried(1)}
-
-
-def test_progress_shows_what_was_solved_under_an_older_name(kept: Path) -> None:
-    write(kept, indexes__1=tried(1, "2026-11-02"))
-    assert re.search(r"Indexes and plans +■□+ +1 of \d", repr(nexus.progress()))
-    assert json.loads(kept.read_text()) == {"indexes.1": tried(1, "2026-11-02")}, "only read"
-
-
-def test_the_names_of_today_are_those_of_the_map() -> None:
-    planned = {chapter["name"] for part in MAP for chapter in part["chapters"]}
-    assert set(progress.FORMER.values()) <= planned
-    assert planned.isdisjoint(progress.FORMER)
-
-
-# Nothing is lost
-
-
-def test_what_another_version_wrote_is_kept(kept: Path) -> None:
-    strange = {
-        "format": 3,
-        "ci.1": ["not", "a", "record"],
-        "future.1": {"stars": 5},
-        "caching.1": tried(1, None, seen="2026-11-02"),
-    }
-    kept.write_text(json.dumps(strange))
-    progress.record("caching.1", right=False)
-    expected = strange | {"caching.1": tried(2, None, seen="2026-11-02")}
-    assert json.loads(kept.read_text()) == expected
-    assert not kept.with_suffix(".unreadable").exists()
-    assert "0 of " in repr(nexus.progress())
-
-
-@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b""])
-def test_what_is_no_record_at_all_is_set_aside(kept: Path, content: bytes) -> None:
-    kept.write_bytes(content)
-    assert nexus.progress().headline.startswith("0 of ")
-    progress.record("caching.1", right=True)
-    assert kept.with_suffix(".unreadable").read_bytes() == content
-    assert json.loads(kept.read_text())["caching.1"]["tries"] == 1
-
-
-def hurry(count: int) -> None:
-    for _ in range(count):
-        progress.record("caching.1", right=False)
-
-
-def test_two_kernels_at_once_lose_no_try(kept: Path) -> None:
-    write(kept, indexes__1=tried(7))
-    context = multiprocessing.get_context("spawn")
-    kernels = [context.Process(target=hurry, args=(50,)) for _ in range(2)]
-    for kernel in kernels:
-        kernel.start()
-    for kernel in kernels:
-        kernel.join()
-    assert [kernel.exitcode for kernel in kernels] == [0, 0]
-    records = json.loads(kept.read_text())
-    assert records == {"caching.1": tried(100), "indexes-and-plans.1": tried(7)}
-    assert {path.name for path in kept.parent.iterdir()} == {"progress.json", "progress.lock"}
-
-
-# What is shown
-
-
-def test_chapters_are_shown_in_the_books_order_without_those_that_do_not_count(kept: Path) -> None:
-    del kept
-    titles = [chapter.title for chapter in nexus.progress().chapters]
-    planned = [chapter["title"] for part in MAP for chapter in part["chapters"]]
-    assert titles == [title for title in planned if title in titles]
-    assert len(titles) >= 9
-    assert "emplate" not in repr(nexus.progress())
-
-
-def test_what_to_do_next(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT / "notebooks" / "async")
-    assert "Next: exercise 1 of Indexes and plans, notebooks/data/" in repr(nexus.progress())
-    write(kept, caching__1=tried(2, "2026-11-02"), caching__3=tried(1))
-    shown = nexus.progress()
-    assert "Next: exercise 2 of Caching, notebooks/async/caching.ipynb" in repr(shown)
-    assert '<a href="caching.ipynb">exercise 2 of Caching</a>' in shown._repr_html_()
-    monkeypatch.chdir(ROOT / "notebooks")
-    assert '<a href="async/caching.ipynb">' in nexus.progress()._repr_html_()
-    monkeypatch.chdir("/")
-    assert "Next: exercise 2 of Caching, notebooks/async" in nexus.progress()._repr_html_()
-
-
-def test_the_end_is_said(kept: Path) -> None:
-    everything = {
-        name: tried(1, "2026-11-02")
-        for names in progress.exercises().values()
-        for name in names
-        if not name.startswith("unit.")
-    }
-    kept.write_text(json.dumps(everything))
-    assert progress.ALL_SOLVED in repr(nexus.progress())
-    assert progress.ALL_SOLVED in nexus.progress()._repr_html_()
-
-
-def test_a_run_that_records_nothing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NEXUS_PROGRESS", "off")
-    for shown in (repr(nexus.progress()), nexus.progress()._repr_html_()):
-        assert progress.NOT_KEPT in shown
-        assert "Next" not in shown
-
-
-def test_the_table_says_in_words_what_its_boxes_show(kept: Path) -> None:
-    write(kept, caching__1=tried(2, "2026-11-02"), caching__3=tried(1))
-    shown = nexus.progress()._repr_html_()
-    assert 'aria-label="exercise 1: solved"' in shown
-    assert 'aria-label="exercise 3: tried"' in shown
-    assert "<strong>1 of " in shown
-
-
-@pytest.mark.usefixtures("kept")
-def test_without_the_map_names_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "ROOT", tmp_path)
-    shown = repr(nexus.progress())
-    assert re.search(r"^Chapters\n(  .*\n)*  background-jobs ", shown, re.MULTILINE)
-    assert "template" not in shown
-    assert re.search(r"^Next: exercise 1 of auth$", shown, re.MULTILINE)
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)

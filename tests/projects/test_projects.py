@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tools import chapters
+from tools import chapters, projects
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 PROJECTS = sorted(path.parent for path in ROOT.glob("projects/*/pyproject.toml"))
 EVERY = pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
 
-LOCAL = ROOT / "projects" / "local.py"
 SAYS_CHAPTERS = "import json; from acceptance.check import CHAPTERS; print(json.dumps(CHAPTERS))"
 
 FILES = (
@@ -124,8 +123,9 @@ def test_its_pins_are_those_of_this_repository(project: Path) -> None:
 
 
 def test_what_they_share_is_the_same_in_each() -> None:
-    copies = sorted(ROOT.glob("projects/*/local.py"))
-    assert [path for path in copies if path.read_bytes() != LOCAL.read_bytes()] == []
+    pairs = list(projects.copies())
+    assert {original.name for original, _ in pairs} == {Path(name).name for name in projects.SHARED}
+    assert [copy for original, copy in pairs if copy.read_bytes() != original.read_bytes()] == []
 
 
 def test_the_acceptance_suites_name_chapters_as_the_map_does() -> None:

@@ -37,7 +37,7 @@ MAP = {
         for name, title, files in (
             ("foundations", "Foundations", ["concurrency"]),
             ("data", "Data", ["data-modelling", "indexes-and-plans", "migrations", "wrapping"]),
-            ("async", "Work outside the request", ["parcels", "parcels-twice", "progress"]),
+            ("async", "Work outside the request", ["parcels", "parcels-twice", "parcel-prices"]),
         )
     ]
 }
@@ -134,7 +134,7 @@ def test_it_stands_where_the_map_has_it(root: Path, name: str, place: int) -> No
 
 @pytest.mark.usefixtures("unrun")
 def test_one_after_the_other(root: Path) -> None:
-    for name in ("wrapping", "parcels-twice", "data-modelling", "parcels", "progress"):
+    for name in ("wrapping", "parcels-twice", "data-modelling", "parcels", "parcel-prices"):
         chapter.start(name, "", root)
     assert [Path(name).stem for name in in_toc(root)] == [
         "data-modelling",
@@ -142,7 +142,7 @@ def test_one_after_the_other(root: Path) -> None:
         "wrapping",
         "parcels",
         "parcels-twice",
-        "progress",
+        "parcel-prices",
         "template",
     ]
     captions = [
@@ -150,7 +150,7 @@ def test_one_after_the_other(root: Path) -> None:
     ]
     assert captions == ["Data", "Work outside the request", "About this book"]
     made = {path.stem for path in (root / "nexus" / "exercises").iterdir()}
-    assert {"wrapping", "parcels", "parcels_twice", "data_modelling", "progress"} < made
+    assert {"wrapping", "parcels", "parcels_twice", "data_modelling", "parcel_prices"} < made
 
 
 @pytest.mark.parametrize(
