@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import io
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +176,11 @@ def start(name: str, part_name: str, root: Path = chapters.ROOT) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
         for what in ("judges", "tests of its judges", "seeded faults", "cards"):
             rooms[what].write_text(renamed(template[what].read_text(), planned))
+        # A long name makes long lines.
+        code = [str(path) for path in rooms.values() if path.suffix == ".py"]
+        subprocess.run(
+            [sys.executable, "-m", "ruff", "format", "--quiet", "--no-cache", *code], check=True
+        )
         rooms["gotchas"].write_text(GOTCHAS.format(title=planned.title, notebook=planned.notebook))
         refresh.store(notebook(template["chapter"], planned), rooms["chapter"])
         toc.write_text(table_of_contents(toc.read_text(), planned, root))

@@ -1,4 +1,4 @@
-"""The judges of the template chapter: the stub, right answers of several kinds, wrong ones."""
+"""The judges of the template chapter: stubs, right answers, wrong ones."""
 
 from collections.abc import Iterator
 
@@ -27,13 +27,19 @@ WITHOUT_REVIEW = "SELECT name FROM property WHERE id NOT IN (SELECT property_id 
 
 RIGHT = [
     ("template.1", f"{WITHOUT_REVIEW} WHERE property_id IS NOT NULL)"),
-    ("template.1", "SELECT p.name FROM property p LEFT JOIN review r ON r.property_id = p.id"
-                   " WHERE r.property_id IS NULL ORDER BY 1 DESC;"),
-    ("template.2", "DELETE FROM review WHERE property_id IS NULL;"
-                   "ALTER TABLE review ALTER property_id SET NOT NULL"),
+    (
+        "template.1",
+        "SELECT p.name FROM property p LEFT JOIN review r ON r.property_id = p.id"
+        " WHERE r.property_id IS NULL ORDER BY 1 DESC;",
+    ),
+    (
+        "template.2",
+        "DELETE FROM review WHERE property_id IS NULL;"
+        "ALTER TABLE review ALTER property_id SET NOT NULL",
+    ),
     ("template.2", "ALTER TABLE review ADD CHECK (property_id IS NOT NULL) NOT VALID"),
     ("template.3", ask),
-]  # fmt: skip
+]
 
 NOT_YET = [
     ("template.1", None, "write a SELECT"),

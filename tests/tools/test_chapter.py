@@ -37,10 +37,18 @@ MAP = {
         for name, title, files in (
             ("foundations", "Foundations", ["concurrency"]),
             ("data", "Data", ["data-modelling", "indexes-and-plans", "migrations", "wrapping"]),
-            ("async", "Work outside the request", ["parcels", "parcels-twice", "parcel-prices"]),
+            (
+                "async",
+                "Work outside the request",
+                ["parcels", "parcels-twice", "parcel-prices-of-the-year"],
+            ),
         )
     ]
 }
+
+
+RUFF = Path(sys.executable).parent / "ruff"
+MODES = (["check", "--quiet"], ["format", "--check"])
 
 
 @pytest.fixture
@@ -107,9 +115,8 @@ def test_a_new_chapter_passes_at_once(root: Path, monkeypatch: pytest.MonkeyPatc
         check=False,
     )
     assert run.returncode == 0, run.stdout
-    ruff = Path(sys.executable).parent / "ruff"
-    for mode in (["check", "--quiet"], ["format", "--check"]):
-        checked = subprocess.run([ruff, *mode, notebook, judges, tests], cwd=root, check=False)
+    for mode in MODES:
+        checked = subprocess.run([RUFF, *mode, notebook, judges, tests], cwd=root, check=False)
         assert checked.returncode == 0
 
 
@@ -134,7 +141,13 @@ def test_it_stands_where_the_map_has_it(root: Path, name: str, place: int) -> No
 
 @pytest.mark.usefixtures("unrun")
 def test_one_after_the_other(root: Path) -> None:
-    for name in ("wrapping", "parcels-twice", "data-modelling", "parcels", "parcel-prices"):
+    for name in (
+        "wrapping",
+        "parcels-twice",
+        "data-modelling",
+        "parcels",
+        "parcel-prices-of-the-year",
+    ):
         chapter.start(name, "", root)
     assert [Path(name).stem for name in in_toc(root)] == [
         "data-modelling",
@@ -142,15 +155,25 @@ def test_one_after_the_other(root: Path) -> None:
         "wrapping",
         "parcels",
         "parcels-twice",
-        "parcel-prices",
+        "parcel-prices-of-the-year",
         "template",
     ]
     captions = [
         part["caption"] for part in yaml.safe_load((root / "_toc.yml").read_text())["parts"]
     ]
+    long = "parcel_prices_of_the_year"
+    code = [f"nexus/exercises/{long}.py", f"tests/exercises/test_{long}.py"]
+    for mode in MODES:
+        assert subprocess.run([RUFF, *mode, *code], cwd=root, check=False).returncode == 0
     assert captions == ["Data", "Work outside the request", "About this book"]
     made = {path.stem for path in (root / "nexus" / "exercises").iterdir()}
-    assert {"wrapping", "parcels", "parcels_twice", "data_modelling", "parcel_prices"} < made
+    assert {
+        "wrapping",
+        "parcels",
+        "parcels_twice",
+        "data_modelling",
+        "parcel_prices_of_the_year",
+    } < made
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.auth.hashers import identify_hasher
 from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection
@@ -68,13 +67,6 @@ def test_an_easy_password_is_refused(db: None, password: str) -> None:
     body = {"email": "new@example.com", "name": "New", "password": password}
     answer = APIClient().post("/api/v1/auth/register", body)
     assert {error["field"] for error in answer.json()["errors"]} == {"password"}
-
-
-def test_passwords_are_kept_with_argon2(db: None, settings: Any) -> None:
-    settings.PASSWORD_HASHERS = settings.PASSWORD_HASHERS[1:]
-    user = User(email="a@example.com", name="A")
-    user.set_password(PASSWORD)
-    assert identify_hasher(user.password).algorithm == "argon2"
 
 
 def test_the_life_of_tokens(world: World) -> None:

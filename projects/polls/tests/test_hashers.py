@@ -1,38 +1,48 @@
-"""Hashing is bounded: many log-ins at once wait for each other, and need little memory."""
+"""Hashing is bounded: many log-ins at once wait for each other, and need little memory.
+
+This file is the same in each project.
+"""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-from polls.hashers import Argon2Hasher
+PROJECT = Path(__file__).parents[1].name
+Hasher: type[Argon2PasswordHasher] = import_module(f"{PROJECT}.hashers").Argon2Hasher
 
 
 def test_a_password_has_its_hash_and_no_other_has_it() -> None:
-    hasher = Argon2Hasher()
+    hasher = Hasher()
     stored = hasher.encode("a long password", hasher.salt())
     assert "m=19456,t=2,p=1" in stored
     assert hasher.verify("a long password", stored)
     assert not hasher.verify("another password", stored)
 
 
-def test_two_are_hashed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    most, inside, lock = 0, 0, threading.Lock()
-    two = threading.Barrier(2)  # so two really are at it together
+def test_production_hashes_so() -> None:
+    settings = (Path(__file__).parents[1] / PROJECT / "settings.py").read_text()
+    assert f'PASSWORD_HASHERS = ["{PROJECT}.hashers.Argon2Hasher"]' in settings
 
-    def slow(*_: Any) -> bool:
-        nonlocal most, inside
-        with lock:
-            inside += 1
-            most = max(most, inside)
-        two.wait(30)
-        with lock:
-            inside -= 1
+
+def test_one_is_hashed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    all_ask = threading.Barrier(8)
+
+    def verify(*_: Any) -> bool:
+        threads.append(threading.current_thread())
         return True
 
-    monkeypatch.setattr(Argon2PasswordHasher, "verify", slow)
+    def log_in(_: int) -> bool:
+        all_ask.wait(30)
+        return Hasher().verify("", "")
+
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", verify)
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(lambda _: Argon2Hasher().verify("", ""), range(8)))
-    assert most == 2
+        assert all(pool.map(log_in, range(8)))
+    assert len(threads) == 8
+    assert len(set(threads)) == 1  # and a thread does one thing at a time
