@@ -34,8 +34,9 @@ epub: setup ## make the book as an ePub, which the built book then offers
 pdf: setup ## make the book as PDFs, whole and by part (PART=data for one part); needs Chromium
 	@$(PY) -m tools.pdf $(PART)
 
-test: setup ## run everything that CI runs (ONLY=unit for a step, CHAPTER=… for a chapter, FAULTS=1)
-	@$(PY) -m tools.test $(ONLY) $(if $(CHAPTER),--chapter "$(CHAPTER)") $(if $(FAULTS),--faults)
+test: setup ## run everything that CI runs (ONLY=unit, CHAPTER=…, FAULTS=1, WEEKLY=1)
+	@$(PY) -m tools.test $(ONLY) $(if $(CHAPTER),--chapter "$(CHAPTER)") $(if $(FAULTS),--faults) \
+	    $(if $(WEEKLY),--weekly)
 
 lab: setup ## open JupyterLab on the first notebook
 	@$(PY) -m tools.lab --open --LabApp.default_url=/lab/tree/notebooks/start-here.ipynb $(ROOT_TOO)

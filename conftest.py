@@ -134,8 +134,9 @@ class NotTwiceError(Exception):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take --again."""
+    """Take --again and --weekly."""
     parser.addoption("--again", action="store_true", help="run a chapter's cells once more")
+    parser.addoption("--weekly", action="store_true", help="run also what is marked weekly")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -205,8 +206,12 @@ def pytest_collect_file(
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put cells back in order, whatever order tests are run in, and begin with what is long."""
+    if not config.getoption("weekly"):
+        weekly = [item for item in items if item.get_closest_marker("weekly")]
+        config.hook.pytest_deselected(items=weekly)
+        items[:] = [item for item in items if item not in weekly]
     cells = sorted(
         (item for item in items if isinstance(item, IPyNbCell | Again)),
         key=lambda item: (str(item.path), getattr(item, "cell_num", inf)),

@@ -1,13 +1,15 @@
 """Run everything that CI runs, side by side, and tell at the end what came of it.
 
 `make test ONLY=unit` runs some steps, by their names. `make test CHAPTER=caching` runs what
-concerns one chapter; with FAULTS=1 its seeded faults too. Every step runs, whatever came of the
-others. A step that fails shows all it said.
+concerns one chapter; with FAULTS=1 its seeded faults too. `make test WEEKLY=1` also runs what else
+runs once a week: tests with the mark `weekly`, and each chapter a second time in the same kernel.
+Every step runs, whatever came of the others. A step that fails shows all it said.
 """
 
 import argparse
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -72,6 +74,8 @@ class Outcome:
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    processor: float = 0.0
+    """Of its processes and of all that they have waited for, in seconds."""
     durations: list[tuple[float, str]] = field(default_factory=list)
     """Of its tests, in seconds, with their names."""
 
@@ -98,18 +102,24 @@ def workers() -> int:
     return min(os.cpu_count() or 1, 4)
 
 
-def steps() -> list[Step]:
-    """Return all steps, the longest first: what has the time of the whole begins at once."""
+def steps(*, weekly: bool = False) -> list[Step]:
+    """Return all steps, the longest first: what has the time of the whole begins at once.
+
+    Args:
+        weekly: Whether to run also what runs weekly.
+    """
+    also = ("--weekly",) if weekly else ()
+    again = ("--again",) if weekly else ()
     browser = [f"--ignore={path}" for path in BROWSER_TESTS]
     notebooks = [path.relative_to(ROOT).as_posix() for path in chapters.in_book()]
     projects = sorted(path.parent for path in ROOT.glob("projects/*/Makefile"))
     largest, *small = sorted(projects, key=lambda path: -len([*path.rglob("test_*.py")]))
     return [
         gates(largest),
-        pytest_step("unit", *browser, "tests"),
+        pytest_step("unit", *also, *browser, "tests"),
         Step("book", module("tools.book", "--clean")),
-        pytest_step("browser", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
-        pytest_step("chapters", "--nbval", "--again", *notebooks),
+        pytest_step("browser", *also, "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
+        pytest_step("chapters", "--nbval", *again, *notebooks),
         *(gates(project) for project in sorted(small)),
         Step("lint", module("tools.lint")),
     ]
@@ -145,7 +155,7 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     found = [
         pytest_step("judges", "--dist=worksteal", judges),
         pytest_step("chapter", "--nbval", "--again", notebook),
-        pytest_step("honesty", "-k", words, *OF_A_CHAPTER),
+        pytest_step("honesty", "--weekly", "-k", words, *OF_A_CHAPTER),
         Step("book", module("tools.book")),
         pytest_step("page", "-k", f"[{page}", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
         Step("lint", module("tools.lint", *(file for file in files if (ROOT / file).exists()))),
@@ -153,6 +163,12 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     if faults:
         found.append(Step("faults", module("tools.faults", path.stem)))
     return found
+
+
+def processor_of_children() -> float:
+    """Return the processor's seconds of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Run:
@@ -167,6 +183,7 @@ class Run:
         self.step = step
         self.report = folder / f"{step.name}.xml"
         self.began = time.monotonic()
+        self.processor = 0.0
         self.log: IO[str] = (folder / f"{step.name}.log").open("w+", errors="replace")
         report = [f"--junitxml={self.report}"] if step.is_pytest else []
         self.process = subprocess.Popen(
@@ -196,6 +213,13 @@ class Run:
     def seconds(self) -> float:
         """How long it has been running."""
         return time.monotonic() - self.began
+
+    def has_ended(self) -> bool:
+        """Tell whether it has ended; when it has, `processor` is known."""
+        before = processor_of_children()
+        ended = self.process.poll() is not None
+        self.processor = processor_of_children() - before
+        return ended
 
     def said(self) -> str:
         """Return all it has said so far."""
@@ -258,9 +282,10 @@ def run(wanted: Sequence[Step]) -> Iterator[Outcome]:
     told = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="nexus-test-") as folder, ExitStack() as stack:
         while waiting or running:
-            for ended in [one for one in running if one.process.poll() is not None]:
+            for ended in [one for one in running if one.has_ended()]:
                 running.remove(ended)
                 outcome = ended.outcome()
+                outcome.processor = ended.processor
                 if outcome.failed:
                     print(f"\n== {outcome.step}\n{ended.said().rstrip()}\n", flush=True)
                 else:
@@ -289,7 +314,8 @@ def tell(outcomes: list[Outcome], seconds: float) -> None:
     """Print what came of all steps; the last line is the sum."""
     print(f"\n== result, after {seconds / 60:.1f} minutes")
     for outcome in outcomes:
-        print(f"  {outcome.step:<12} {outcome.seconds:6.1f} s  {outcome}")
+        used = f"{outcome.seconds:6.1f} s, processor {outcome.processor:6.1f} s"
+        print(f"  {outcome.step:<12} {used}  {outcome}")
     durations = sorted((one for outcome in outcomes for one in outcome.durations), reverse=True)
     if durations:
         print("Slowest tests:")
@@ -305,18 +331,21 @@ def tell(outcomes: list[Outcome], seconds: float) -> None:
     print(f"{passed} passed, {len(failed)} failed{also}", flush=True)
 
 
-def chosen(only: Sequence[str], chapter: str, *, faults: bool) -> list[Step]:
+def chosen(
+    only: Sequence[str], chapter: str = "", *, faults: bool = False, weekly: bool = False
+) -> list[Step]:
     """Return the steps that were asked for.
 
     Args:
         only: The names of some steps; none stands for all.
         chapter: A chapter's name; empty stands for the whole book.
         faults: Whether to seed the chapter's faults.
+        weekly: Whether to run also what runs weekly; of a chapter all is run.
 
     Raises:
         ValueError: If there is no such step, or no such chapter; the text lists those there are.
     """
-    known = steps_of(chapter, faults=faults) if chapter else steps()
+    known = steps_of(chapter, faults=faults) if chapter else steps(weekly=weekly)
     names = [step.name for step in known]
     if unknown := [name for name in only if name not in names]:
         raise ValueError(f"no step {unknown[0]!r}. There are: {', '.join(names)}")
@@ -329,9 +358,10 @@ def main() -> int:
     parser.add_argument("only", nargs="*", help="some steps, instead of all")
     parser.add_argument("--chapter", default="", help="what concerns one chapter")
     parser.add_argument("--faults", action="store_true", help="and its seeded faults")
+    parser.add_argument("--weekly", action="store_true", help="and what runs weekly")
     asked = parser.parse_args()
     try:
-        wanted = chosen(asked.only, asked.chapter, faults=asked.faults)
+        wanted = chosen(asked.only, asked.chapter, faults=asked.faults, weekly=asked.weekly)
     except (ValueError, UnknownChapterError) as error:
         print(f"test: {error}", file=sys.stderr)
         return 2

@@ -151,6 +151,7 @@ def paper(browser: Browser) -> Path:  # noqa: ARG001 - without a browser this is
     return downloads.FOLDER / f"project-nexus-{PART}.pdf"
 
 
+@pytest.mark.weekly
 def test_a_part_is_a_pdf_with_its_contents_and_solutions(paper: Path, browser: Browser) -> None:
     data = paper.read_bytes()
     assert data.startswith(b"%PDF")
@@ -173,6 +174,7 @@ def test_a_part_is_a_pdf_with_its_contents_and_solutions(paper: Path, browser: B
         assert page.evaluate(cut) == 0
 
 
+@pytest.mark.weekly
 def test_the_book_offers_what_is_made(paper: Path, epub: zipfile.ZipFile) -> None:
     html = downloads.BUILD / "html"
     page = (html / f"{downloads.PAGE}.html").read_text()

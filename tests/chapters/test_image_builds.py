@@ -52,6 +52,7 @@ def as_root() -> list[str] | None:
 PREFIX = as_root()
 
 pytestmark = [
+    pytest.mark.weekly,
     pytest.mark.long(200),
     pytest.mark.skipif(PREFIX is None, reason="buildah is used as root here"),
     pytest.mark.skipif(

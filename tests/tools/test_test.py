@@ -178,7 +178,7 @@ sys.exit(test.main())
 
 def run_main(monkeypatch: pytest.MonkeyPatch, arguments: list[str], *outcomes: Outcome) -> int:
     names = [outcome.step for outcome in outcomes]
-    monkeypatch.setattr(test_run, "steps", lambda: [says(name) for name in names])
+    monkeypatch.setattr(test_run, "steps", lambda **_: [says(name) for name in names])
     monkeypatch.setattr(test_run, "run", lambda _: iter(outcomes))
     monkeypatch.setattr(sys, "argv", ["test", *arguments])
     return test_run.main()
@@ -234,6 +234,29 @@ def test_the_chapters_that_are_validated_are_those_of_the_book() -> None:
     notebooks = [argument for argument in command if argument.endswith(".ipynb")]
     assert [chapters.ROOT / name for name in notebooks] == chapters.in_book()
     assert "--nbval" in command
+
+
+def test_what_runs_weekly_is_asked_for_weekly_and_for_its_chapter() -> None:
+    often, weekly = named(test_run.steps()), named(test_run.steps(weekly=True))
+    for name, option in (("unit", "--weekly"), ("browser", "--weekly"), ("chapters", "--again")):
+        assert option not in often[name]
+        assert option in weekly[name]
+    of_one = named(test_run.steps_of("containers", faults=False))
+    assert "--weekly" in of_one["honesty"]
+    assert "--again" in of_one["chapter"]
+
+
+@pytest.mark.parametrize(("options", "passed"), [([], 1), (["--weekly"], 2)])
+def test_a_weekly_test_runs_weekly(tmp_path: Path, options: list[str], passed: int) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n\n@pytest.mark.weekly\ndef test_a(): pass\n\ndef test_b(): pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "conftest", *options]
+    said = subprocess.run(
+        [*command, tmp_path], cwd=chapters.ROOT, capture_output=True, text=True, check=False
+    ).stdout
+    assert f"{passed} passed" in said
+    assert ("1 deselected" in said) == (passed == 1)
 
 
 def test_every_test_file_is_in_one_step_and_every_projects_gates_too() -> None:
