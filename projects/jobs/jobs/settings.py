@@ -103,6 +103,8 @@ REGISTRATIONS_PER_ADDRESS = env.int("REGISTRATIONS_PER_ADDRESS", default=20)
 ATTEMPTS_WINDOW = timedelta(minutes=15)
 
 # -- REST
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+"""How many proxies of our own stand in front. Without one, no X-Forwarded header is believed."""
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["jobs.permissions.RoleAllows"],
@@ -111,7 +113,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "jobs.openapi.ProblemAutoSchema",
     "EXCEPTION_HANDLER": "jobs.problems.handle",
     "URL_FORMAT_OVERRIDE": None,
-    "NUM_PROXIES": env.int("TRUSTED_PROXIES", default=0),
+    "NUM_PROXIES": TRUSTED_PROXIES,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -161,7 +163,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = RESUME_BYTES + 1  # checked in memory; nothing lan
 
 # -- Headers
 SECURE_SSL_REDIRECT = not PLAIN_HTTP
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_HSTS_SECONDS = 0 if PLAIN_HTTP else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not PLAIN_HTTP
 SECURE_HSTS_PRELOAD = not PLAIN_HTTP

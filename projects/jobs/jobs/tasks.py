@@ -13,6 +13,7 @@ This is at-least-once: a worker that dies after the mail server took an e-mail, 
 is marked, makes the next worker send the e-mail again. Both have the same Message-ID.
 """
 
+import itertools
 import logging
 import threading
 from collections.abc import Iterator
@@ -143,20 +144,28 @@ def sweep_files() -> int:
     return len(old)
 
 
-def keep_house() -> None:
-    """Do what nobody asks for. Every worker does it now and then, and it may be done twice."""
+def keep_house(*, files: bool = True) -> None:
+    """Do what nobody asks for. Every worker does it now and then, and it may be done twice.
+
+    Args:
+        files: Whether to sweep the files too. A directory may be large, and files have an hour.
+    """
     recover()
     attempts.prune()
-    sweep_files()
+    if files:
+        sweep_files()
     OutstandingToken.objects.filter(expires_at__lt=timezone.now()).delete()
     DBTaskResult.objects.successful().filter(finished_at__lt=timezone.now() - KEPT).delete()
 
 
 def keep_house_for_ever(over: threading.Event) -> None:
-    """Keep house every few seconds, whatever goes wrong, until it is over."""
-    while not over.wait(settings.HOUSEKEEPING_SECONDS):
+    """Keep house every few seconds, and sweep files once an hour, until it is over."""
+    an_hour = max(1, round(3600 / settings.HOUSEKEEPING_SECONDS))
+    for turn in itertools.count(1):
+        if over.wait(settings.HOUSEKEEPING_SECONDS):
+            return
         try:
-            keep_house()
+            keep_house(files=turn % an_hour == 0)
         except Exception:
             logger.exception("The housekeeping failed; it is tried again")
         finally:

@@ -48,10 +48,11 @@ def rotate(text: str) -> dict[str, str]:
         InvalidToken: as `spend` does.
         AuthenticationFailed: if the account is no longer active.
     """
-    user = User.objects.filter(pk=spend(text), is_active=True).first()
-    if user is None:
-        raise AuthenticationFailed("The account is not active.", "not_active")
-    return issue(user)
+    with transaction.atomic():  # a pair that cannot be stored leaves the old token as it was
+        user = User.objects.filter(pk=spend(text), is_active=True).first()
+        if user is not None:
+            return issue(user)
+    raise AuthenticationFailed("The account is not active.", "not_active")
 
 
 def revoke_all(user: User) -> None:

@@ -91,6 +91,19 @@ def test_a_refresh_token_that_nobody_issued_here_is_refused(world: World) -> Non
     assert refresh(token).status_code == 401
 
 
+def test_a_refresh_that_fails_leaves_the_token_as_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: User) -> None:
+        raise OperationalError("the disk is full")
+
+    token = log_in(world.boss).json()["refresh"]
+    with monkeypatch.context() as patch:
+        patch.setattr("jobs.tokens.issue", fail)
+        assert refresh(token).status_code == 503
+    assert refresh(token).status_code == 200
+
+
 def test_eight_parallel_refreshes_give_one_pair(committed: World) -> None:
     token = log_in(committed.person).json()["refresh"]
     answers = race([lambda: refresh(token).status_code] * 8)

@@ -204,18 +204,19 @@ def test_the_housekeeping_goes_on_after_a_fault(
         def wait(self, seconds: float) -> bool:
             assert seconds == settings.HOUSEKEEPING_SECONDS
             self.rounds += 1
-            return self.rounds > 2
+            return self.rounds > 241
 
     done = []
 
-    def fail() -> None:
-        done.append(1)
+    def fail(*, files: bool) -> None:
+        done.append(files)
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(tasks, "keep_house", fail)
     monkeypatch.setattr("jobs.tasks.connection.close", lambda: None)
     tasks.keep_house_for_ever(Over())  # type: ignore[arg-type]
-    assert len(done) == 2
+    assert len(done) == 241
+    assert [turn for turn, files in enumerate(done, 1) if files] == [240], "once an hour"
 
 
 def test_a_worker_serves_until_it_is_asked_to_end(

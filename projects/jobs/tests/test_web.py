@@ -176,3 +176,23 @@ def test_the_picture_shows_the_tables_as_they_are(db: None) -> None:
     svg = (ROOT / "docs" / "erd.svg").read_text(encoding="utf-8")
     for table in connection.introspection.table_names():
         assert (table in svg) == table.startswith("jobs_"), table
+
+
+@pytest.mark.parametrize(("proxies", "status"), [("", 301), ("1", 400)])
+def test_x_forwarded_proto_is_believed_behind_a_proxy_of_ours_only(
+    proxies: str, status: int, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    import jobs.settings
+
+    if proxies:
+        monkeypatch.setenv("TRUSTED_PROXIES", proxies)
+    try:
+        fresh = importlib.reload(jobs.settings)
+        settings.SECURE_PROXY_SSL_HEADER = fresh.SECURE_PROXY_SSL_HEADER
+    finally:
+        monkeypatch.undo()
+        importlib.reload(jobs.settings)
+    settings.SECURE_SSL_REDIRECT = True
+    headers = {"X-Forwarded-Proto": "https"}
+    answer = Client().post("/api/v1/auth/login", "{", "application/json", headers=headers)
+    assert answer.status_code == status

@@ -12,11 +12,12 @@ A behaviour is an object with a `kind`, by default `ok`:
 - `cut`: the connection ends in the middle of the answer.
 - `garbage`: 200, and no JSON.
 - `shape`: 200, and JSON of another shape.
-- `encoding`: 200, and a Content-Encoding that the body does not have.
+- `encoding`: 200, and a body packed by gzip, though nobody has asked for it.
 - `huge`: 200, and many megabytes.
 """
 
 import asyncio
+import gzip
 import json
 import threading
 from collections import Counter, deque
@@ -135,7 +136,7 @@ class Fake:
             case "shape":
                 body = b'{"page": "one", "results": {"title": 1}}'
             case "encoding":
-                await _answer(send, status, body, **{"content-encoding": "gzip"})
+                await _answer(send, status, gzip.compress(body), **{"content-encoding": "gzip"})
                 return
             case "huge":
                 body = b'{"page": 1, "results": [' + b" " * 8_000_000 + b"]}"

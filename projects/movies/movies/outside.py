@@ -49,11 +49,19 @@ class NotFound(Exception):
 
 
 class _Failed(Exception):
-    """One attempt failed, and another one may not."""
+    """One attempt failed, and another one may not.
 
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+    Attributes:
+        retry_after: Seconds after which the outside wants to be asked again, if it says so.
+        alive: Whether the outside is well, and only wants to be asked less often.
+    """
+
+    def __init__(
+        self, reason: str, *, retry_after: float | None = None, alive: bool = False
+    ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.alive = alive
 
 
 @dataclass
@@ -202,14 +210,13 @@ class Outside:
             except (NotFound, Misconfigured):
                 self.breaker.succeeded()
                 raise
-            # RequestError, not TransportError: a body that is not encoded as it says is one too.
-            except (_Failed, httpx.RequestError, ValueError) as error:
+            except (_Failed, httpx.TransportError, ValueError) as error:
                 wait = error.retry_after if isinstance(error, _Failed) else None
                 reason = f"{type(error).__name__}: {error}"
                 logger.warning("attempt %d at %s failed: %s", attempt, path, reason)
-                if wait is None:
+                if not (isinstance(error, _Failed) and error.alive):
                     self.breaker.failed()
-                else:  # it is alive, and says when to come again; nobody asks before
+                if wait is not None:  # nobody asks before
                     self.breaker.pause(wait)
             except BaseException:
                 self.breaker.gave_up()
@@ -234,12 +241,15 @@ class Outside:
                 wait = retry_after(response.headers.get("Retry-After"))
                 if status == 429 and wait is None:
                     wait = TOO_MANY_PAUSE
-                raise _Failed(f"status {status}", retry_after=wait)
+                raise _Failed(f"status {status}", retry_after=wait, alive=status == 429)
             if status != 200:
                 logger.error("the outside refuses %s with status %d", path, status)
                 raise Misconfigured(f"status {status}", retry_after=60)
+            if (encoding := response.headers.get("Content-Encoding", "identity")) != "identity":
+                # A few bytes of it may be gigabytes.
+                raise _Failed(f"the encoding {encoding!r}, which nobody has asked for")
             body = bytearray()
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_raw():
                 body += part
                 if len(body) > MAX_ANSWER:
                     raise _Failed(f"more than {MAX_ANSWER} bytes")

@@ -42,6 +42,7 @@ async def running() -> AsyncIterator[Services]:
             headers={
                 "Authorization": f"Bearer {settings.TMDB_TOKEN}",
                 "Accept": "application/json",
+                "Accept-Encoding": "identity",  # what is packed small may be large
             },
             timeout=httpx.Timeout(given["read"], connect=given["connect"]),
             limits=httpx.Limits(

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -275,11 +274,3 @@ def test_valkey_that_goes_away_after_the_count_stops_no_log_in(
 
     monkeypatch.setattr(description, "forget", gone)
     assert api.post("auth/login", ADA).status_code == 200
-
-
-def test_few_passwords_are_hashed_at_once(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(accounts._hashing, threading.BoundedSemaphore)
-    assert accounts._hashing.acquire(blocking=False)
-    assert accounts._hashing.acquire(blocking=False)
-    assert not accounts._hashing.acquire(blocking=False)
-    accounts._hashing.release(2)

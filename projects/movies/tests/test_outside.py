@@ -171,6 +171,22 @@ def test_429_is_no_failure_and_waits_though_it_does_not_say_how_long(
     assert (fake.total, breaker.state) == (3, "closed")
 
 
+@pytest.mark.parametrize("wait", [0, 60])
+def test_503_is_a_failure_whatever_it_says_of_when_to_come_again(
+    fake: Fake, url: str, wait: int
+) -> None:
+    fake.behave(then={"kind": "fail", "status": 503, "retry_after": wait})
+    clock = Clock()
+    breaker = Breaker(2, 10, clock)
+    for _ in range(2):
+        with pytest.raises(OutsideError):
+            ask(url, breaker=breaker, attempts=1)
+        clock.now += wait
+    assert fake.total == breaker.failures == 2
+    clock.now += 9
+    assert breaker.state == ("open" if wait == 0 else "half-open")
+
+
 def test_a_retry_after_beyond_the_deadline_is_told_and_nobody_asks_meanwhile(
     fake: Fake, url: str
 ) -> None:

@@ -107,3 +107,10 @@ def test_static_files_are_served_whole(client: Client) -> None:
     assert answer.content == (ROOT / "polls/static/polls/live.js").read_bytes()
     again = client.get("/static/polls/live.js", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_x_forwarded_proto_is_left_to_uvicorn(client: Client, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    headers = {"X-Forwarded-Proto": "https"}
+    assert client.get("/api/docs", headers=headers).status_code == 301
+    assert client.get("/api/docs", secure=True).status_code == 200
