@@ -3,7 +3,10 @@
 import sys
 
 from nexus.judging import check
+from nexus.judging.moving import export_progress, import_progress
+from nexus.judging.portfolio import portfolio
 from nexus.judging.progress import progress
+from nexus.judging.study import study_plan
 from nexus.plans import explain
 from nexus.projects import project
 from nexus.services import nginx, objects, postgres, rabbitmq, serve, valkey
@@ -13,14 +16,18 @@ from nexus.versions import versions
 __all__ = [
     "check",
     "explain",
+    "export_progress",
+    "import_progress",
     "nginx",
     "objects",
+    "portfolio",
     "postgres",
     "progress",
     "project",
     "rabbitmq",
     "serve",
     "sessions",
+    "study_plan",
     "valkey",
     "versions",
 ]

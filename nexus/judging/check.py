@@ -1,6 +1,6 @@
 """What a reader calls: the verdict is printed, and the try recorded."""
 
-from nexus.judging import progress
+from nexus.judging import records
 from nexus.judging.judgement import judge_answer
 
 
@@ -20,4 +20,4 @@ def check(name: str, answer: object = None, *, record: bool = True) -> None:
     verdict = judge_answer(name, answer)
     print(verdict)  # noqa: T201 (a cell's output)
     if record and verdict.tried:
-        progress.record(name, right=verdict.right)
+        records.record(name, right=verdict.right)

@@ -1,141 +1,21 @@
-"""What a reader has tried and solved, kept on the reader's own machine."""
+"""What a reader has solved, chapter by chapter: a table in a notebook, text in a terminal."""
 
-import contextlib
-import datetime
 import enum
-import fcntl
 import html
 import itertools
-import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import platformdirs
 import yaml
 
+from nexus.judging.records import ProgressError, Records, load, place, understood
 from nexus.judging.registry import exercises
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 UNCOUNTED = ("start-here", "template")
 """They have exercises too, but are not among the chapters to be learned."""
-
-FORMER = {
-    "background": "background-jobs",
-    "ci": "ci-cd",
-    "django_project": "django-project",
-    "indexes": "indexes-and-plans",
-    "rest": "rest-with-drf",
-    "transactions": "transactions-and-locks",
-}
-"""What a chapter's exercises were called once, and are called now."""
-
-Records = dict[str, Any]
-"""By exercise: {"tries": 3, "solved": "2026-11-25" or None}. What another version of this module
-has written beside that is kept as it is."""
-
-
-# What is kept
-
-
-def place() -> Path | None:
-    """The file that keeps progress: named by NEXUS_PROGRESS, or in the user's data directory.
-
-    Returns:
-        The path; None if nothing is to be kept: NEXUS_PROGRESS is "off", or this is CI.
-    """
-    named = os.environ.get("NEXUS_PROGRESS")
-    if named == "off" or (named is None and os.environ.get("CI")):
-        return None
-    if named:
-        return Path(named).expanduser()
-    return platformdirs.user_data_path("nexus", appauthor=False) / "progress.json"
-
-
-def load(path: Path) -> Records:
-    """Reads the records, under today's names; what is no such file is set aside."""
-    try:
-        records = json.loads(path.read_text())
-    except OSError:
-        return {}
-    except ValueError:
-        records = None
-    if isinstance(records, dict):
-        return renamed(records)
-    set_aside(path)
-    return {}
-
-
-def set_aside(path: Path) -> None:
-    """Copies a file that cannot be understood, so that nothing in it is lost."""
-    path.with_suffix(".unreadable").write_bytes(path.read_bytes())
-
-
-def understood(record: object) -> bool:
-    """Whether this is the record of an exercise."""
-    return (
-        isinstance(record, dict)
-        and type(record.get("tries")) is int
-        and isinstance(record.get("solved", ...), str | None)
-    )
-
-
-def renamed(records: Records) -> Records:
-    """The records under today's names; of two for one exercise, both count."""
-    carried = dict(records)
-    for name, record in records.items():
-        chapter, _, number = name.partition(".")
-        today = f"{FORMER.get(chapter, chapter)}.{number}"
-        there = carried.get(today, {"tries": 0, "solved": None})
-        if chapter in FORMER and understood(record) and understood(there):
-            days = [day for day in (record["solved"], there["solved"]) if day]
-            tries = record["tries"] + there["tries"]
-            carried[today] = record | there | {"tries": tries, "solved": min(days, default=None)}
-            del carried[name]
-    return carried
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Lets one kernel at a time change the records, so that no try of another is lost."""
-    with path.with_suffix(".lock").open("a") as file:
-        with contextlib.suppress(OSError):  # some network drives know no locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def record(name: str, *, right: bool) -> None:
-    """Records one try; where that is impossible it says so and changes nothing.
-
-    Args:
-        name: the exercise.
-        right: whether it was right.
-    """
-    path = place()
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(path):
-            records = load(path)
-            if name in records and not understood(records[name]):
-                set_aside(path)
-                del records[name]
-            entry = records.setdefault(name, {"tries": 0, "solved": None})
-            entry["tries"] += 1
-            if right and not entry["solved"]:
-                entry["solved"] = datetime.date.today().isoformat()
-            new = path.with_suffix(f".{os.getpid()}")
-            new.write_text(json.dumps(records, indent=1, sort_keys=True))
-            new.replace(path)  # whole or not at all
-    except OSError as error:
-        print(f"(progress could not be kept in {path}: {error.strerror})")  # noqa: T201
-
-
-# What is shown
 
 
 class State(enum.Enum):
@@ -311,19 +191,35 @@ def planned() -> dict[str, tuple[str, str, str]]:
     }
 
 
-def progress() -> Progress:
-    """What you have solved, chapter by chapter, and what to do next."""
-    path = place()
-    records = load(path) if path else {}
+def chapters(records: Records) -> dict[str, Chapter]:
+    """The chapters that count, by name, in the book's order.
+
+    Args:
+        records: what was tried and solved.
+    """
     there = {name: names for name, names in exercises().items() if name not in UNCOUNTED}
     known = planned()
     order = [name for name in known if name in there] + [
         name for name in there if name not in known
     ]
-    chapters = []
+    found = {}
     for name in order:
         numbers = sorted(int(exercise.rpartition(".")[2]) for exercise in there[name])
         states = {number: State.of(records.get(f"{name}.{number}")) for number in numbers}
         title, part, notebook = known.get(name, (name, "Others" if known else "Chapters", ""))
-        chapters.append(Chapter(title, part, notebook, states))
-    return Progress(chapters, kept=path is not None)
+        found[name] = Chapter(title, part, notebook, states)
+    return found
+
+
+def progress() -> Progress:
+    """What you have solved, chapter by chapter, and what to do next.
+
+    Raises:
+        ProgressError: if the file is there and cannot be read.
+    """
+    path = place()
+    try:
+        records = load(path) if path else {}
+    except OSError as error:
+        raise ProgressError(f"{path} cannot be read: {error.strerror}") from None
+    return Progress(list(chapters(records).values()), kept=path is not None)

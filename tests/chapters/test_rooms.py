@@ -45,7 +45,16 @@ def test_no_room_bears_another_name() -> None:
     rooms = {place for entry in WRITTEN for place in entry.rooms.values()}
     kit = {
         f"tests/exercises/test_{name}.py"
-        for name in ("hostile", "judging", "kit", "progress", "stubs")
+        for name in (
+            "hostile",
+            "judging",
+            "kept_progress",
+            "kit",
+            "moved_progress",
+            "portfolio",
+            "stubs",
+            "study_plan",
+        )
     }
     places = (
         "notebooks/*/*.ipynb",

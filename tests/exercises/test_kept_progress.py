@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import nexus
-from nexus.judging import progress
+from nexus.judging import progress, records
 
 ROOT = progress.ROOT
 MAP = yaml.safe_load((ROOT / "data" / "map.yml").read_text())["parts"]
@@ -34,12 +34,12 @@ def tried(tries: int, solved: str | None = None, **more: object) -> dict[str, ob
 
 
 def test_every_former_name_is_carried_over_once(kept: Path) -> None:
-    write(kept, **{f"{old}__2": tried(3, "2026-11-02") for old in progress.FORMER})
+    write(kept, **{f"{old}__2": tried(3, "2026-11-02") for old in records.FORMER})
     for _ in range(2):
-        progress.record("caching.1", right=True)
-    records = json.loads(kept.read_text())
-    assert records.pop("caching.1")["tries"] == 2
-    assert records == {f"{new}.2": tried(3, "2026-11-02") for new in progress.FORMER.values()}
+        records.record("caching.1", right=True)
+    found = json.loads(kept.read_text())
+    assert found.pop("caching.1")["tries"] == 2
+    assert found == {f"{new}.2": tried(3, "2026-11-02") for new in records.FORMER.values()}
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_of_two_records_both_count(kept: Path, old: dict, new: dict, both: dict)
     write(kept, ci__1=old)
     older = json.loads(kept.read_text())
     kept.write_text(json.dumps(older | {"ci-cd.1": new}))
-    progress.record("caching.1", right=False)
-    records = json.loads(kept.read_text())
-    assert records == {"ci-cd.1": both, "caching.1": tried(1)}
+    records.record("caching.1", right=False)
+    found = json.loads(kept.read_text())
+    assert found == {"ci-cd.1": both, "caching.1": tried(1)}
 
 
 def test_progress_shows_what_was_solved_under_an_older_name(kept: Path) -> None:
@@ -70,8 +70,8 @@ def test_progress_shows_what_was_solved_under_an_older_name(kept: Path) -> None:
 
 def test_the_names_of_today_are_those_of_the_map() -> None:
     planned = {chapter["name"] for part in MAP for chapter in part["chapters"]}
-    assert set(progress.FORMER.values()) <= planned
-    assert planned.isdisjoint(progress.FORMER)
+    assert set(records.FORMER.values()) <= planned
+    assert planned.isdisjoint(records.FORMER)
 
 
 # Nothing is lost
@@ -85,7 +85,7 @@ def test_what_another_version_wrote_is_kept(kept: Path) -> None:
         "caching.1": tried(1, None, seen="2026-11-02"),
     }
     kept.write_text(json.dumps(strange))
-    progress.record("caching.1", right=False)
+    records.record("caching.1", right=False)
     expected = strange | {"caching.1": tried(2, None, seen="2026-11-02")}
     assert json.loads(kept.read_text()) == expected
     assert not kept.with_suffix(".unreadable").exists()
@@ -96,14 +96,14 @@ def test_what_another_version_wrote_is_kept(kept: Path) -> None:
 def test_what_is_no_record_at_all_is_set_aside(kept: Path, content: bytes) -> None:
     kept.write_bytes(content)
     assert nexus.progress().headline.startswith("0 of ")
-    progress.record("caching.1", right=True)
+    records.record("caching.1", right=True)
     assert kept.with_suffix(".unreadable").read_bytes() == content
     assert json.loads(kept.read_text())["caching.1"]["tries"] == 1
 
 
 def hurry(count: int) -> None:
     for _ in range(count):
-        progress.record("caching.1", right=False)
+        records.record("caching.1", right=False)
 
 
 def test_two_kernels_at_once_lose_no_try(kept: Path) -> None:
@@ -115,8 +115,8 @@ def test_two_kernels_at_once_lose_no_try(kept: Path) -> None:
     for kernel in kernels:
         kernel.join()
     assert [kernel.exitcode for kernel in kernels] == [0, 0]
-    records = json.loads(kept.read_text())
-    assert records == {"caching.1": tried(100), "indexes-and-plans.1": tried(7)}
+    found = json.loads(kept.read_text())
+    assert found == {"caching.1": tried(100), "indexes-and-plans.1": tried(7)}
     assert {path.name for path in kept.parent.iterdir()} == {"progress.json", "progress.lock"}
 
 
