@@ -128,15 +128,24 @@ SHELVES: tuple[tuple[Chapters, int], ...] = (
     ([chapter("a", 30), chapter("b", 30), chapter("c", 15), chapter("d", 15, "a")], 45),
     ([chapter("a", 40), chapter("b", 20), chapter("c", 5)], 45),
     (
-        [chapter("d", 10, "b", "c"), chapter("b", 10, "a"), chapter("c", 10, "a")]
-        + [chapter("a", 10)],
+        [
+            chapter("d", 10, "b", "c"),
+            chapter("b", 10, "a"),
+            chapter("c", 10, "a"),
+            chapter("a", 10),
+        ],
         60,
     ),
     ([chapter("graphql", 40, "rest", "indexes")], 45),  # those before are done, not in the list
     ([chapter("a", 45), chapter("b", 44), chapter("c", 1)], 45),
     (
-        [chapter("e", 20, "d"), chapter("d", 5, "c"), chapter("c", 5)]
-        + [chapter("x", 40), chapter("y", 5)],
+        [
+            chapter("e", 20, "d"),
+            chapter("d", 5, "c"),
+            chapter("c", 5),
+            chapter("x", 40),
+            chapter("y", 5),
+        ],
         45,
     ),
     ([], 45),

@@ -211,10 +211,13 @@ def uses_the_list_up(chapters, minutes):  # noqa: ANN001, ANN201
 
 def next_fit(chapters, minutes):  # noqa: ANN001, ANN201
     """Never goes back to a day that has room."""
+    spread(chapters, minutes)
     days, rest = [], 0
     before: dict[str, int] = {}
-    for name in [name for day in spread(chapters, minutes) for name in day]:
-        chapter = next(c for c in chapters if c["name"] == name)
+    by_name = {chapter["name"]: chapter for chapter in chapters}
+    graph = {name: [b for b in c["before"] if b in by_name] for name, c in by_name.items()}
+    for name in TopologicalSorter(graph).static_order():
+        chapter = by_name[name]
         late = any(before.get(b) == len(days) - 1 for b in chapter["before"])
         if late or chapter["minutes"] > rest:
             days.append([])
