@@ -2,6 +2,7 @@
 
 import datetime
 import html
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -207,17 +208,13 @@ def spread(
         done = read & {name for name, rest in waiting.items() if not rest}
         tasks = list(answers(works, read, waiting, minutes))
         rest = minutes - sum(task.minutes for task in tasks)
-        work = next((w for w in works if reading[w.name] and is_open(w, reading, done)), None)
-        if work and rest >= min(SHORTEST, reading[work.name]):
-            piece = min(rest, reading[work.name])
-            begun, ends = reading[work.name] < work.reading, piece == reading[work.name]
-            what = {
-                (False, True): "read",
-                (False, False): "begin to read",
-                (True, False): "read on",
-            }
-            tasks.append(Task(work.title, what.get((begun, ends), "read to the end"), piece))
+        while work := next((w for w in works if may_read(w, reading, done, rest)), None):
+            piece = piece_of(reading[work.name], rest, minutes)
+            tasks.append(Task(work.title, told(work, reading[work.name], piece), piece))
             reading[work.name] -= piece
+            rest -= piece
+            if reading[work.name]:
+                break  # it goes on tomorrow
         planned.append(Day(start + datetime.timedelta(days=number), tuple(tasks)))
     left = sum(reading.values()) + EXERCISE * sum(map(len, waiting.values()))
     while planned and not planned[-1].tasks:
@@ -242,6 +239,31 @@ def answers(
             yield Task(work.title, f"exercise{plural} {listed}", EXERCISE * len(numbers))
 
 
-def is_open(work: Work, left: dict[str, int], done: set[str]) -> bool:
-    """Whether all chapters that come before one are done; those not in the plan are."""
-    return all(name in done or name not in left for name in work.before)
+def may_read(work: Work, left: dict[str, int], done: set[str], rest: int) -> bool:
+    """Whether a chapter can be read now.
+
+    Args:
+        work: the chapter.
+        left: the minutes that each chapter still has to be read.
+        done: the chapters of which nothing is left; one that is not in the plan is done too.
+        rest: the minutes of the day that are left.
+    """
+    reading = left[work.name]
+    is_open = all(name in done or name not in left for name in work.before)
+    return is_open and reading > 0 and rest >= min(SHORTEST, reading)
+
+
+def piece_of(reading: int, rest: int, minutes: int) -> int:
+    """How much of a chapter to read now: all, or about equal pieces, in steps of five minutes."""
+    if reading <= rest:
+        return reading
+    pieces = math.ceil(reading / minutes)
+    return min(rest, math.ceil(reading / max(2, pieces) / 5) * 5)
+
+
+def told(work: Work, reading: int, piece: int) -> str:
+    """What a piece of reading is called."""
+    begins, ends = reading == work.reading, piece == reading
+    if begins:
+        return "read" if ends else "begin to read"
+    return "read to the end" if ends else "read on"

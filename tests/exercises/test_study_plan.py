@@ -50,8 +50,8 @@ def keeps_its_rules(plan: study.StudyPlan, works: Sequence[Work], minutes: int) 
 
 def test_a_small_plan_word_for_word() -> None:
     assert repr(spread(WORKS, START, 45, 14)) == (
-        "Tue 2026-12-01  45 min  Alpha: begin to read\n"
-        "Wed 2026-12-02   5 min  Alpha: read to the end\n"
+        "Tue 2026-12-01  25 min  Alpha: begin to read\n"
+        "Wed 2026-12-02  25 min  Alpha: read to the end\n"
         "Thu 2026-12-03  30 min  Alpha: exercises 1, 2 and 3\n"
         "Fri 2026-12-04  30 min  Beta: read\n"
         "Sat 2026-12-05  20 min  Beta: exercises 1 and 2\n"
@@ -74,7 +74,7 @@ def test_every_plan_keeps_the_rules_and_loses_no_minute(minutes: int, days: int)
 def test_chapters_side_by_side_use_a_day_up() -> None:
     works = [Work(name, name, 20, (1,)) for name in "abc"]
     plan = spread(works, START, 40, 14)
-    assert [day.minutes for day in plan.days] == [20, 30, 30, 10]
+    assert [day.minutes for day in plan.days] == [40, 40, 10]
 
 
 def test_enough_time_ends_and_says_so() -> None:

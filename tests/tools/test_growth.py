@@ -2,7 +2,10 @@
 
 import datetime
 import os
+import re
 import subprocess
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -146,3 +149,60 @@ def test_the_stored_rows_make_sense() -> None:
         sums[1] += int(fault["missed"])
     for row in rows:
         assert by_moment.get(row["moment"], [0, 0]) == [int(row["faults"]), int(row["missed"])]
+
+
+# What the chapter on progress says of the history
+
+
+def history() -> History:
+    whole = History()
+    try:
+        whole.require()
+    except NoHistoryError as error:
+        pytest.skip(f"no whole history here: {error}")
+    if not whole.has("5a9ce5a") or not whole.has("fa57655f7a93"):
+        pytest.skip("another history")
+    return whole
+
+
+def test_the_field_notes_were_moved_and_not_written_in_a_night() -> None:
+    told = history().git("show", "--summary", "-M", "--format=%ct", "5a9ce5a").decode()
+    assert told.count("rename notes/{ => field}/") == 33
+
+
+def test_only_one_chapter_was_measured_when_there_were_five() -> None:
+    rows = [row for row in growth.read(growth.ROOT / growth.GROWTH) if row["seconds"] == "24"]
+    assert [row["chapters"] for row in rows] == ["1", "5"]
+    for row in rows:
+        status = history().git("show", f"{row['commit']}:data/status.csv").decode()
+        named = [line.split(",")[0] for line in status.splitlines()[1:]]
+        assert named == ["indexes-and-plans", "template"]
+
+
+def test_no_fault_was_seeded_before_the_row_that_has_them() -> None:
+    rows = growth.read(growth.ROOT / growth.GROWTH)
+    (before,) = [r for r, after in pairwise(rows) if r["faults"] == "0" != after["faults"]]
+    listed = history().git("ls-tree", "-r", "--name-only", before["commit"]).decode()
+    assert "tests/chapters/template.toml" not in listed
+    assert len(re.findall(r"^tests/chapters/.*\.toml$", listed, re.MULTILINE)) == 0
+
+
+def test_fourteen_of_the_missed_faults_are_noticed_today() -> None:
+    def listed(commit: str) -> list[tuple[str, str, bool]]:
+        files = history().files(commit)
+        return [
+            (Path(path).stem, fault["why"], "known" in fault)
+            for path, text in files.items()
+            if path.endswith(".toml") and Path(path).stem not in growth.BESIDE
+            for fault in tomllib.loads(text.decode()).get("fault", [])
+        ]
+
+    missed = {(chapter, why) for chapter, why, known in listed("94d7523bd608") if known}
+    noticed = {(chapter, why) for chapter, why, known in listed("fa57655f7a93") if not known}
+    assert (len(missed), len(missed & noticed)) == (17, 14)
+
+
+def test_bars_had_a_logarithmic_axis_once() -> None:
+    change = history().git("show", "--format=%s", "100273b", "--", "nexus/draw.py").decode()
+    assert change.startswith("Bars begin at zero, everywhere")
+    assert '-        axes.set_xscale("log" if log else "linear")' in change
