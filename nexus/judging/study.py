@@ -208,7 +208,8 @@ def spread(
         done = read & {name for name, rest in waiting.items() if not rest}
         tasks = list(answers(works, read, waiting, minutes))
         rest = minutes - sum(task.minutes for task in tasks)
-        while work := next((w for w in works if may_read(w, reading, done, rest)), None):
+        begun_first = sorted(works, key=lambda work: reading[work.name] == work.reading)
+        while work := next((w for w in begun_first if may_read(w, reading, done, rest)), None):
             piece = piece_of(reading[work.name], rest, minutes)
             tasks.append(Task(work.title, told(work, reading[work.name], piece), piece))
             reading[work.name] -= piece
