@@ -19,7 +19,13 @@ from tools import messages
 ROWS = {row.id: row for row in GROUP.rows}
 # The server says why before it closes the connection, and the client does not always read it.
 OR_ELSE = {"idle-in-transaction-timeout": "server-closed"}
-IN_A_CHAPTER = {"deadlock-detected", "nul-byte-django", "pg-too-many-parameters", "starting-up"}
+IN_A_CHAPTER = {
+    "deadlock-detected",
+    "nul-byte-django",
+    "pg-too-many-parameters",
+    "starting-up",
+    "unique-index-duplicated",
+}
 
 SCHEMA = """
 DROP SCHEMA IF EXISTS public CASCADE;
