@@ -21,6 +21,7 @@ from nexus.judging.verdict import first_line
 
 Answer = Callable[..., Any]
 Pair = tuple[Answer, Answer]
+Items = list[dict[str, Any]]
 
 
 @cache
@@ -621,8 +622,8 @@ def bill(answer: tuple[Any, ...]) -> str:
     """All amounts survive the way, also for clients whose numbers are floats."""
     pack, unpack = _pair(answer, "pack, unpack")
     for entries in BILLS:
-        items = [{"name": name, "price": Decimal(price)} for name, price in entries]
-        total = sum((item["price"] for item in items), Decimal(0))  # type: ignore[misc]
+        items: Items = [{"name": name, "price": Decimal(price)} for name, price in entries]
+        total = sum((item["price"] for item in items), Decimal(0))
         text = within(lambda: pack([dict(item) for item in items]))  # noqa: B023
         _look_at_numbers(text)
         _compare_bill(within(lambda: unpack(text)), items, total)  # noqa: B023
@@ -655,7 +656,7 @@ def _look_at_numbers(text: object) -> None:
         raise NotYet(f"pack returned no JSON: {error}") from None
 
 
-def _compare_bill(got: object, items: list[dict[str, Any]], total: Decimal) -> None:
+def _compare_bill(got: object, items: Items, total: Decimal) -> None:
     """Compares what came back with what was sent.
 
     Raises:
