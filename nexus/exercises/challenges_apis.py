@@ -7,6 +7,7 @@ names begin with `try_` run there, and know nothing of this module but what `_pr
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import json
 import logging
@@ -14,7 +15,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -105,8 +106,9 @@ def _checked(answer: Mapping[str, str], *needed: str) -> None:
 def site(**more: Any) -> None:  # noqa: ANN401
     """Sets up Django, with a database in a file, and makes the tables."""
     import django
+    from django.apps import apps
     from django.conf import settings
-    from django.core.management import call_command
+    from django.db import connection
 
     own = {
         "SECRET_KEY": "k" * 50,
@@ -118,11 +120,11 @@ def site(**more: Any) -> None:  # noqa: ANN401
         "USE_TZ": True,
         "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
     } | more
-    labels = [name.rpartition(".")[2] for name in own["INSTALLED_APPS"]]  # type: ignore[attr-defined]
-    own["MIGRATION_MODULES"] = dict.fromkeys(labels)  # the tables at once
     settings.configure(**own)
     django.setup()
-    call_command("migrate", run_syncdb=True, verbosity=0)
+    with connection.schema_editor() as editor:  # migrations would take a second
+        for model in apps.get_models():
+            editor.create_model(model)
 
 
 def sent(what: str, action: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401
@@ -276,8 +278,7 @@ def try_tokens() -> str:
     if (got := enter("a new token", log_in(amina)[1])) != "amina":
         raise NotYet(f"Amina logs in again at once, and her new access token gets {got}")
     sent("a second click on log-out", forgiving, module.log_out, laptop)
-    head, body, _ = access.split(".")
-    strange = f"{head}.{body}.{phone[1].rpartition('.')[2]}"
+    strange = f"{phone[1].rpartition('.')[0]}.{access.rpartition('.')[2]}"
     for what, token in (
         ("a token whose signature is wrong", strange),
         ("a refresh token in the place of an access token", phone[0]),
@@ -409,16 +410,15 @@ def try_cors(given: dict[str, Any]) -> str:
     amina = User.objects.create_user("amina", None, "quiet", first_name="Amina")
     browser = Client()
     browser.force_login(amina)
-    cookie = browser.cookies[settings.get("SESSION_COOKIE_NAME", "sessionid")]
+    samesite = str(settings.get("SESSION_COOKIE_SAMESITE", "Lax"))
     page = "https://app.stays.example"
 
     def ask(method: str, origin: str, mode: str, cookies: Any, **headers: Any) -> Any:  # noqa: ANN401
         """One request of a browser's, and the response."""
         client = Client(enforce_csrf_checks=True, headers={"host": "api.stays.example"})
-        lax = cookie["samesite"] != "None" and not is_same_site(origin)
-        if mode == "include" and not lax:
-            if cookie["samesite"] == "None" and not cookie["secure"]:
-                raise NotYet("a browser takes SameSite=None only from a cookie that is Secure")
+        if samesite == "None" and not settings["SESSION_COOKIE_SECURE"]:
+            raise NotYet("a browser takes SameSite=None only from a cookie that is Secure")
+        if mode == "include" and (samesite == "None" or is_same_site(origin)):
             for name, morsel in cookies.items():
                 client.cookies[name] = morsel.value
         options = {"secure": True, "headers": {"origin": origin} | headers}
@@ -428,6 +428,11 @@ def try_cors(given: dict[str, Any]) -> str:
             return sent(method, client.post, "/me", body, content_type=kind, **options)
         return sent(method, getattr(client, method.lower()), "/me", **options)
 
+    def name_in(response: Any) -> str:  # noqa: ANN401
+        """Whom the API took the sender for."""
+        kind = response.headers.get("Content-Type", "")
+        return response.json()["name"] if kind == "application/json" else ""
+
     def is_same_site(origin: str) -> bool:
         """Whether a page's requests carry cookies with SameSite=Lax."""
         return origin.startswith("https://") and origin.endswith(".stays.example")
@@ -435,9 +440,11 @@ def try_cors(given: dict[str, Any]) -> str:
     seen = ask("GET", page, credentials, browser.cookies)
     if why := is_shared(page, credentials, seen.headers):
         raise NotYet(f"GET of {page}: the browser keeps the response from the page. {why}")
-    if seen.json()["name"] != "Amina":
+    if seen.status_code != 200:
+        raise NotYet(f"GET of {page} gets {seen.status_code}")
+    if name_in(seen) != "Amina":
         raise NotYet(
-            f"GET of {page}: 200, and the page reads {seen.json()['name']}: with credentials "
+            f"GET of {page}: 200, and the page reads {name_in(seen)}: with credentials "
             f"{credentials!r} the browser sends no cookie to another origin"
         )
     for origin in (
@@ -456,7 +463,7 @@ def try_cors(given: dict[str, Any]) -> str:
                 f"a page of {origin} may read the answer, with the cookies of who visits it: "
                 "allow one origin, https://app.stays.example"
             )
-        if origin == "https://evil.example" and stranger.json()["name"] == "Amina":
+        if origin == "https://evil.example" and name_in(stranger) == "Amina":
             raise NotYet(
                 f"the request of a page of {origin} arrives as Amina's, because the cookie has "
                 "SameSite=None. Page and API are one site, and Lax is enough"
@@ -490,8 +497,8 @@ def try_cors(given: dict[str, Any]) -> str:
         )
     if why := is_shared(page, credentials, done.headers):
         raise NotYet(f"POST of {page}: {why}")
-    if done.json()["name"] != "Amina K.":
-        raise NotYet(f"POST of {page}: 200, and the name is {done.json()['name']}")
+    if name_in(done) != "Amina K.":
+        raise NotYet(f"POST of {page}: 200, and the name is {name_in(done)}")
     form = {"content-type": "application/x-www-form-urlencoded"}
     for origin in ("https://blog.stays.example", "https://evil.example"):
         ask("POST", origin, "include", tokens, **form)
@@ -817,10 +824,10 @@ class Database:
 )
 def n_plus_one(answer: Resolver) -> str:
     """One statement for the authors of a list, whatever its length, in each request anew."""
-    names = {1: "Amina", 2: "Bode", 3: "Chidi", 4: "Dalila"}
+    names = {1: "Amina", 2: "Bode", 3: "Chidi", 4: "Dalila", 70: "Esi"}
     _expect(answer, names, [3, 1, 2], "three reviews by three authors")
     _expect(answer, names, [4, 1, 4, 4, 1], "five reviews by two authors")
-    _expect(answer, names, [2, 99, 1], "three reviews, and one author whose account is gone")
+    _expect(answer, names, [70, 50, 1], "three reviews, and one author whose account is gone")
     _expect(answer, names, [2], "one review")
     many = {key: f"person {key}" for key in range(1, 301)}
     _expect(answer, many, list(range(300, 0, -1)), "three hundred reviews")
@@ -848,6 +855,10 @@ def _expect(answer: Resolver, names: Mapping[int, str], ids: list[int], what: st
     """
     source = Database(names, [])
     data, errors = _asked(answer, source, ids)
+    if any(" loop" in error for error in errors):
+        raise NotYet(
+            f"{what}: {errors[0]}. A loader must not outlive its request: keep it in info.context"
+        )
     if errors:
         raise NotYet(f"{what}: {errors[0]}")
     expected = [names.get(key) for key in ids]
@@ -890,7 +901,7 @@ def _two_requests(answer: Resolver, names: Mapping[int, str], new: Mapping[int, 
             await asyncio.gather(_execute(answer, first, [1, 2]), _execute(answer, second, [2, 3]))
         )
 
-    results = cast(list[tuple[list[str | None], list[str]]], within(lambda: asyncio.run(both())))
+    results = cast(list[tuple[list[str | None], list[str]]], _in_time(both))
     for (data, errors), people, ids in zip(results, (names, new), ([1, 2], [2, 3]), strict=True):
         if errors:
             raise NotYet(f"two requests at once: {errors[0]}")
@@ -905,10 +916,17 @@ def _asked(
     answer: Resolver, source: Database, ids: list[int]
 ) -> tuple[list[str | None], list[str]]:
     """The authors' names, and the errors; within the time that an answer has."""
-    return cast(
-        tuple[list[str | None], list[str]],
-        within(lambda: asyncio.run(_execute(answer, source, ids))),
-    )
+    return cast(tuple[list[str | None], list[str]], _in_time(lambda: _execute(answer, source, ids)))
+
+
+def _in_time(begin: Callable[[], Coroutine[Any, Any, object]]) -> object:
+    """Runs a coroutine in an event loop of its own, within the time that an answer has."""
+    try:
+        return within(lambda: asyncio.run(begin()))
+    except NotYet:
+        # What ended it may be kept by a circle of the loop's objects, and must not end the next.
+        gc.collect()
+        raise
 
 
 async def _execute(
