@@ -70,7 +70,8 @@ def _tried(trial: Callable[..., str], files: Files, *given: object) -> str:
         for file, text in files.items():
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(text)
-        parts = [inspect.getsource(part) for part in (site, sent, *OF[trial], trial)]
+        needed: list[Callable[..., Any]] = [site, sent, *OF[trial], trial]
+        parts = [inspect.getsource(part) for part in needed]
         (folder / "the_judge.py").write_text(
             PRELUDE + "\n\n".join(parts) + EPILOGUE.replace("TRY", trial.__name__)
         )
@@ -603,7 +604,8 @@ def try_addresses(has_settings: bool) -> str:
 
     def ask(method: str, address: str, guest: str = "") -> tuple[int, list[str], Any]:
         """The last status, the redirects on the way, and the last response."""
-        client, way = Client(), []
+        client = Client()
+        way: list[str] = []
         for _ in range(5):
             options = {"content_type": "application/json"} if method == "POST" else {}
             data = json.dumps({"guest": guest}) if method == "POST" else None
@@ -709,7 +711,7 @@ def try_imports() -> str:
     import importlib
     from datetime import date
 
-    edges = set()
+    edges: set[tuple[str, str]] = set()
     statement = builtins.__import__
 
     def note(name: str, names: Any = None, *more: Any, **rest: Any) -> Any:  # noqa: ANN401
@@ -721,7 +723,7 @@ def try_imports() -> str:
             edges.update((importer, one) for one in whole)
         return statement(name, names, *more, **rest)
 
-    builtins.__import__ = note
+    builtins.__import__ = note  # type: ignore[assignment]
     sent("Django starts", site, INSTALLED_APPS=["desk"])
     from django.apps import apps
     from django.core.exceptions import ValidationError
