@@ -405,11 +405,11 @@ async def asleep(review: SimpleNamespace, info: strawberry.Info) -> object:
 
 async def crossed(review: SimpleNamespace, info: strawberry.Info) -> object:
     """Keeps the newest request's source for all."""
-    kept["people"] = info.context["people"]
+    kept["source"] = info.context["people"]
 
     async def load(ids: list[int]) -> list[object]:
         await asyncio.sleep(0.01)
-        found = {person.id: person for person in await kept["people"](ids)}
+        found = {person.id: person for person in await kept["source"](ids)}
         return [found.get(number) for number in ids]
 
     return await info.context.setdefault("author", DataLoader(load)).load(review.author_id)
