@@ -1,56 +1,247 @@
-"""The judges of "Challenges with shipping": the stub, right answers of several kinds, wrong ones."""
-
-from collections.abc import Iterator
+"""The judges of "Challenges with shipping": right answers of several kinds, and wrong ones."""
 
 import pytest
 
-import nexus
-from nexus.judging.sandbox import Connection
+from nexus.exercises import challenges_shipping as judged
 from tests.exercises import tables
 
+pytestmark = pytest.mark.long(120)
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with nexus.postgres(fsync="off"):  # databases come and go
-        yield
-
-
-def ask(connection: Connection) -> list[str]:
-    found = connection.execute(
-        "SELECT name FROM property EXCEPT SELECT name FROM property JOIN review"
-        " ON review.property_id = property.id ORDER BY name"
-    )
-    return [name for (name,) in found]
+GIVEN = judged.GIVEN_1["settings"]
+COLLECT = "python manage.py collectstatic --no-input"
+NOISE = '["whitenoise.middleware.WhiteNoiseMiddleware",'
+WHITE = GIVEN.replace("MIDDLEWARE = [", f"MIDDLEWARE = {NOISE}")
+ROOT = '\nSTATIC_ROOT = "collected"\n'
+MANIFEST = """
+STORAGES = {"staticfiles":
+    {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
+"""
 
 
-WITHOUT_REVIEW = "SELECT name FROM property WHERE id NOT IN (SELECT property_id FROM review"
+def styles(settings: str, build: str = COLLECT) -> dict[str, str]:
+    return {"settings": settings, "build": build}
+
+
+COMPOSE = """
+services:
+  web:
+    image: shop
+    command: gunicorn --bind 0.0.0.0:8000 shop
+    environment:
+      DATABASE_URL: postgresql://shop:secret@database:5432/shop
+    ports: ["8080:8000"]
+  database:
+    image: postgres:18
+"""
+GUNICORN_PORT = """
+services:
+  web:
+    command: [gunicorn, shop]
+    environment:
+      - PORT=80
+      - DATABASE_URL=postgres://shop:secret@${DB_HOST:-db.internal}/shop
+    ports:
+      - {target: 80, published: 8080}
+    networks: [inner, default]
+  database:
+    ports: ["127.0.0.1:5432:5432"]
+    networks: {inner: {aliases: [db.internal]}}
+"""
+
+BY_NAME = """
+on: push
+defaults:
+  run: {shell: bash}
+jobs:
+  test:
+    runs-on: ubuntu-24.04
+    steps:
+      - uses: actions/checkout@v7
+      - run: python -m pytest tests | tee report.txt
+      - run: ./upload report.txt
+        env:
+          TOKEN: ${{ secrets.TOKEN }}
+"""
+TWO_JOBS = """
+on: push
+jobs:
+  test:
+    steps:
+      - run: python -m pytest tests > report.txt; status=$?; cat report.txt; exit $status
+        shell: bash {0}
+  upload:
+    needs: test
+    env: {TOKEN: "${{ secrets.TOKEN }}"}
+    steps:
+      - run: ./upload report.txt
+"""
+SET_X = BY_NAME.replace("- run: ./upload report.txt", "- run: set -x; ./upload report.txt # $TOKEN")
+
+UNTRACK = """
+sed -i.old '/^<<<<<<< /d; /^=======$/d; /^>>>>>>> /d' fees.py && rm fees.py.old
+git rm --quiet --cached .env
+echo .env >> .gitignore
+"""
+NEW = 'echo "PAYMENT_KEY=$(new-key)" > .env\n'
+COMMIT = 'git add --all; git commit --quiet --message "Mend"; git push --quiet\n'
+MEND = UNTRACK + NEW + COMMIT
+REWRITE = """
+cp .env ../kept
+git filter-branch --index-filter 'git rm -q --cached --ignore-unmatch .env' -- --all >/dev/null 2>&1
+git update-ref -d refs/original/refs/heads/main
+python - <<'END'
+from pathlib import Path
+file = Path("fees.py")
+lines = file.read_text().splitlines(keepends=True)
+file.write_text("".join(line for line in lines if line[:7] not in {"<" * 7, "=" * 7, ">" * 7}))
+END
+echo .env >> .gitignore
+git commit --quiet --all --message "Mend the merge"
+sed "s/=.*/=$(new-key)/" ../kept > .env
+git push --quiet --force
+"""
+
+POD = """
+containers:
+  - name: web
+    image: shop:1.4
+    env:
+      - {name: ALLOWED_HOSTS, value: shop.example.org}
+    ports:
+      - {containerPort: 8000}
+    readinessProbe:
+      httpGet: {path: /readyz, port: 8000, httpHeaders: [{name: Host, value: shop.example.org}]}
+    livenessProbe:
+      httpGet: {path: /healthz, port: 8000, httpHeaders: [{name: Host, value: shop.example.org}]}
+"""
+BY_IP = """
+containers:
+  - name: web
+    env:
+      - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+      - {name: ALLOWED_HOSTS, value: "shop.example.org,$(POD_IP)"}
+    ports: [{name: http, containerPort: 8000}]
+    readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 5}
+    livenessProbe: {httpGet: {path: /healthz, port: http}}
+"""
+HEADERS = ", httpHeaders: [{name: Host, value: shop.example.org}]"
+
+
+def name(number: int) -> str:
+    return f"challenges-shipping.{number}"
+
 
 RIGHT = [
-    ("challenges-shipping.1", f"{WITHOUT_REVIEW} WHERE property_id IS NOT NULL)"),
-    ("challenges-shipping.1", "SELECT p.name FROM property p LEFT JOIN review r ON r.property_id = p.id"
-                   " WHERE r.property_id IS NULL ORDER BY 1 DESC;"),
-    ("challenges-shipping.2", "DELETE FROM review WHERE property_id IS NULL;"
-                   "ALTER TABLE review ALTER property_id SET NOT NULL"),
-    ("challenges-shipping.2", "ALTER TABLE review ADD CHECK (property_id IS NOT NULL) NOT VALID"),
-    ("challenges-shipping.3", ask),
-]  # fmt: skip
+    (name(1), styles(WHITE + ROOT + MANIFEST)),
+    (name(1), styles(WHITE + ROOT)),
+    (name(1), styles(WHITE + "\nWHITENOISE_USE_FINDERS = True\n", "true")),
+    (name(2), COMPOSE),
+    (name(2), GUNICORN_PORT),
+    (name(3), BY_NAME),
+    (name(3), TWO_JOBS),
+    (name(3), SET_X),
+    (name(4), MEND),
+    (name(4), REWRITE),
+    (name(5), POD),
+    (name(5), BY_IP),
+]
 
 NOT_YET = [
-    ("challenges-shipping.1", None, "write a SELECT"),
-    ("challenges-shipping.1", 7, "this is of type int"),
-    ("challenges-shipping.1", f"{WITHOUT_REVIEW})", "one review has NULL"),
-    ("challenges-shipping.1", "SELECT name FROM property", "two properties have no review"),
-    ("challenges-shipping.1", "DROP TABLE property", "syntax error"),
-    ("challenges-shipping.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
-    ("challenges-shipping.2", "", "one review is in the way"),
-    ("challenges-shipping.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
-    ("challenges-shipping.2", "DELETE FROM review", "must stay"),
-    ("challenges-shipping.2", "SELECT 1", "can still be stored"),
-    ("challenges-shipping.3", ["Barn", "Lighthouse"], "this is of type list"),
-    ("challenges-shipping.3", lambda _: ["Barn", "Lighthouse"], "ask the server each time"),
-    ("challenges-shipping.3", lambda _: ["Lighthouse", "Barn"], "a sorted list"),
-    ("challenges-shipping.3", lambda: [], "TypeError"),
-]
+    (name(1), None, "give a dictionary"),
+    (name(1), judged.GIVEN_1, "shop.css: status 404"),
+    (name(1), {"settings": WHITE}, "two texts"),
+    (name(1), styles(GIVEN.replace("False", "True"), "true"), "DEBUG is on"),
+    (name(1), styles(GIVEN + ROOT), "shop.css: status 404"),
+    (name(1), styles(WHITE), "STATIC_ROOT"),
+    (name(1), styles(WHITE + ROOT, "true"), "shop.css: status 404"),
+    (name(1), styles(WHITE + ROOT + MANIFEST, "true"), "Missing staticfiles manifest entry"),
+    (name(1), styles(WHITE + ROOT, f"{COLLECT} || true; rm -r collected/shop.css"), "status 404"),
+    (name(1), styles(WHITE + '\nSTATIC_ROOT = "static"\n'), "STATICFILES_DIRS"),
+    (name(1), styles(WHITE.replace("STATICFILES_DIRS", "NO") + '\nSTATIC_ROOT = "static"\n', "true"),
+     "calendar.css: status 404"),
+    (name(1), styles(WHITE + ROOT, f"test -d collected || {COLLECT}"), "the second release"),
+    (name(1), styles(WHITE.replace("whitenoise.", "white_noise.") + ROOT), "No module named"),
+    (name(1), styles(WHITE + ROOT, "python manage.py collect"), "the build ended with status 1"),
+    (name(2), "", "give the text of compose.yaml"),
+    (name(2), judged.GIVEN_2, "In web, localhost is web itself"),
+    (name(2), "services: [web]", "services must be a mapping"),
+    (name(2), "services: {web: {}}", "database is missing"),
+    (name(2), COMPOSE.replace("@database", "@127.0.0.1"), "In web, 127.0.0.1 is web itself"),
+    (name(2), COMPOSE.replace("@database", "@db"), "could not translate host name \"db\""),
+    (name(2), COMPOSE.replace("@database", "@host.docker.internal"), "Docker on Linux"),
+    (name(2), COMPOSE.replace("@database", "@172.18.0.2"), "use a name"),
+    (name(2), COMPOSE.replace("database:5432", "database:5433") + '    ports: ["5433:5432"]\n',
+     "the published port does not count"),
+    (name(2), COMPOSE.replace("0.0.0.0", "127.0.0.1"), "the loopback of its container"),
+    (name(2), COMPOSE.replace(" --bind 0.0.0.0:8000", ""), "the loopback of its container"),
+    (name(2), COMPOSE.replace("8080:8000", "8080:80"), "8080 leads to 80 in web"),
+    (name(2), COMPOSE.replace('ports: ["8080:8000"]', 'expose: ["8080"]'), "does not publish it"),
+    (name(2), COMPOSE + '    ports: ["5432:5432"]\n', "every address of the machine"),
+    (name(2), COMPOSE.replace("image: shop\n", "image: shop\n    network_mode: host\n"),
+     "gives up its own network"),
+    (name(2), COMPOSE + "    networks: [inner]\n", "could not translate host name"),
+    (name(2), COMPOSE.replace("gunicorn --bind", "sleep"), "does not start gunicorn"),
+    (name(3), None, "give the text of the workflow"),
+    (name(3), judged.GIVEN_3, "a test fails, and the workflow is green"),
+    (name(3), "on: push", "there are no jobs"),
+    (name(3), BY_NAME.replace("{shell: bash}", "{shell: sh}"), "a test fails, and the workflow is"),
+    (name(3), BY_NAME.replace("pytest tests", "pytest tests || true"), "a test fails, and the"),
+    (name(3), BY_NAME.replace("- run: python", "- continue-on-error: true\n        run: python"),
+     "a test fails, and the workflow is green"),
+    (name(3), BY_NAME.replace("pytest tests | tee report.txt",
+                              "pytest tests | tee report.txt || test $? = 5"),
+     "no test is collected, and the workflow is green"),
+    (name(3), BY_NAME.replace("- run: ./upload report.txt",
+                              "- run: ./upload report.txt\n        if: always()"),
+     "as if all were well"),
+    (name(3), BY_NAME.replace("    steps:", "    env: {TOKEN: '${{ secrets.TOKEN }}'}\n    steps:"),
+     "the log shows the token"),
+    (name(3), BY_NAME.replace("./upload report.txt", "echo $TOKEN | rev; ./upload report.txt"),
+     "the log shows the token"),
+    (name(3), BY_NAME.replace("./upload report.txt",
+                              'echo "${TOKEN:0:8}…"; ./upload report.txt'), "the log shows the"),
+    (name(3), BY_NAME.replace("TOKEN: $", "KEY: $"), "./upload got no TOKEN"),
+    (name(3), BY_NAME.replace("      - run: ./upload report.txt\n", "      - run: 'true'\n"),
+     "./upload was not run"),
+    (name(3), BY_NAME.replace(" | tee report.txt", "; touch report.txt"), "does not hold"),
+    (name(3), BY_NAME.replace("secrets.TOKEN", "github.token"), "does not know"),
+    (name(4), "# nothing", "give the lines"),
+    (name(4), judged.GIVEN_4, "still has the line '<<<<<<< HEAD'"),
+    (name(4), MEND.replace("; git push --quiet", ""), "still has the line"),
+    (name(4), MEND.replace("/^=======$/d; ", ""), "still has the line '======='"),
+    (name(4), MEND.replace("sed -i.old", "git checkout -q HEAD^1 -- fees.py; sed -i.old"),
+     "FEES has cleaning, linen"),
+    (name(4), MEND.replace("git rm --quiet --cached .env\n", ""), "does not untrack"),
+    (name(4), MEND.replace("--cached .env", ".env").replace(NEW, ""), "gone from the folder"),
+    (name(4), MEND.replace(NEW, ""), "the old key still opens"),
+    (name(4), REWRITE.replace('sed "s/=.*/=$(new-key)/" ../kept > .env', "cp ../kept .env"),
+     "the old key still opens"),
+    (name(4), MEND.replace("$(new-key)", "sk_live_mine"), "the old key still opens"),
+    (name(4), MEND.replace("echo .env >> .gitignore\n", ""), ".env is still in the newest commit"),
+    (name(4), UNTRACK.replace("echo .env >> .gitignore", "") + NEW +
+     "git commit -q -a -m Mend; git push -q", "takes .env in again"),
+    (name(4), UNTRACK + NEW + "new-key > key.txt\n" + COMMIT, "the new key is in a commit"),
+    (name(4), MEND.replace("git add", "git rm -q --cached README.md; rm README.md; git add"),
+     "README.md is gone"),
+    (name(4), "git pull --no-such-option", "the script ended with status"),
+    (name(5), None, "give the YAML"),
+    (name(5), judged.GIVEN_5, "connect: connection refused"),
+    (name(5), "containers: [", "is not YAML"),
+    (name(5), judged.GIVEN_5.replace("port: 80}", "port: 8000}"), "statuscode: 400"),
+    (name(5), POD.replace("/readyz", "/ready"), "statuscode: 404"),
+    (name(5), POD.replace(HEADERS, ""), "Readiness probe failed: HTTP probe failed with statuscode: 400"),
+    (name(5), POD.replace(HEADERS, ", host: shop.example.org"), "belongs under httpHeaders"),
+    (name(5), POD.replace("value: shop.example.org}\n    ports", 'value: "*"}\n    ports'),
+     "open to all"),
+    (name(5), POD.replace("/readyz", "/healthz"), "the Pod is ready"),
+    (name(5), POD.replace("/healthz", "/readyz"), "which repairs no database"),
+    (name(5), POD[: POD.index("    livenessProbe")] + "    livenessProbe: {tcpSocket: {port: 8000}}",
+     "nobody restarts it"),
+    (name(5), POD[: POD.index("    livenessProbe")], "there is no livenessProbe"),
+    (name(5), POD.replace("port: 8000", "port: http"), "or the name of one under ports"),
+    (name(5), POD.replace("port: 8000", "port: 8000, scheme: HTTPS"), "HTTPS client"),
+    (name(5), POD.replace("httpGet", "exec"), "httpGet and tcpSocket only"),
+]  # fmt: skip
 
 
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
