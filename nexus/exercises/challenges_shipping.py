@@ -152,6 +152,14 @@ print(json.dumps({"alive": alive, "found": found, "log": open("gunicorn.log").re
 """
 """Starts the application, puts it into states one after the other, and asks it in each."""
 
+MANAGE = """
+import sys
+
+from django.core.management import execute_from_command_line
+
+execute_from_command_line(sys.argv)
+"""
+
 SERVED = """
 import logging
 
@@ -227,8 +235,7 @@ def styles(answer: dict[str, str]) -> str:
     ):
         raise NotYet("the dictionary should have two texts, under settings and build")
     files = {"settings.py": answer["settings"], "shop.py": SHOP, "calendar_app/__init__.py": ""}
-    files["manage.py"] = "from django.core.management import execute_from_command_line as run\n"
-    files["manage.py"] += "import sys\nrun(sys.argv)\n"
+    files["manage.py"] = MANAGE
     with _folder(files) as folder:
         for release, sheets in (("first", FIRST), ("second", SECOND)):
             for name, text in sheets.items():
@@ -270,12 +277,9 @@ services:
   web:
     image: shop
     command: gunicorn --bind 127.0.0.1:8000 shop
-    environment:
-      DATABASE_URL: postgresql://shop:secret@localhost:5432/shop
+    environment: {DATABASE_URL: "postgresql://shop:secret@localhost:5432/shop"}
     ports: ["8080:80"]
-  database:
-    image: postgres:18
-    ports: ["5432:5432"]
+  database: {image: "postgres:18", ports: ["5432:5432"]}
 """
 
 CONTAINED = """
@@ -317,7 +321,7 @@ def compose(answer: str) -> str:
                 f"ports publishes {inside} of the database on every address of the machine; web "
                 "does not need that, since it is in the same network"
             )
-    return "web finds the database by its name, port 8080 leads to gunicorn, the database is private"
+    return "web finds the database by name, port 8080 leads to gunicorn, the database is private"
 
 
 def _finds_database(
@@ -473,13 +477,10 @@ on: push
 jobs:
   test:
     runs-on: ubuntu-24.04
-    env:
-      TOKEN: ${{ secrets.TOKEN }}
+    env: {TOKEN: "${{ secrets.TOKEN }}"}
     steps:
       - run: python -m pytest tests | tee report.txt
-      - run: |
-          echo "$TOKEN" | sed 's/./& /g'
-          ./upload report.txt
+      - run: echo "$TOKEN" | sed 's/./& /g'; ./upload report.txt
 """
 
 REPOSITORIES = {
@@ -634,7 +635,7 @@ echo "# Shop" > README.md
 echo __pycache__/ > .gitignore
 git add --all && git commit --quiet --message "Shop"
 git checkout --quiet -b parking
-sed 's/^}/    "parking": 8,\n}/' fees.py > new && mv new fees.py
+printf 'FEES = {\n    "cleaning": 30,\n    "parking": 8,\n}\n' > fees.py
 echo "PAYMENT_KEY=$OLD" > .env
 git add --all && git commit --quiet --message "Parking"
 git checkout --quiet main
@@ -744,7 +745,8 @@ def _fees_work(text: str) -> None:
         raise NotYet(f"on origin, fees.py still has the line {left[0]!r}")
     try:
         statements = ast.parse(text).body
-        found = [ast.literal_eval(each.value) for each in statements if isinstance(each, ast.Assign)]
+        values = [each.value for each in statements if isinstance(each, ast.Assign)]
+        found = [ast.literal_eval(value) for value in values]
     except (SyntaxError, ValueError) as error:
         raise NotYet(f"on origin, fees.py is no Python any more: {first_line(error)}") from None
     if not found or found[-1] != FEES:
@@ -768,14 +770,10 @@ GIVEN_5 = """
 containers:
   - name: web
     image: shop:1.4
-    env:
-      - {name: ALLOWED_HOSTS, value: shop.example.org}
-    ports:
-      - {containerPort: 8000}
-    readinessProbe:
-      httpGet: {path: /ready, port: 80}
-    livenessProbe:
-      tcpSocket: {port: 8000}
+    env: [{name: ALLOWED_HOSTS, value: shop.example.org}]
+    ports: [{containerPort: 8000}]
+    readinessProbe: {httpGet: {path: /ready, port: 80}}
+    livenessProbe: {tcpSocket: {port: 8000}}
 """
 
 STATES = {"up": "the program and the database are up", "down": "the database is down",
