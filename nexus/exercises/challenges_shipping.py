@@ -5,6 +5,8 @@ import base64
 import json
 import os
 import re
+import shlex
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,8 +25,24 @@ BESIDE = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH
 """PATH with the programs of this Python first."""
 
 
+ALIASES = 20
+"""How often a file may name an anchor: each name may stand for all the text above it."""
+
+LIMITED = 'ulimit -f 20480; exec "$@"'
+"""An answer that prints for ever may fill ten megabytes, not the disk."""
+
+
+def _run(
+    command: list[str], folder: Path, env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program of the answer's; nothing of it is left afterwards."""
+    return program(["bash", "-c", LIMITED, "-", *command], folder, env)
+
+
 def _yaml(answer: str, what: str) -> dict[str, Any]:
     """A mapping, if the answer is one."""
+    if len(re.findall(r"(?<!\S)\*\w", answer)) > ALIASES:
+        raise NotYet(f"{what} names its anchors more than {ALIASES} times; write it out")
     try:
         read = yaml.safe_load(answer)
     except yaml.YAMLError as error:
@@ -185,7 +203,7 @@ def _ask(
     told = json.dumps([states, follow])
     command = [sys.executable, "-c", ASK, str(free_port()), told]
     own = {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(folder)}
-    done = program(command, folder, own | dict(env))
+    done = _run(command, folder, own | dict(env))
     try:
         read = json.loads(done.stdout)
     except ValueError:
@@ -248,7 +266,7 @@ def styles(answer: dict[str, str]) -> str:
 def _released(folder: Path, build: str, release: str, sheets: Mapping[str, str]) -> None:
     """Builds and starts a release, and looks at its page as a browser does."""
     here = {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(folder), "PATH": BESIDE}
-    done = program(["bash", "-e", "-c", build], folder, here)
+    done = _run(["bash", "-e", "-c", build], folder, here)
     if done.returncode:
         said = last_line(done.stderr or done.stdout)
         raise NotYet(f"the build ended with status {done.returncode}: {said}")
@@ -290,10 +308,17 @@ def application(environ, start_response):
     return [b"ok"]
 """
 
-SHIM = """#!/bin/sh
-exec {python} -m gunicorn --print-config "$@" > bound
-"""
+SHIMS = {
+    "bin/gunicorn": '#!/bin/sh\nexec {python} -m gunicorn --print-config "$@" > "$BOUND"\n',
+    "bin/python": """#!/bin/sh
+if [ "$1 $2" = "-m gunicorn" ]; then shift 2; exec gunicorn "$@"; fi
+exec {python} "$@"
+""",
+}
 """Stands for gunicorn: the real one reads the command, and says where it would listen."""
+
+PLACES = r"(?<![\w.-])/(?:usr/)?(?:local/)?s?bin/(?=[\w\[])"
+"""The image's own folders of programs."""
 
 
 @judge(
@@ -379,7 +404,7 @@ def _is_found(web: Mapping[str, Any]) -> None:
         raise NotYet("people open port 8080 of the machine, and ports of web does not publish it")
     for bound in _bound(web):
         host, _, port = bound.rpartition(":")
-        if host.strip("[]") in ("127.0.0.1", "localhost", "::1"):
+        if host.strip("[]") in ("localhost", "::1") or host.startswith("127."):
             raise NotYet(
                 f"gunicorn listens at {bound}, which is the loopback of its container. A published "
                 "port comes in over the container's other address"
@@ -395,12 +420,15 @@ def _bound(web: Mapping[str, Any]) -> list[str]:
     words = [*map(str, _words(web.get("entrypoint"))), *map(str, _words(web.get("command")))]
     if not words:
         raise NotYet("web has no command, and its image needs one: gunicorn … shop")
-    with _folder({"shop.py": CONTAINED, "bin/gunicorn": SHIM.format(python=sys.executable)}) as at:
-        (at / "bin" / "gunicorn").chmod(0o755)
+    shims = {name: text.format(python=shlex.quote(sys.executable)) for name, text in SHIMS.items()}
+    shims["bin/python3"] = shims["bin/python"]
+    with _folder({"shop.py": CONTAINED} | shims) as at:
+        for name in shims:
+            (at / name).chmod(0o755)
         own = {name: text for name, text in _environment(web).items() if name != "PATH"}
-        paths = {"PATH": f"{at}/bin{os.pathsep}{BESIDE}", "PYTHONPATH": str(at)}
-        done = program(["env", *words], at, own | paths)
         bound = at / "bound"
+        own |= {"PATH": f"{at}/bin:/usr/bin:/bin", "PYTHONPATH": str(at), "BOUND": str(bound)}
+        done = _run(["env", *(re.sub(PLACES, "", word) for word in words)], at, own)
         said = bound.read_text() if bound.exists() else ""
         found = re.search(r"^bind\s*= (\[.*\])$", said, re.MULTILINE)
         if not found:
@@ -410,8 +438,6 @@ def _bound(web: Mapping[str, Any]) -> list[str]:
 
 def _words(command: object) -> list[Any]:
     """The words of a command, which compose takes as a text or as a list."""
-    import shlex
-
     if isinstance(command, str):
         try:
             return shlex.split(command.replace("$$", "$"))
@@ -562,6 +588,14 @@ def _is_always(part: Mapping[str, Any]) -> bool:
     return bool(re.search(r"always\(\)|!cancelled\(\)|failure\(\)", str(part.get("if", ""))))
 
 
+def _is_skipped(step: Mapping[str, Any], *, fine: bool) -> bool:
+    """Whether a step is passed over after those above it."""
+    condition = str(step.get("if", ""))
+    if "failure()" in condition and "success()" not in condition:
+        return fine
+    return condition == "False" or (not fine and not _is_always(step))
+
+
 def _run_job(flow: Mapping[str, Any], job: Mapping[str, Any], folder: Path) -> tuple[bool, str]:
     """Runs the steps of a job: whether it succeeded, and its log."""
     fine, log = True, ""
@@ -571,7 +605,7 @@ def _run_job(flow: Mapping[str, Any], job: Mapping[str, Any], folder: Path) -> t
             continue
         if not isinstance(step.get("run"), str):
             raise NotYet(f"step {number} should have a text under run")
-        if not fine and not _is_always(step):
+        if _is_skipped(step, fine=fine):
             continue
         shell = step.get("shell")
         for place in (job, flow):
@@ -702,7 +736,7 @@ def repository(answer: str) -> str:
             command = [*APART, "-c", 'git "$@" 2>&1', "-", *words]
             return program(command, cwd, env).stdout
 
-        done = program([*APART, "-c", answer], work, env)
+        done = _run([*APART, "-c", answer], work, env)
         if done.returncode:
             said = last_line(done.stderr or done.stdout)
             raise NotYet(f"the script ended with status {done.returncode}: {said}")

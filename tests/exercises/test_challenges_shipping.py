@@ -16,6 +16,7 @@ MANIFEST = """
 STORAGES = {"staticfiles":
     {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
 """
+SOURCES = WHITE.replace('STATICFILES_DIRS = ["static"]', 'STATIC_ROOT = "static"')
 
 
 def styles(settings: str, build: str = COLLECT) -> dict[str, str]:
@@ -158,8 +159,7 @@ NOT_YET = [
     (name(1), styles(WHITE + ROOT + MANIFEST, "true"), "Missing staticfiles manifest entry"),
     (name(1), styles(WHITE + ROOT, f"{COLLECT} || true; rm -r collected/shop.css"), "status 404"),
     (name(1), styles(WHITE + '\nSTATIC_ROOT = "static"\n'), "STATICFILES_DIRS"),
-    (name(1), styles(WHITE.replace('STATICFILES_DIRS = ["static"]', 'STATIC_ROOT = "static"'), "true"),
-     "calendar.css: status 404"),
+    (name(1), styles(SOURCES, "true"), "calendar.css: status 404"),
     (name(1), styles(WHITE + ROOT, f"test -d collected || {COLLECT}"), "the second release"),
     (name(1), styles(WHITE.replace("whitenoise.", "white_noise.") + ROOT), "No module named"),
     (name(1), styles(WHITE + ROOT, "python manage.py collect"), "the build ended with status 1"),
@@ -182,6 +182,11 @@ NOT_YET = [
      "gives up its own network"),
     (name(2), COMPOSE + "    networks: [inner]\n", "could not translate host name"),
     (name(2), COMPOSE.replace("gunicorn --bind", "sleep"), "does not start gunicorn"),
+    (name(2), COMPOSE.replace("gunicorn --bind 0.", "python -m gunicorn --bind 127."),
+     "the loopback of its container"),
+    (name(2), COMPOSE.replace("gunicorn --bind 0.0.0.0:8000 shop", "sh -c 'yes | cat'"),
+     "does not start gunicorn"),
+    (name(2), "x: &x [1]\ny: [" + "*x, " * 30 + "]", "names its anchors"),
     (name(3), None, "give the text of the workflow"),
     (name(3), judged.GIVEN_3, "a test fails, and the workflow is green"),
     (name(3), "on: push", "there are no jobs"),
@@ -192,6 +197,10 @@ NOT_YET = [
     (name(3), BY_NAME.replace("pytest tests | tee report.txt",
                               "pytest tests | tee report.txt || test $? = 5"),
      "no test is collected, and the workflow is green"),
+    (name(3), BY_NAME.replace("- run: ./upload", "- if: failure()\n        run: ./upload"),
+     "as if all were well"),
+    (name(3), BY_NAME.replace("- run: ./upload", "- if: false\n        run: ./upload"),
+     "./upload was not run"),
     (name(3), BY_NAME.replace("- run: ./upload report.txt",
                               "- run: ./upload report.txt\n        if: always()"),
      "as if all were well"),
@@ -224,6 +233,7 @@ NOT_YET = [
     (name(4), UNTRACK + NEW + "new-key > key.txt\n" + COMMIT, "the new key is in a commit"),
     (name(4), MEND.replace("git add", "git rm -q --cached README.md; rm README.md; git add"),
      "README.md is gone"),
+    (name(4), "yes > endless", "the script ended with status"),
     (name(4), "git pull --no-such-option", "the script ended with status"),
     (name(5), None, "give the YAML"),
     (name(5), judged.GIVEN_5, "connect: connection refused"),
