@@ -982,9 +982,13 @@ class Gate:
         try:
             self._listen_in_time()
             self._clock.later = self._listen_in_time  # the other process may be late
-            with worker(self._serve) as process:
+            # Closed before the process is killed: who came then would wait for nobody, for ever.
+            with worker(self._serve) as process, limits.when_late(self._listener.close):
                 process.ask()
-                yield
+                try:
+                    yield
+                finally:
+                    self._listener.close()
         finally:
             self._listener.close()
 
