@@ -448,9 +448,11 @@ def _stolen(rotate: Rotate, box: Sandbox, connection: Connection) -> None:
     if (state := _state(box)) != expected:
         raise NotYet(f"a token came that was used before, and {_difference(expected, state)}")
     if _call(rotate, connection, "a3", "a9"):
-        raise NotYet("a used token ended the session, and its newest token is still good")
+        raise NotYet("a used token came again, and the newest token of its session is still good")
     if _call(rotate, connection, "b1", "b2") is not True:
-        raise NotYet("a used token ended another session too: the session is of one log-in")
+        raise NotYet(
+            "a used token came again, and another session ended too: revoke only its own session"
+        )
 
 
 def _difference(expected: Mapping[str, object], state: Mapping[str, object]) -> str:
@@ -489,10 +491,11 @@ def _race(rotate: Rotate, box: Sandbox, other: Worker) -> None:
         new = _state(box).keys() & {f"{old}-first", f"{old}-second"}
         if good > 1 or len(new) > 1:
             raise NotYet(
-                f"two calls with one token met, in two processes, and {max(good, len(new))} of "
-                "them got a new one. Lock the row before you look at it, or let one UPDATE do both"
+                f"two calls came with one token at once, in two processes, and "
+                f"{max(good, len(new))} got a new one. Lock the row before you read it, or let one "
+                "UPDATE check and write"
             )
         if good != 1 or len(new) != 1:
             raise NotYet(
-                "two calls with one token met, and none of them got a new one: one of them must"
+                "two calls came with one token at once, and none got a new one: one of them must"
             )

@@ -219,7 +219,7 @@ def _refuses(answer: Clean, what: str, data: bytes) -> None:
     except ValueError:
         if max(decoded, default=0) > MOST_PIXELS:
             raise NotYet(
-                f"{what} was refused only when it was decoded: its size is in its header"
+                f"{what} was refused only when it was decoded: check the size in its header first"
             ) from None
         return
     except Image.DecompressionBombError:
@@ -361,7 +361,7 @@ def _call(answer: Sweep, service: Service, client: Connection) -> None:
 
 def _left(service: Service, client: Connection) -> None:
     if client.closed:
-        raise NotYet("the connection is closed afterwards, and it is the caller's")
+        raise NotYet("the connection is closed afterwards, but the caller still needs it")
     if client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise NotYet("a transaction is still open afterwards")
     query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = %s"

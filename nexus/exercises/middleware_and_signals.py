@@ -155,7 +155,7 @@ def _try_hours(answer: Callable[[Middleware], Middleware]) -> None:
         if response.status_code == 200 and len(called) != 1:
             raise NotYet(f"the view was called {len(called)} times for one request")
         if response.status_code == 403 and called:
-            raise NotYet("the client got 403, and yet the view was called: ask the clock before")
+            raise NotYet("the client got 403, but the view was called: check the time before that")
         return response.status_code
 
     for day in DAYS:
@@ -336,7 +336,10 @@ def _try_receiver(answer: Receiver) -> None:
             f"is committed: {type(error).__name__}{about}"
         ) from None
     if not went_on:
-        raise NotYet("the mail server was down, and what else was to follow the commit did not run")
+        raise NotYet(
+            "the mail server was down, and the next function of on_commit did not run: the error "
+            "must not stop it"
+        )
     if Booking.objects.filter(email="naledi@example.org").count() != 1:
         raise NotYet("the mail server was down, and the booking is gone")
 

@@ -330,9 +330,9 @@ def shop_window(answer: Answer) -> str:
         shown = sum(len(place["best"]) for place in asked.value)
         if asked.rows > 3 * 8 + shown:
             raise NotYet(
-                f"it is right, and sent {len(asked.statements)} queries. But {asked.rows} rows "
-                f"came for 8 places, of which {shown} reviews are shown: one place has 200 "
-                "reviews. Let PostgreSQL count them, and let it send only the two best"
+                f"it is right, and sent {len(asked.statements)} queries. But PostgreSQL sent "
+                f"{asked.rows} rows for 8 places, and only {shown} reviews are shown. One place "
+                "has 200 reviews: let PostgreSQL count them, and let it send only the two best"
             )
         box.admin.execute(
             "UPDATE market_property SET title = 'New', city_id = 3 WHERE slug = 'attic';"
@@ -474,7 +474,7 @@ def _compare_figures(got: list[tuple[Any, ...]], box: Sandbox) -> None:
                 raise NotYet(f"{name} of {right[0]} is None; expected is {expected}")
             if value != expected:
                 raise NotYet(
-                    f"{name} of {right[0]} is {value}; alone, it is {expected}. That place has "
+                    f"{name} of {right[0]} is {value}, and should be {expected}. That place has "
                     f"{right[1]} reviews and {right[2]} confirmed bookings"
                 )
 

@@ -89,7 +89,7 @@ def _row(row: object) -> tuple[int, int, int]:
             raise NotYet(f"a row is ((nights, days_before), percent); this is {repr(row)[:80]}")
     if nights < 1 or days < 0:
         raise NotYet(
-            f"({nights}, {days}) is no stay: it has a night or more, and is not booked too late"
+            f"({nights}, {days}) is no stay: nights must be 1 or more, and days_before 0 or more"
         )
     return nights, days, percent
 

@@ -564,7 +564,7 @@ NOT_YET: list[tuple[str, object, str]] = [
     (ONE, swallows, "should be closed, with a 403; the client got 200"),
     (ONE, once, "at 18:00 in Lisbon the chat should be open"),
     (ONE, at_the_start, "at 12:00 in Lisbon the chat should be closed"),
-    (ONE, asks_later, "the view was called: ask the clock before"),
+    (ONE, asks_later, "the view was called: check the time before"),
     (ONE, politely, "the view was called 0 times"),
     (ONE, with_503, "the client got 503"),
     (ONE, asynchronous, "use def"),
