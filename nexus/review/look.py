@@ -10,7 +10,11 @@ from nexus.review.rules import ALL
 
 
 def look(
-    path: str | os.PathLike[str], *, run: bool = False, ignore: Collection[str] = ()
+    path: str | os.PathLike[str],
+    *,
+    run: bool = False,
+    ignore: Collection[str] = (),
+    only: Collection[str] = tuple(tools.PACKAGES),
 ) -> Review:
     """Looks at a Django project.
 
@@ -19,6 +23,7 @@ def look(
         run: whether code of the project may be run: `manage.py check --deploy` and the migration
             linter, with your environment.
         ignore: names of rules whose findings are left out.
+        only: which tools look; our own rules always do.
 
     Returns:
         What was found.
@@ -28,7 +33,7 @@ def look(
     """
     project = Project(path)
     review = Review(project.name)
-    tools.look(project, review)
+    tools.look(project, review, only)
     for rules in ALL:
         review.findings += rules(project)
     for file, error in project.unparsed.items():

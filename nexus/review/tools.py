@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from shutil import which
@@ -17,7 +17,7 @@ from nexus.review.findings import ERROR, NOTE, WARNING, Finding, Review, Severit
 from nexus.review.project import Project, aside
 from nexus.review.rules.shipping import COMPOSE, dockerfiles, workflows
 
-SECONDS = 60.0
+SECONDS = 120.0
 """How long a tool may take."""
 
 PACKAGES = {
@@ -116,7 +116,7 @@ def run(
     return process.returncode, out, err
 
 
-def look(project: Project, review: Review) -> None:
+def look(project: Project, review: Review, only: Collection[str] = tuple(PACKAGES)) -> None:
     """Lets each tool look at its files, and says which tool is not there."""
     subjects = {
         "ruff": (_ruff, project.matching("*.py"), "Python code"),
@@ -127,6 +127,9 @@ def look(project: Project, review: Review) -> None:
     for tool, (action, files, what) in subjects.items():
         if not files:
             review.skipped.append(Skipped(what, "the project has no such file"))
+            continue
+        if tool not in only:
+            review.skipped.append(Skipped(what, f"{tool} was not asked"))
             continue
         if (program := find(tool)) is None:
             why = f"{tool} is not installed: pip install {PACKAGES[tool]}"

@@ -175,7 +175,7 @@ def _money(file: str, tree: ast.Module) -> Iterator[Finding]:
         if value is not None and called(value) == "FloatField" and MONEY & set(target.split("_")):
             yield Finding(
                 ERROR, "money-as-float", file, node.lineno,
-                f"{target} is a FloatField, and a float cannot hold 0.10. Sums will be wrong by a "
+                f"{target} is a FloatField, and a float cannot hold 0.10. Sums can be wrong by a "
                 "cent. Use DecimalField, or whole cents.", "testing",
             )  # fmt: skip
 

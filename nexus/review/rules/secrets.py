@@ -17,7 +17,7 @@ KEYS = {
 }
 CONFLICT = re.compile(r"^<{7} .*?^={7}$.*?^>{7} ", re.MULTILINE | re.DOTALL)
 ENVIRONMENT = re.compile(r"\.env(\.(?!example$|sample$|template$|dist$)\w+)?")
-SILENCED = re.compile(r"#\s*(noqa: ?(?:S\d|DJ\d)|nosec\b|zizmor: ?ignore|hadolint ignore=)")
+SILENCED = re.compile(r"#\s*(noqa: ?(?:S|DJ)\d+|nosec\b|zizmor: ?ignore|hadolint ignore=)")
 
 
 def look(project: Project) -> Iterator[Finding]:
