@@ -1,6 +1,7 @@
 """The review itself: tools first, then our own rules, then the worst on top."""
 
 import os
+import sys
 from collections.abc import Collection
 
 from nexus.review import tools
@@ -37,7 +38,8 @@ def look(
     for rules in ALL:
         review.findings += rules(project)
     for file, error in project.unparsed.items():
-        says = f"Python cannot read this file: {error.msg}."
+        python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        says = f"{python} cannot read this file: {error.msg}."
         review.findings.append(Finding(ERROR, "syntax", file, error.lineno or 0, says, "ci-cd"))
     review.looked.append("our own rules")
     if run:

@@ -16,7 +16,7 @@ KEYS = {
     r"\bsk_live_[0-9A-Za-z]{20,}": "a key for payments",
 }
 CONFLICT = re.compile(r"^<{7} .*?^={7}$.*?^>{7} ", re.MULTILINE | re.DOTALL)
-ENVIRONMENT = re.compile(r"\.env(\.(?!example$|sample$|template$|dist$)\w+)?")
+ENVIRONMENT = re.compile(r"\.env(\.(?!example$|sample$|template$|dist$|test$|ci$)\w+)?")
 SILENCED = re.compile(r"#\s*(noqa: ?(?:S|DJ)\d+|nosec\b|zizmor: ?ignore|hadolint ignore=)")
 
 

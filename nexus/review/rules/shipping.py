@@ -31,7 +31,8 @@ def look(project: Project) -> Iterator[Finding]:
 
 def dockerfiles(project: Project) -> list[str]:
     """The files that images are built from."""
-    return project.matching("Dockerfile", "Containerfile", "Dockerfile.*", "*.Dockerfile")
+    found = project.matching("Dockerfile", "Containerfile", "Dockerfile.*", "*.Dockerfile")
+    return [file for file in found if not file.endswith(".dockerignore")]
 
 
 def workflows(project: Project) -> list[str]:
