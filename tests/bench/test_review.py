@@ -552,7 +552,7 @@ def test_a_tool_that_breaks_is_said(
 def test_strange_files_do_no_harm(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "find", lambda _: None)
     (base / "mysite/broken.py").write_text("def f(:\n")
-    (base / "mysite/latin.py").write_bytes(b"# caf\xe9\n")
+    (base / "mysite/latin.py").write_bytes(b"# \xe9\xe9\n")
     (base / "mysite/nul.py").write_bytes(b"x = 1\x00\n")
     (base / "mysite/deep.py").write_text("x = " + "(" * 500 + ")" * 500 + "\n")
     (base / "loop").symlink_to(base)
