@@ -295,3 +295,5 @@ LOGGING = logs.configuration(
 logs.configure()
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 METRICS_TOKEN = env.str("METRICS_TOKEN")
+WORKER_METRICS = env.str("WORKER_METRICS", default="")
+"""Where a Celery worker answers Prometheus, as host:port."""

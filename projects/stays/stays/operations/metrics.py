@@ -2,8 +2,7 @@
 
 Exported are django-prometheus's figures of requests and the counters of `stays.common.metrics`, of
 all gunicorn workers together, and what is looked up when Prometheus asks: the outbox and the
-broker's queue. A Celery worker has no port and exports nothing; how tasks fare is in its logs, and
-how many wait is here.
+broker's queue. How tasks fare is exported by each Celery worker: see stays.operations.worker.
 """
 
 import os
@@ -64,12 +63,17 @@ class QueueCollector(Collector):
         yield GaugeMetricFamily("stays_queue_waiting", "Tasks that wait for a worker", waiting)
 
 
+def knows_token(authorization: str) -> bool:
+    """Tell whether a header Authorization has METRICS_TOKEN."""
+    expected = f"Bearer {settings.METRICS_TOKEN}"
+    return secrets.compare_digest(authorization.encode(), expected.encode())
+
+
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus, if it knows METRICS_TOKEN."""
     if request.method not in ("GET", "HEAD"):
         return method_not_allowed("GET", "HEAD")
-    offered = request.headers.get("Authorization", "").encode()
-    if not secrets.compare_digest(offered, f"Bearer {settings.METRICS_TOKEN}".encode()):
+    if not knows_token(request.headers.get("Authorization", "")):
         response = problem_response(401, "not_authenticated", "This needs a token.")
         response["WWW-Authenticate"] = "Bearer"
         return response

@@ -38,7 +38,7 @@ def work(start: Start) -> Iterator[Callable[..., Program]]:
     """Starts workers; what is left of them is killed at the end of the test."""
     workers: list[Program] = []
 
-    def begin(pool: str, **environment: str) -> Program:
+    def begin(pool: str, *arguments: str, **environment: str) -> Program:
         worker = start(
             "celery",
             "--app=stays",
@@ -47,6 +47,7 @@ def work(start: Start) -> Iterator[Callable[..., Program]]:
             "--concurrency=1",
             "--without-mingle",
             "--without-gossip",
+            *arguments,
             BROKER_URL=BROKER,
             LOCK_TIMEOUT_MS="60000",  # for the tests' own lock, which keeps a task from ending
             STATEMENT_TIMEOUT_MS="60000",
