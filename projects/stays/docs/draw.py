@@ -46,7 +46,7 @@ vars: {d2-config: {layout-engine: elk; pad: 12; theme-id: 0; theme-overrides: {
 (** -> **)[*].style.italic: false
 """
 FONTS = '"Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif'
-FLAGS = ("--scale=1", "--omit-version", "--no-xml-tag", "--bundle")
+FLAGS = ("--timeout=600", "--scale=1", "--omit-version", "--no-xml-tag", "--bundle")
 
 
 def draw(source: str, *, gap: int = 60) -> str:
@@ -71,7 +71,7 @@ def draw(source: str, *, gap: int = 60) -> str:
         capture_output=True,
         encoding="utf-8",
         env=environment,
-        timeout=60,
+        timeout=600,
         check=True,
     ).stdout
     return re.sub(r'(font-family: "[^"]+");', rf"\1, {FONTS};", drawn) + "\n"

@@ -168,10 +168,13 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AUTHENTICATION_BACKENDS = ["stays.accounts.backends.GuardedBackend"]
 PASSWORD_RESET_TIMEOUT = 30 * 60  # seconds for which the token of the e-mail is good
+VERIFICATION_TIMEOUT = timedelta(days=3)  # for which the token of the e-mail is good
 LOGIN_RATE_ACCOUNT = env.str("LOGIN_RATE_ACCOUNT", default="10/15m")
 LOGIN_RATE_ADDRESS = env.str("LOGIN_RATE_ADDRESS", default="50/15m")
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 """How many proxies of our own stand in front, each adding to X-Forwarded-For."""
+JWT_OLD_KEYS = env.list("JWT_OLD_KEYS", default=[])
+"""Keys of before, whose tokens are still taken; no new one is signed with them."""
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),

@@ -4,17 +4,21 @@ A route that is not in the table fails the last test. So nothing is added withou
 may use it.
 """
 
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from rest_framework.test import APIClient
 from zeal import zeal_ignore
 
-from stays.accounts.models import User
+from stays.accounts import verifications
+from stays.accounts.models import Session, User
 from stays.accounts.resets import token_for
 from stays.bookings.models import Booking
 from stays.listings.models import Property
@@ -132,6 +136,12 @@ def of_conversation(path: str) -> Callable[[World], str]:
     return lambda world: f"/{V1}/conversations/{world.conversation.id}{path}"
 
 
+def session_of(user: User) -> uuid.UUID:
+    """The id of a session of a user's."""
+    ahead = timezone.now() + timedelta(days=1)
+    return Session.objects.create(user=user, refresh_jti="-", expires_at=ahead).id
+
+
 def as_read(world: World, client: APIClient) -> dict[str, str]:
     """The condition that the property has not changed since the client read it."""
     answer = client.get(f"/{V1}/properties/{world.place.slug}")
@@ -176,6 +186,20 @@ CASES = (
         },
     ),
     Case("GET", f"{V1}/me/properties", signed_in(200)),
+    Case(
+        "POST",
+        f"{V1}/auth/verify",
+        all_of(204),
+        lambda world: {"token": verifications.token_for(world.users["guest"])},
+    ),
+    Case("POST", f"{V1}/me/verification", signed_in(202)),
+    Case("GET", f"{V1}/me/sessions", signed_in(200)),
+    Case(
+        "DELETE",
+        f"{V1}/me/sessions/<uuid:session_id>",
+        signed_in(404, guest=204),  # one's own only: also an admin's way is another one
+        url=lambda world: f"/{V1}/me/sessions/{session_of(world.users['guest'])}",
+    ),
     # What everybody may see
     Case("GET", f"{V1}/cities", all_of(200)),
     Case("GET", f"{V1}/amenities", all_of(200)),

@@ -6,8 +6,6 @@ a log-out, a theft that was noticed or a deleted account count at once, not when
 
 from typing import cast
 
-from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
@@ -20,31 +18,8 @@ from stays.common.errors import Unauthenticated
 SCHEME = "Bearer"
 
 
-def authenticate(request: HttpRequest) -> User | AnonymousUser:
-    """Return the user whose access token the Authorization header carries.
-
-    Raises:
-        Unauthenticated: if there is a token that is not good. Without one, nobody is refused.
-    """
-    session = session_of(request)
-    return session.user if session else AnonymousUser()
-
-
-def session_of(request: HttpRequest | Request) -> Session | None:
-    """Return the session that a request belongs to, with its user; None without a token.
-
-    Raises:
-        Unauthenticated: if there is a token that is not good.
-    """
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    # RFC 9110, 11.1: the name of a scheme is not case-sensitive.
-    if scheme.lower() != SCHEME.lower():
-        return None
-    return selectors.session_of(access=token.strip())
-
-
 class SessionTokenAuthentication(BaseAuthentication):
-    """DRF's way to `session_of`; the session is the request's `auth`."""
+    """Finds the session by the header Authorization; it is the request's `auth`."""
 
     def authenticate(self, request: Request) -> tuple[User, Session] | None:
         """Return the user and the session, or None without a token.
@@ -52,11 +27,15 @@ class SessionTokenAuthentication(BaseAuthentication):
         Raises:
             rest_framework.exceptions.AuthenticationFailed: if there is a token that is not good.
         """
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+        # RFC 9110, 11.1: the name of a scheme is not case-sensitive.
+        if scheme.lower() != SCHEME.lower():
+            return None
         try:
-            session = session_of(request)
+            session = selectors.session_of(access=token.strip())
         except Unauthenticated as refusal:
             raise exceptions.AuthenticationFailed(refusal.detail, refusal.code) from refusal
-        return (session.user, session) if session else None
+        return session.user, session
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         """Return what a 401 has in its header WWW-Authenticate."""

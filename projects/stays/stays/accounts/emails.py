@@ -1,10 +1,12 @@
 """The e-mails about an account."""
 
+import uuid
+
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 
-from stays.accounts import resets
+from stays.accounts import resets, verifications
 from stays.accounts.models import User
 
 
@@ -29,6 +31,31 @@ def send_reset(*, email: str) -> bool:
     EmailMessage(
         subject="A new password for Stays",
         body=render_to_string("accounts/reset.txt", context),
+        to=[user.email],
+    ).send()
+    return True
+
+
+def send_verification(*, user_id: uuid.UUID) -> bool:
+    """Send the token by which a user shows that the account's address is the user's own.
+
+    Args:
+        user_id: The user.
+
+    Returns:
+        Whether there is something to show: the account is there, and its address is not verified.
+
+    Raises:
+        OSError: if the mail server is not reached, or refuses (smtplib.SMTPException).
+    """
+    user = User.objects.filter(id=user_id, is_active=True).first()
+    if user is None or user.email_verified:
+        return False
+    days = settings.VERIFICATION_TIMEOUT.days
+    context = {"user": user, "token": verifications.token_for(user), "days": days}
+    EmailMessage(
+        subject="Your address at Stays",
+        body=render_to_string("accounts/verification.txt", context),
         to=[user.email],
     ).send()
     return True

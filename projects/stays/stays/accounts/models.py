@@ -42,6 +42,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     id = identifier()
     email = models.EmailField(unique=True)
+    verified_email = models.EmailField(blank=True, default="", db_default="", editable=False)
     name = models.CharField(max_length=100)
     role = models.CharField(max_length=5, choices=Role, default=Role.GUEST)
     is_active = models.BooleanField(default=True)
@@ -93,6 +94,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return super().normalize_username(username).lower()
 
     @property
+    def email_verified(self) -> bool:
+        """Whether the user has shown to read the mails of the address, as the address is now."""
+        return self.verified_email == self.email
+
+    @property
     def is_host(self) -> bool:
         """Whether the user may offer places."""
         return self.role in (Role.HOST, Role.ADMIN)
@@ -108,6 +114,7 @@ class Session(models.Model):
 
     id = identifier()
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    client = models.CharField(max_length=200, blank=True, default="", db_default="")
     refresh_jti = models.CharField(max_length=32)
     rotated_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(auto_now_add=True)

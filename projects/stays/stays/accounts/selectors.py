@@ -2,11 +2,12 @@
 
 import uuid
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
-from rest_framework_simplejwt.tokens import AccessToken
 
-from stays.accounts.models import Session
+from stays.accounts.models import Session, User
+from stays.accounts.tokens import AccessToken
 from stays.common.errors import Unauthenticated
 
 SESSION_CLAIM = "sid"
@@ -30,3 +31,8 @@ def session_of(*, access: str) -> Session:
         )
     except (TokenError, KeyError, ValueError, Session.DoesNotExist):
         raise refusal from None
+
+
+def sessions_of(*, user: User) -> QuerySet[Session]:
+    """Return a user's sessions that have not ended."""
+    return Session.objects.filter(user=user, revoked_at=None, expires_at__gt=timezone.now())

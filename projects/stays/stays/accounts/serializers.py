@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from stays.accounts.models import User
+from stays.accounts.models import Session, User
 from stays.rest.fields import Email, Line, StrictSerializer, Text
 
 MAX_EMAIL = 254
@@ -63,8 +63,26 @@ class UserSerializer(serializers.ModelSerializer[User]):
         """All is read only: services write."""
 
         model = User
-        fields = ("id", "email", "name", "role", "date_joined")
+        fields = ("id", "email", "email_verified", "name", "role", "date_joined")
         read_only_fields = fields
+
+
+class SessionSerializer(serializers.ModelSerializer[Session]):
+    """Users' own log-ins."""
+
+    current = serializers.SerializerMethodField(help_text="Whether this request belongs to it")
+
+    class Meta:
+        """All is read only: services write."""
+
+        model = Session
+        fields = ("id", "client", "created_at", "rotated_at", "expires_at", "current")
+        read_only_fields = fields
+
+    def get_current(self, session: Session) -> bool:
+        """Tell whether it is the session of the request's token."""
+        ours: Session | None = self.context["request"].auth
+        return ours is not None and ours.id == session.id
 
 
 class ProfileSerializer(StrictSerializer):
@@ -91,6 +109,12 @@ class ResetSerializer(StrictSerializer):
 
     token = Text(max_length=200, help_text="From the e-mail; good once")
     new_password = NewPassword()
+
+
+class VerificationSerializer(StrictSerializer):
+    """What shows that an address is one's own."""
+
+    token = Text(max_length=1000, help_text="From the e-mail; good once")
 
 
 class DeletionSerializer(StrictSerializer):

@@ -12,22 +12,26 @@ from datetime import UTC, datetime, timedelta
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import F, ProtectedError
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
-from rest_framework_simplejwt.tokens import RefreshToken
 
-from stays.accounts import attempts, resets
+from stays.accounts import attempts, resets, selectors, verifications
 from stays.accounts.models import DELETED, Role, Session, User
 from stays.accounts.selectors import SESSION_CLAIM
+from stays.accounts.tokens import RefreshToken
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
-from stays.common.errors import Conflict, Forbidden, Invalid, Unauthenticated
+from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from stays.outbox.services import send
 
 GRACE = timedelta(seconds=10)
 """How long after a rotation the old token may come again without being taken for stolen: a client
 that got no answer tries again, and two tabs of a browser may refresh at once."""
+
+
+MAX_CLIENT = 200
+"""Characters that are kept of what a client calls itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +45,12 @@ class Tokens:
 
 
 def register(*, email: str, name: str, password: str) -> User:
-    """Make an account.
+    """Make an account, and have a token sent to its address.
 
-    That an address is taken is said: without a mail that confirms addresses, a log-in after the
-    registration would tell anyway. It is said as late as possible (the password is right, and
-    hashed, which is what takes the time), in the same words for every account, and only so often
-    (see RegistrationThrottle).
+    That an address is taken is said: an account can be used before its address is verified, so a
+    log-in after the registration would tell anyway. It is said as late as possible (the password is
+    right, and hashed, which is what takes the time), in the same words for every account, and only
+    so often (see RegistrationThrottle).
 
     Raises:
         Invalid: if the password is too weak, or the address cannot be.
@@ -57,7 +61,41 @@ def register(*, email: str, name: str, password: str) -> User:
     # Python and PostgreSQL need not know the same capital letters of all scripts.
     odd = Invalid("This address is not in lower case.", code="email_case", field="email")
     with refusing({"accounts_user_email_key": taken, "user_email_lowercase": odd}):
-        return User.objects.create_user(email=email, password=password, name=name)
+        user = User.objects.create_user(email=email, password=password, name=name)
+        _send_verification(user)
+    return user
+
+
+def _send_verification(user: User) -> None:
+    """Have a token sent. As with that for a new password, whoever gets none asks again."""
+    send(task="accounts.send_verification", arguments={"user_id": str(user.id)})
+
+
+@transaction.atomic
+def request_verification(*, actor: User) -> None:
+    """Have another token sent to the actor's address; if it is verified, none is."""
+    if not actor.email_verified:
+        _send_verification(actor)
+
+
+def verify_email(*, token: str) -> None:
+    """Note that a user reads the mails of the account's address.
+
+    It is one UPDATE that asks for the state before: of two that come with one token, one is let
+    through.
+
+    Args:
+        token: The token of the e-mail.
+
+    Raises:
+        Invalid: if it is forged, too old or used, or the account has another address now.
+    """
+    if found := verifications.read(token):
+        user_id, email = found
+        unverified = User.objects.filter(id=user_id, email=email, is_active=True)
+        if unverified.exclude(verified_email=email).update(verified_email=F("email")):
+            return
+    raise Invalid("The token is not good (any more).", code="token_not_valid", field="token")
 
 
 def _check_new_password(password: str, user: User, *, field: str) -> None:
@@ -98,13 +136,14 @@ def _password_is_right(user: User | None, password: str) -> bool:
     return user.check_password(password) if user else User().check_password(password)
 
 
-def log_in(*, email: str, password: str, address: str) -> Tokens:
+def log_in(*, email: str, password: str, address: str, client: str = "") -> Tokens:
     """Begin a session.
 
     Args:
         email: The account's address, in any case.
         password: The password.
         address: The client's, as `client_address` returns it; attempts are counted by it.
+        client: What the client calls itself. Users know their sessions by it.
 
     Raises:
         Unauthenticated: if there is no such user who may come in.
@@ -118,7 +157,10 @@ def log_in(*, email: str, password: str, address: str) -> Tokens:
         if not User.objects.select_for_update(no_key=True).filter(id=user.id, is_active=True):
             raise Unauthenticated("The address or the password is wrong.", code="credentials")
         session = Session.objects.create(
-            user=user, refresh_jti=refresh["jti"], expires_at=_expiry(refresh)
+            user=user,
+            client="".join(filter(str.isprintable, client))[:MAX_CLIENT],
+            refresh_jti=refresh["jti"],
+            expires_at=_expiry(refresh),
         )
     return _tokens(refresh, session.id)
 
@@ -173,6 +215,17 @@ def log_out(*, refresh: str) -> None:
 def revoke_sessions(*, ids: list[uuid.UUID]) -> int:
     """End sessions, and return how many had not ended yet."""
     return Session.objects.filter(id__in=ids, revoked_at=None).update(revoked_at=timezone.now())
+
+
+def end_session(*, actor: User, session_id: uuid.UUID) -> None:
+    """End one of the actor's sessions, be it this one or another.
+
+    Raises:
+        NotFound: if the actor has no such session (any more).
+    """
+    sessions = selectors.sessions_of(user=actor).filter(id=session_id)
+    if not sessions.update(revoked_at=timezone.now()):
+        raise NotFound("There is no such session.")
 
 
 def clear_sessions() -> int:
@@ -245,7 +298,7 @@ def request_password_reset(*, email: str) -> None:
     """Have a token sent to an address, by which its user can set a new password.
 
     Whether there is an account is not told, neither in words nor by the time: the worker looks for
-    it. The e-mail is the only one without a sweep, for whoever gets none asks again.
+    it. There is no sweep for the e-mail, for whoever gets none asks again.
 
     Args:
         email: The address, in any case.
@@ -274,7 +327,8 @@ def reset_password(*, token: str, new_password: str) -> None:
         raise Invalid("The token is not good (any more).", code="token_not_valid", field="token")
     _check_new_password(new_password, user, field="new_password")
     user.set_password(new_password)
-    user.save(update_fields=["password"])
+    user.verified_email = user.email  # that is where the token was sent
+    user.save(update_fields=["password", "verified_email"])
 
 
 def delete_account(*, actor: User, password: str, address: str) -> None:
@@ -309,6 +363,7 @@ def delete_account(*, actor: User, password: str, address: str) -> None:
 def _anonymise(user: User) -> None:
     """Take everything from a user that tells who it was, and every way in."""
     user.email = f"{user.id.hex}{DELETED}"
+    user.verified_email = ""
     user.name = "Deleted user"
     user.set_unusable_password()
     user.is_active = user.is_staff = user.is_superuser = False

@@ -11,7 +11,11 @@ urlpatterns = [
     path("auth/logout", views.LogoutView.as_view(), name="logout"),
     path("auth/reset", views.ResetRequestView.as_view(), name="reset-request"),
     path("auth/reset/confirm", views.ResetView.as_view(), name="reset"),
+    path("auth/verify", views.VerificationView.as_view(), name="verify"),
     path("me", views.MeView.as_view(), name="me"),
     path("me/password", views.PasswordView.as_view(), name="password"),
+    path("me/verification", views.VerificationRequestView.as_view(), name="verification"),
+    path("me/sessions", views.SessionList.as_view(), name="sessions"),
+    path("me/sessions/<uuid:session_id>", views.SessionDetail.as_view(), name="session"),
     path("me/hosting", views.HostingView.as_view(), name="hosting"),
 ]

@@ -1,5 +1,6 @@
 """Registration, tokens, and one's own account, by HTTP."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.accounts import services
+from stays.accounts import selectors, services
 from stays.accounts.authentication import signed_in
 from stays.accounts.serializers import (
     CredentialsSerializer,
@@ -21,12 +22,15 @@ from stays.accounts.serializers import (
     RegistrationSerializer,
     ResetRequestSerializer,
     ResetSerializer,
+    SessionSerializer,
     TokensSerializer,
     UserSerializer,
+    VerificationSerializer,
 )
 from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
 from stays.rest.openapi import TEXTS, ProblemAutoSchema
+from stays.rest.pagination import PageQuery, page_of, respond
 from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
 from stays.rest.throttling import RegistrationThrottle, ResetThrottle, client_address
 
@@ -68,7 +72,11 @@ class LoginView(PublicView):
     def post(self, request: Request) -> Response:
         """Begin a session."""
         credentials = body_of(CredentialsSerializer, request.data)
-        tokens = services.log_in(**credentials, address=client_address(request))
+        tokens = services.log_in(
+            **credentials,
+            address=client_address(request),
+            client=request.headers.get("User-Agent", ""),
+        )
         return Response(TokensSerializer(tokens).data, headers=NO_STORE)
 
 
@@ -121,6 +129,56 @@ class ResetView(PublicView):
     def post(self, request: Request) -> Response:
         """Set a new password by the token of the e-mail. All of the user's sessions end."""
         services.reset_password(**body_of(ResetSerializer, request.data))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class VerificationView(PublicView):
+    """Addresses that users have shown to be their own."""
+
+    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+
+    @extend_schema(
+        operation_id="verify_email", request=VerificationSerializer, responses={204: None}
+    )
+    def post(self, request: Request) -> Response:
+        """Verify an account's address by the token of the e-mail."""
+        services.verify_email(**body_of(VerificationSerializer, request.data))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class VerificationRequestView(APIView):
+    """Another e-mail for those who have lost the first."""
+
+    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+
+    @extend_schema(operation_id="request_verification", request=None, responses={202: None})
+    def post(self, request: Request) -> Response:
+        """Send a token to the user's address again, if it is not verified."""
+        services.request_verification(actor=signed_in(request))
+        return Response(status=status.HTTP_202_ACCEPTED)
+
+
+class SessionList(APIView):
+    """One's own sessions."""
+
+    @extend_schema(
+        operation_id="sessions_list", parameters=[PageQuery], responses=page_of(SessionSerializer)
+    )
+    def get(self, request: Request) -> Response:
+        """List those that have not ended, the newest first."""
+        sessions = selectors.sessions_of(user=signed_in(request))
+        answer = respond(request, sessions, ordering=["-id"], serializer=SessionSerializer)
+        answer["Cache-Control"] = NO_STORE["Cache-Control"]
+        return answer
+
+
+class SessionDetail(APIView):
+    """One of one's own sessions."""
+
+    @extend_schema(operation_id="end_session", request=None, responses={204: None})
+    def delete(self, request: Request, session_id: uuid.UUID) -> Response:
+        """End it: none of its tokens is good any more."""
+        services.end_session(actor=signed_in(request), session_id=session_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import strawberry
 from strawberry import UNSET, relay
 
+import stays.graph.types  # noqa: F401 (it names the enums, before they are used here)
 from stays.graph.scalars import MinorUnits
 from stays.listings.models import Kind
 from stays.listings.selectors import Search

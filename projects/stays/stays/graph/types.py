@@ -253,5 +253,9 @@ class Viewer:
 
     name: str
     email: str
+    email_verified: bool = strawberry_django.field(
+        description="Whether one has shown that the address is one's own.",
+        only=["email", "verified_email"],
+    )
     role: account_models.Role
     date_joined: datetime.datetime

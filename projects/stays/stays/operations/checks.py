@@ -28,9 +28,13 @@ def secrets(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG
         "PAYMENT_WEBHOOK_SECRET": settings.PAYMENT_WEBHOOK_SECRET,
         "PAYMENT_PROVIDER_KEY": settings.PAYMENT_PROVIDER_KEY,
     }
-    if len(values["JWT_SIGNING_KEY"].encode()) < 32:
-        # RFC 7518, 3.2: a key for HS256 has the size of the hash or more.
-        found.append(Error("JWT_SIGNING_KEY has less than 32 bytes.", id="stays.E001"))
+    values |= {f"JWT_OLD_KEYS[{n}]": key for n, key in enumerate(settings.JWT_OLD_KEYS)}
+    # RFC 7518, 3.2: a key for HS256 has the size of the hash or more.
+    found += [
+        Error(f"{name} has less than 32 bytes.", id="stays.E001")
+        for name, value in values.items()
+        if name.startswith("JWT_") and len(value.encode()) < 32
+    ]
     found += [
         Error(f"{name} has less than 16 characters.", id="stays.E002")
         for name in ("METRICS_TOKEN", "PAYMENT_WEBHOOK_SECRET")

@@ -2,15 +2,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
-from django.test import RequestFactory
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from stays.accounts import services
-from stays.accounts.authentication import authenticate
 from stays.accounts.models import Session, User
-from stays.common.errors import Unauthenticated
 from tests.accounts.tokens import forgeries, log_in
 from tests.factories import make_user
 
@@ -107,16 +103,6 @@ def test_a_log_out_ends_one_session_of_several(api: APIClient) -> None:
     services.log_out(refresh=here.refresh)
     refused(api.get(ME, **bearer(here.access)))
     assert api.get(ME, **bearer(there.access)).status_code == 200
-
-
-def test_authenticate_is_the_same_for_a_plain_request() -> None:
-    user = make_user()
-    tokens = log_in(user)
-    requests = RequestFactory()
-    assert authenticate(requests.get("/graphql", **bearer(tokens.access))) == user
-    assert isinstance(authenticate(requests.get("/graphql")), AnonymousUser)
-    with pytest.raises(Unauthenticated):
-        authenticate(requests.get("/graphql", **bearer(tokens.refresh)))
 
 
 def test_a_session_that_expires_in_a_moment_is_still_good(api: APIClient) -> None:

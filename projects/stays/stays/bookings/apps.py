@@ -1,9 +1,0 @@
-"""The application."""
-
-from django.apps import AppConfig
-
-
-class BookingsConfig(AppConfig):
-    """Bookings."""
-
-    name = "stays.bookings"

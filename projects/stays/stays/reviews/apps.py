@@ -1,9 +1,0 @@
-"""The application."""
-
-from django.apps import AppConfig
-
-
-class ReviewsConfig(AppConfig):
-    """Reviews."""
-
-    name = "stays.reviews"
