@@ -6,47 +6,26 @@ this process, if it is set up at all.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
-from nexus.judging import NotYet, judge
-from nexus.judging.limits import Guard, Run, all_of, within
+from nexus.judging import NotYet, judge, querying
+from nexus.judging.limits import Run, all_of
 from nexus.judging.meeting import come_to_rest
-from nexus.judging.sandbox import Connection, Sandbox, database, django_settings
+from nexus.judging.querying import Asked, asking, django, leading_to
+from nexus.judging.sandbox import Connection, Sandbox, database
 
 Answer = Callable[..., Any]
-
-STATEMENTS = 300
-"""More than any answer needs, however badly it asks."""
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-@contextmanager
-def _django() -> Iterator[None]:
-    """Lets Django work with models, also where nobody has set it up; and leaves it so."""
-    from django.apps import apps
-    from django.conf import settings
-    from django.utils.functional import empty
-
-    with ExitStack() as until_done:
-        if not settings.configured:
-            settings.configure(USE_TZ=True, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
-            until_done.callback(setattr, settings, "_wrapped", empty)
-        if not apps.ready:
-            ready = {"apps_ready": True, "models_ready": True, "ready": True}
-            until_done.enter_context(mock.patch.multiple(apps, **ready))
-        yield
-
-
 @cache
 def _market() -> SimpleNamespace:
-    """The models; to be called inside `_django`."""
+    """The models; to be called inside `django`."""
     from django.apps.registry import Apps
     from django.db import models
     from django.db.migrations.state import AppConfigStub
@@ -126,28 +105,6 @@ def _market() -> SimpleNamespace:
     )  # fmt: skip
 
 
-@contextmanager
-def _leading_to(connection: Connection) -> Iterator[Any]:
-    """Django's connection in this thread: to where one of psycopg's leads, as the same role."""
-    from django.db import connections
-    from django.db.utils import ConnectionHandler
-
-    # So that all rows come with the answer of their statement, and can be counted.
-    settings = django_settings(connection) | {"DISABLE_SERVER_SIDE_CURSORS": True}
-    ours = ConnectionHandler({"default": settings}).create_connection("default")
-    before = getattr(connections._connections, "default", None)
-    connections["default"] = ours
-    try:
-        yield ours
-    finally:
-        with suppress(Exception):  # it may have been ended from outside
-            ours.close()
-        if before is None:
-            del connections["default"]
-        else:
-            connections["default"] = before
-
-
 PLACES = [
     # slug, title, host, city, kind, price, listed
     ("attic", "Attic", 1, 1, "entire", 9_000, True),
@@ -176,7 +133,7 @@ BOOKINGS = {
 def _build(connection: Connection) -> None:
     """Makes the tables, and what is in them."""
     market = _market()
-    with _leading_to(connection) as ours, ours.schema_editor() as editor:
+    with leading_to(connection) as ours, ours.schema_editor() as editor:
         for model in vars(market).values():
             editor.create_model(model)
     with connection.cursor() as cursor:
@@ -208,54 +165,8 @@ def _build(connection: Connection) -> None:
 @contextmanager
 def _sandbox() -> Iterator[tuple[Sandbox, SimpleNamespace]]:
     """A database with the market in it, and its models."""
-    with _django(), database("orm_market", _build) as box:
+    with django(), database("orm_market", _build) as box:
         yield box, _market()
-
-
-@dataclass
-class Asked:
-    """What an answer has sent.
-
-    Attributes:
-        value: what it returned.
-        statements: the statements, in order.
-        rows: how many rows came back.
-    """
-
-    value: Any = None
-    statements: list[str] = field(default_factory=list)
-    rows: int = 0
-
-
-def _asking(box: Sandbox, action: Callable[[], Any], asked: Asked) -> None:
-    """Runs an action in this thread, where Django's connection leads to the sandbox."""
-    guard = Guard(STATEMENTS, f"it has sent {STATEMENTS:,} statements, and was not done")
-
-    def note(execute: Answer, sql: str, params: object, many: bool, context: Any) -> object:  # noqa: ANN401
-        guard.tick()
-        asked.statements.append(sql)
-        result = execute(sql, params, many, context)
-        answer = context["cursor"].cursor.pgresult
-        asked.rows += answer.ntuples if answer is not None else 0
-        return result
-
-    with _leading_to(box.learner) as connection:
-        try:
-            with connection.execute_wrapper(note):
-                asked.value = action()
-        finally:
-            guard.check()
-        if connection.in_atomic_block or (
-            connection.connection is not None and not connection.get_autocommit()
-        ):
-            raise NotYet("when your function has returned, its transaction is still open")
-
-
-def _ask(box: Sandbox, action: Callable[[], Any]) -> Asked:
-    """What an action of the answer's returns, and what it sent."""
-    asked = Asked()
-    within(lambda: _asking(box, action, asked))
-    return asked
 
 
 GIVEN_1 = """
@@ -309,7 +220,7 @@ def shop_window(answer: Answer) -> str:
     with _sandbox() as (box, market):
 
         def ask(limit: int) -> Asked:
-            return _ask(
+            return querying.ask(
                 box, lambda: _listed(answer(market.Property.objects, market.Review.objects, limit))
             )
 
@@ -411,14 +322,14 @@ def figures(answer: Answer) -> str:
                 for place, _ in zip(places.order_by("slug"), range(200), strict=False)
             ]
 
-        asked = _ask(box, rows)
+        asked = querying.ask(box, rows)
         _compare_figures(asked.value, box)
         if len(asked.statements) > 1:
             raise NotYet(
                 f"the figures are right, and {len(asked.statements)} queries were sent. Put "
                 "everything into one"
             )
-        filtered = _ask(
+        filtered = querying.ask(
             box,
             lambda: [
                 place.slug
@@ -438,7 +349,7 @@ def figures(answer: Answer) -> str:
             "INSERT INTO market_booking (property_id, status, total_minor)"
             " VALUES (9, 'confirmed', 8000), (9, 'confirmed', 8000)"
         )
-        _compare_figures(_ask(box, rows).value, box)
+        _compare_figures(querying.ask(box, rows).value, box)
     return "each figure is what it is alone, 0 where there is nothing, in one query"
 
 
@@ -519,10 +430,10 @@ def counter(answer: Answer) -> str:
             answer(market.DailyFigures.objects, day)
 
         for times in (1, 2):
-            _ask(box, lambda: count(ONE))
+            querying.ask(box, lambda: count(ONE))
             _made(box, ONE, times, f"after {times} call{'s' * (times > 1)} for one day")
         box.admin.execute(INSERTS, [TWO, "USD", 40])
-        _ask(box, lambda: count(TWO))
+        querying.ask(box, lambda: count(TWO))
         _made(box, TWO, 1, "when the same day has a row for USD already")
         _made(box, ONE, 2, "after a call for another day")
         rest = box.admin.execute(
@@ -591,7 +502,7 @@ def _meet(
     try:
         for statement, values in statements:
             other.execute(statement, values)  # type: ignore[arg-type]
-        run = Run(lambda: _asking(box, action, Asked()))
+        run = Run(lambda: asking(box, action, Asked()))
         come_to_rest(box, [lambda: run.is_running])
         other.commit()
         all_of([run], "your function")
@@ -633,7 +544,7 @@ def prices(answer: Answer) -> str:
     with _sandbox() as (box, market):
         began = datetime.now(UTC)
         before = _places(box)
-        asked = _ask(box, lambda: answer(market.Property.objects, "Accra"))
+        asked = querying.ask(box, lambda: answer(market.Property.objects, "Accra"))
         _compare_prices(before, _places(box), began)
         changed = 4
         if asked.value != changed or isinstance(asked.value, bool):
@@ -646,7 +557,7 @@ def prices(answer: Answer) -> str:
                 "everything into one UPDATE"
             )
         _at_the_same_time(box, lambda: answer(market.Property.objects, "Accra"))
-        nobody = _ask(box, lambda: answer(market.Property.objects, "Nowhere"))
+        nobody = querying.ask(box, lambda: answer(market.Property.objects, "Nowhere"))
         if nobody.value != 0:
             raise NotYet(f"for a city without places it returned {nobody.value!r}, and not 0")
     return "one UPDATE raises the prices by kind, with version and updated_at, and nothing else"
@@ -706,7 +617,7 @@ def _at_the_same_time(box: Sandbox, action: Callable[[], Any]) -> None:
     other = box.server.connect(dbname=box.admin.info.dbname)
     try:
         other.execute("UPDATE market_property SET nightly_minor = 1000 WHERE slug = 'attic'")
-        run = Run(lambda: _asking(box, action, Asked()))
+        run = Run(lambda: asking(box, action, Asked()))
         come_to_rest(box, [lambda: run.is_running])
         other.commit()
         all_of([run], "your function")[0].value()

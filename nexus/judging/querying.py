@@ -73,8 +73,17 @@ class Asked:
     rows: int = 0
 
 
-def _asking(box: Sandbox, action: Callable[[], Any], asked: Asked) -> None:
-    """Runs an action in this thread, where Django's connection leads to the sandbox."""
+def asking(box: Sandbox, action: Callable[[], Any], asked: Asked) -> None:
+    """Runs an action in this thread, where Django's connection leads to the sandbox.
+
+    Args:
+        box: where Django's connection leads.
+        action: calls the answer, and evaluates what that returns.
+        asked: notes what comes of it.
+
+    Raises:
+        NotYet: if it sends too much, or leaves a transaction open.
+    """
     guard = Guard(STATEMENTS, f"it has sent {STATEMENTS:,} statements, and was not done")
 
     def note(execute: Any, sql: str, params: object, many: bool, context: Any) -> object:  # noqa: ANN401
@@ -108,7 +117,7 @@ def ask(box: Sandbox, action: Callable[[], Any]) -> Asked:
         NotYet: if it takes too long, sends too much, or leaves a transaction open.
     """
     asked = Asked()
-    within(lambda: _asking(box, action, asked))
+    within(lambda: asking(box, action, asked))
     return asked
 
 
@@ -140,7 +149,7 @@ def meet(
     other = box.server.connect(dbname=box.admin.info.dbname)
     try:
         other.execute(statement, values)  # type: ignore[arg-type]
-        run = Run(lambda: _asking(box, action, asked))
+        run = Run(lambda: asking(box, action, asked))
         come_to_rest(box, [lambda: run.is_running])
         if gives_up:
             other.rollback()

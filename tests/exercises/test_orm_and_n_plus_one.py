@@ -557,7 +557,7 @@ RIGHT = [
 NOT_YET = [
     (ONE, None, "give a function of two managers"),
     (ONE, given(judges.GIVEN_1), "33 queries for 8 places, and 13 for 3"),
-    (ONE, window_all_reviews, "one place has 200 reviews"),
+    (ONE, window_all_reviews, "One place has 200 reviews"),
     (ONE, window_half_cured, "the number grows with the page"),
     (ONE, window_without_select_related, "18 queries for 8 places"),
     (ONE, window_two_in_all, '"best" of'),
