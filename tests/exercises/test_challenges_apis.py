@@ -156,7 +156,8 @@ PATTERN = {
     "credentials": "include",
     "CORS_ALLOWED_ORIGIN_REGEXES": [r"^https://app\.stays\.example$"],
     "CORS_ALLOW_CREDENTIALS": True,
-    "CSRF_TRUSTED_ORIGINS": ["https://*.stays.example"],
+    "CSRF_TRUSTED_ORIGINS": ["https://app.stays.example"],
+    "SESSION_COOKIE_SAMESITE": "Strict",
 }
 NO_CSRF = [
     "corsheaders.middleware.CorsMiddleware",
@@ -368,6 +369,14 @@ async def padded(review: SimpleNamespace, info: strawberry.Info) -> object:
     return await info.context.setdefault("author", DataLoader(load)).load(review.author_id)
 
 
+async def all_are_there(review: SimpleNamespace, info: strawberry.Info) -> object:
+    async def load(ids: list[int]) -> list[object]:
+        found = {person.id: person for person in await info.context["people"](ids)}
+        return [found[number] for number in ids]
+
+    return await info.context.setdefault("author", DataLoader(load)).load(review.author_id)
+
+
 async def swallowing(review: SimpleNamespace, info: strawberry.Info) -> object:
     async def load(ids: list[int]) -> list[object]:
         try:
@@ -449,13 +458,20 @@ NOT_YET: list[tuple[str, object, str]] = [
     ("challenges-apis.1", IN_CACHE, "in the memory of one process"),
     ("challenges-apis.1", looking(OF_USER), "which is another log-in, gets 401 too"),
     ("challenges-apis.1", DEACTIVATES, "which is another log-in, gets 401 too"),
+    (
+        "challenges-apis.1",
+        changed(looking(BLACK), ("InvalidToken", "PermissionDenied")).replace(
+            "rest_framework_simplejwt.exceptions", "rest_framework.exceptions"
+        ),
+        "the access token gets 403, and not 401",
+    ),
     ("challenges-apis.1", UNSIGNED, "a token whose signature is wrong gets amina"),
     ("challenges-apis.1", ALSO_INACTIVE, "a user was deactivated"),
     ("challenges-apis.1", DELETES, "still gets a new access token"),
     (
         "challenges-apis.1",
         looking(BLACK.replace('.get("session")', '["session"]')),
-        "a token that was issued before your change: it raised KeyError",
+        "issued before your change, and has no new claim: it raised KeyError",
     ),
     (
         "challenges-apis.1",
@@ -520,6 +536,14 @@ NOT_YET: list[tuple[str, object, str]] = [
         RIGHT_2 | {"SESSION_COOKIE_SAMESITE": "None", "SESSION_COOKIE_SECURE": False},
         "only from a cookie that is Secure",
     ),
+    *(
+        (
+            "challenges-apis.2",
+            RIGHT_2 | {"CSRF_TRUSTED_ORIGINS": ["https://app.stays.example", other]},
+            "trust https://app.stays.example alone",
+        )
+        for other in ("https://blog.stays.example", "https://*.stays.example")
+    ),
     ("challenges-apis.2", RIGHT_2 | {"MIDDLEWARE": NO_CSRF}, "keep CSRF's check"),
     ("challenges-apis.2", RIGHT_2 | {"CORS_ALLOW_HEADERS": ["content-type"]}, "has no x-csrftoken"),
     ("challenges-apis.2", RIGHT_2 | {"CORS_ALLOW_METHODS": ["GET"]}, "has no POST"),
@@ -542,6 +566,11 @@ NOT_YET: list[tuple[str, object, str]] = [
         "challenges-apis.3",
         GIVEN_3 | {"api.py": LISTED.replace("ONE", "")},
         "GET of /api/bookings/<its id> gets 404",
+    ),
+    (
+        "challenges-apis.3",
+        GIVEN_3 | {"api.py": LISTED.replace("ONE", ONE.replace("<int:pk>", "<int:pk>/"))},
+        "You called this URL via DELETE, but the URL doesn't end in a slash",
     ),
     ("challenges-apis.3", GIVEN_3 | {"api.py": PRETENDS}, "not one booking was stored"),
     ("challenges-apis.3", addresses(ONE_PREFIX, NO_SLASH) | {"urls.py": BOTH}, "one address"),
@@ -583,6 +612,11 @@ NOT_YET: list[tuple[str, object, str]] = [
         "challenges-apis.4",
         package(__init__="", models=changed(LATE, ("raise ValidationError", "str"))),
         "a night is taken, and full_clean does not say so",
+    ),
+    (
+        "challenges-apis.4",
+        package(__init__="", models=changed(FREE, ("def clean", "def full_clean")), services=USES),
+        "full_clean accepts a booking without a night",
     ),
     (
         "challenges-apis.4",
@@ -638,6 +672,7 @@ NOT_YET: list[tuple[str, object, str]] = [
     ("challenges-apis.5", one_each, "3 statements for the authors"),
     ("challenges-apis.5", in_their_order, "the author of review 2 should be Amina, and is Bode"),
     ("challenges-apis.5", padded, "the author of review 1 should be Esi, and is None"),
+    ("challenges-apis.5", all_are_there, "author whose account is gone: KeyError: 50"),
     ("challenges-apis.5", swallowing, "let the error through"),
     ("challenges-apis.5", everybody, "it also asks for people that nobody needs"),
     ("challenges-apis.5", a_name, "it returned a str"),
