@@ -514,7 +514,7 @@ def try_cors(given: dict[str, Any]) -> str:
             raise NotYet(
                 f"a form on a page of {origin} has changed Amina's name: keep CSRF's check"
             )
-    cookie = tokens.get(settings.get("CSRF_COOKIE_NAME", "csrftoken"))
+    cookie = tokens.get(str(settings.get("CSRF_COOKIE_NAME", "csrftoken")))
     form += f"&csrfmiddlewaretoken={cookie.value if cookie else ''}"
     ask("POST", "https://blog.stays.example", "include", tokens, **kind)
     amina.refresh_from_db()
