@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import snowballstemmer
 from docutils import nodes
@@ -30,6 +31,7 @@ COMMON = 0.3  # of all sections: a word that is in more of them says nothing
 # The first that fits.
 KINDS = (
     (r"docs/|diagrams/|CONTRIBUTING$|CHANGELOG$|notebooks/template$", "about"),
+    (r"notebooks/practice/", "practice"),
     (r"notebooks/[^/]+/", "chapter"),
     (r"notes/gotchas/", "gotchas"),
     (r"notes/field/", "field"),
@@ -155,6 +157,22 @@ def resolved(env: BuildEnvironment, link: tuple[str, str]) -> tuple[str, str]:
     return text, f"{page}#{known[anchor][1] if anchor in known else anchor}"
 
 
+def short(link: tuple[str, str], pages: list[list[Any]]) -> list[object]:
+    """Return a link's text and where it leads, by the numbers of a page and of its section.
+
+    An address that is none of a section stays as it is. Links repeat the addresses of sections,
+    and these are the longest texts of the data.
+    """
+    text, address = link
+    page, _, anchor = address.partition("#")
+    for number, (known, _, _, sections) in enumerate(pages):
+        if known == page:
+            anchors = ["", *(section for section, _ in sections if section)]
+            if anchor in anchors:
+                return [text, number, anchors.index(anchor)]
+    return [text, address]
+
+
 def search_data(
     book: dict[str, list[Section]], address: Callable[[str], str], env: BuildEnvironment
 ) -> dict[str, object]:
@@ -164,12 +182,13 @@ def search_data(
     links = sorted({link for each in links_of for link in each})
     programs = sorted({row.program for row in rows})
     where = postings(book)
+    all_pages = pages(book, address)
     return {
-        "pages": pages(book, address),
+        "pages": all_pages,
         "words": " ".join(where),
         "where": ",".join(steps(numbers) for numbers in where.values()),
         "programs": programs,
-        "links": links,
+        "links": [short(link, all_pages) for link in links],
         "rows": [
             [
                 row.id,

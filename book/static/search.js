@@ -21,7 +21,15 @@
   const PATIENCE = 200; // milliseconds without a key, after which pages are fetched for excerpts
   const EXCERPT = 220; // characters
   // How much a page's kind counts. What is about this book comes last in any case.
-  const KINDS = { chapter: 1.7, gotchas: 1.1, page: 1, list: 0.6, field: 0.8, about: 0.5 };
+  const KINDS = {
+    chapter: 1.7,
+    practice: 1.1,
+    gotchas: 1.1,
+    page: 1,
+    list: 0.6,
+    field: 0.8,
+    about: 0.5,
+  };
 
   const wordsOf = (text) =>
     text.toLowerCase().match(/n\+1|\b\d[0-9a-z]{2,4}\b|[a-z_][a-z0-9_]+/g) ?? [];
@@ -116,6 +124,14 @@
     return found.filter(({ score }) => score >= found[0].score * CLOSE);
   };
 
+  /** A link as text and address; the data has the numbers of a page and of its section. */
+  const linkOf = ([text, page, section]) => {
+    if (section === undefined) return [text, page];
+    const [address, , , parts] = data.pages[page];
+    const anchors = parts.map(([anchor]) => anchor).filter((anchor) => anchor);
+    return [text, section ? `${address}#${anchors[section - 1]}` : address];
+  };
+
   /** The rows and the gotchas, in the form that the finder wants. */
   const rows = () => {
     const made = data.rows.map(([id, message, program, code, quoted, links], n) => ({
@@ -124,7 +140,7 @@
       program: data.programs[program],
       code,
       causes: [quoted],
-      links: links.map((link) => data.links[link]),
+      links: links.map((link) => linkOf(data.links[link])),
       number: n,
     }));
     for (const [address, title, kind, parts] of data.pages)
@@ -158,6 +174,7 @@
     return { messages, pages, pasted };
   };
   window.searchBook = searched;
+  window.searchLinks = () => data.links.map(linkOf);
 
   const causes = () =>
     new Promise((resolve) => {

@@ -171,7 +171,7 @@ def test_a_subject_shows_pages_first_then_messages(search: Page) -> None:
 
 def test_every_link_that_the_search_shows_is_alive(search: Page) -> None:
     rows = search.evaluate("nexusSearch.rows.map(row => [`messages.html#m-${row[0]}`, row[5]])")
-    links = [address for _, address in search.evaluate("nexusSearch.links")]
+    links = [address for _, address in search.evaluate("searchLinks()")]
     assert any("#" in link for link in links)
     for address in (*links, *(address for address, _ in rows)):
         page, _, anchor = address.partition("#")

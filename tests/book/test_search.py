@@ -36,7 +36,7 @@ FIRST = {
     "dataloader": ["notebooks/apis/graphql.html"],
     "blue green": ["notebooks/shipping/ci-cd.html"],
     "double vote": ["notebooks/practice/challenges-data.html"],
-    "review a Django project": ["notebooks/practice/best-practices.html"],
+    "best practices": ["notebooks/practice/best-practices.html"],
     "study plan": ["notebooks/practice/progress.html"],
     "multi-stage build": ["notebooks/shipping/containers.html"],
     "nginx": ["snippets/nginx/README.html"],
