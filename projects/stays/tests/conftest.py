@@ -22,9 +22,13 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _ctrl_c_is_heard() -> None:
-    """A shell lets what it starts in the background ignore SIGINT, and children inherit that."""
+def _signals_are_heard() -> None:
+    """A shell lets what it starts in the background ignore SIGINT, and `nohup` SIGHUP.
+
+    Children inherit what is ignored, but no handler.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

@@ -58,7 +58,7 @@ def assert_gone(directory: Path, found: list[psutil.Process]) -> None:
 def test_nothing_stays_behind_however_the_program_ends(number: signal.Signals) -> None:
     program, directory, found = hold()
     program.send_signal(number)
-    program.communicate()
+    program.communicate(timeout=60)
     assert_gone(directory, found)
 
 
@@ -67,7 +67,7 @@ def test_what_stayed_behind_a_killed_keeper_goes_at_the_next_start() -> None:
     [keeper] = psutil.Process(program.pid).children()
     keeper.kill()
     program.kill()
-    program.communicate()
+    program.communicate(timeout=60)
     assert directory.exists()
     next_program, next_directory, next_found = hold()
     assert_gone(directory, found)
