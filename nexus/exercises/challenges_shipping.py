@@ -297,7 +297,8 @@ services:
     command: gunicorn --bind 127.0.0.1:8000 shop
     environment: {DATABASE_URL: "postgresql://shop:secret@localhost:5432/shop"}
     ports: ["8080:80"]
-  database: {image: "postgres:18", ports: ["5432:5432"]}
+  database: {image: "postgres:18", ports: ["5432:5432"],
+             environment: {POSTGRES_USER: shop, POSTGRES_PASSWORD: secret}}
 """
 
 CONTAINED = """
@@ -341,7 +342,7 @@ def compose(answer: str) -> str:
     _finds_database(services, web, database)
     _is_found(web)
     for host, _, inside in _ports(database, "database"):
-        if host not in ("127.0.0.1", "::1", "localhost"):
+        if not _is_loopback(host):
             raise NotYet(
                 f"ports publishes {inside} of the database on every address of the machine; web "
                 "does not need that, since it is in the same network"
@@ -363,7 +364,8 @@ def _finds_database(
         raise NotYet(f"DATABASE_URL is no address: {error}") from None
     if host == "" or parts.scheme not in ("postgresql", "postgres"):
         raise NotYet("DATABASE_URL should be postgresql://user:password@host:port/name")
-    if host in ("localhost", "127.0.0.1", "::1", "0.0.0.0"):  # noqa: S104 (refused here)
+    own = {"web", str(web.get("container_name", "web"))}
+    if host in own | {"localhost", "127.0.0.1", "::1", "0.0.0.0"}:  # noqa: S104 (refused here)
         raise NotYet(
             f'connection to server at "{host}", port {port} failed: Connection refused. In web, '
             f"{host} is web itself, and there is no PostgreSQL in it"
@@ -399,20 +401,26 @@ def _finds_database(
 
 def _is_found(web: Mapping[str, Any]) -> None:
     """Port 8080 of the machine leads to where gunicorn listens, which is not loopback."""
-    published = {outside: inside for _, outside, inside in _ports(web, "web")}
+    published = {outside: (at, inside) for at, outside, inside in _ports(web, "web")}
     if "8080" not in published:
         raise NotYet("people open port 8080 of the machine, and ports of web does not publish it")
-    for bound in _bound(web):
-        host, _, port = bound.rpartition(":")
-        if host.strip("[]") in ("localhost", "::1") or host.startswith("127."):
-            raise NotYet(
-                f"gunicorn listens at {bound}, which is the loopback of its container. A published "
-                "port comes in over the container's other address"
-            )
-        if port == published["8080"]:
-            return
-    where = ", ".join(_bound(web))
-    raise NotYet(f"8080 leads to {published['8080']} in web, and gunicorn listens at {where}")
+    at, inside = published["8080"]
+    if _is_loopback(at):
+        raise NotYet(f"port 8080 is published at {at} only, where nobody outside can come in")
+    bound = _bound(web)
+    from_outside = [each for each in bound if not _is_loopback(each.rpartition(":")[0])]
+    if not from_outside:
+        raise NotYet(
+            f"gunicorn listens at {bound[0]}, which is the loopback of its container. A published "
+            "port comes in over the container's other address"
+        )
+    if inside not in [each.rpartition(":")[2] for each in from_outside]:
+        where = ", ".join(from_outside)
+        raise NotYet(f"8080 leads to {inside} in web, and gunicorn listens at {where}")
+
+
+def _is_loopback(host: str) -> bool:
+    return host.strip("[]") in ("localhost", "::1") or host.startswith("127.")
 
 
 def _bound(web: Mapping[str, Any]) -> list[str]:
@@ -496,7 +504,10 @@ BAD = """import os
 def test_environment():
     assert " ".join(os.environ.get("TOKEN", "")) == "what a failing test shows of it"
 """
-UPLOAD = '#!/bin/sh\ntest -f "$1" || exit 3\nprintf %s "$TOKEN" > uploaded\n'
+UPLOAD = """#!/bin/sh
+if ! test -f "$1"; then echo "there is no $1 on the machine of this job"; exit 3; fi
+printf %s "$TOKEN" > uploaded
+"""
 
 GIVEN_3 = """
 on: push
@@ -554,7 +565,7 @@ def _leak(log: str) -> str:
     for form in (TOKEN, base64.b64encode(TOKEN.encode()).decode()):
         log = log.replace(form, "***")
     tight = re.sub(r"[\s'\",]+", "", log)
-    forms = [TOKEN[at : at + 6] for at in range(len(TOKEN) - 5)]
+    forms = [TOKEN[at : at + 4] for at in range(len(TOKEN) - 3)]
     forms += [TOKEN[::-1][:6], TOKEN.encode().hex()[:12], TOKEN.swapcase()[:6]]
     for form in forms:
         if form in tight:
@@ -571,17 +582,33 @@ def _run_workflow(flow: Mapping[str, Any], folder: Path) -> tuple[bool, str]:
         raise NotYet("there are no jobs")
     ended: dict[str, bool] = {}
     log, green = "", True
+    report, kept, before = folder / "report.txt", "", ""
     for name, job in jobs.items():
         job = _mapping(job, f"jobs.{name}")
         needs = job.get("needs") or []
         needs = [needs] if isinstance(needs, str) else needs
         if not all(ended.get(str(each), False) for each in needs) and not _is_always(job):
             continue  # skipped: some job that it needs has failed, or stands below it
+        if _is_skipped(job, fine=True):
+            continue
+        if report.exists():
+            kept = report.read_text()
+            if not ("/upload-artifact" in before and "/download-artifact" in _used(job)):
+                report.unlink()  # each job has a machine of its own
+        before += _used(job)
         fine, said = _run_job(flow, job, folder)
         ended[str(name)] = fine or bool(job.get("continue-on-error"))
         green = green and ended[str(name)]
         log += said
+    if kept and not report.exists():
+        report.write_text(kept)
     return green, log
+
+
+def _used(job: Mapping[str, Any]) -> str:
+    """The actions that a job uses."""
+    steps = _list(job.get("steps"), "steps")
+    return " ".join(str(step.get("uses", "")) for step in steps if isinstance(step, dict))
 
 
 def _is_always(part: Mapping[str, Any]) -> bool:
@@ -590,10 +617,10 @@ def _is_always(part: Mapping[str, Any]) -> bool:
 
 def _is_skipped(step: Mapping[str, Any], *, fine: bool) -> bool:
     """Whether a step is passed over after those above it."""
-    condition = str(step.get("if", ""))
+    condition = re.sub(r"^\$\{\{(.*)\}\}$", r"\1", str(step.get("if", "")).strip()).strip()
     if "failure()" in condition and "success()" not in condition:
         return fine
-    return condition == "False" or (not fine and not _is_always(step))
+    return condition.lower() == "false" or (not fine and not _is_always(step))
 
 
 def _run_job(flow: Mapping[str, Any], job: Mapping[str, Any], folder: Path) -> tuple[bool, str]:
@@ -753,12 +780,15 @@ def repository(answer: str) -> str:
         if not path.is_file():
             raise NotYet(".env is gone from the folder too, and the program needs it there")
         kept = path.read_text()
-        if not (folder / "called").exists() or OLD in kept:
+        called = (folder / "called").exists()
+        if called and OLD in kept:
+            raise NotYet(".env still has the old key: put the new one in its place")
+        if not called:
             raise NotYet(
                 "the old key still opens the account, and everybody who has fetched it has it: "
                 "ask the provider for another one with new-key, and put it into .env"
             )
-        if f"PAYMENT_KEY={NEW}" not in kept.split():
+        if not re.search(rf"^(?:export )?PAYMENT_KEY=(['\"]?){NEW}\1$", kept.strip(), re.MULTILINE):
             raise NotYet(f".env should have PAYMENT_KEY={NEW}; it has {kept.strip()[:80]!r}")
         for where in (work, origin):
             if git("log", "--all", "--oneline", "-S", NEW, cwd=where).strip():
@@ -831,9 +861,12 @@ def probes(answer: str) -> str:
     env = _pod_environment(web)
     ready, live = (_probe(web, f"{kind}Probe") for kind in ("readiness", "liveness"))
     stranger = ["/healthz", [["Host", "evil.example"]]]
+    guest = ["/healthz", [["Host", "shop.example.org"]]]
     requests = [each if isinstance(each, list) else stranger for each in (ready, live)]
     with _folder({"settings.py": SETTINGS, "shop.py": SHOP}) as folder:
-        got = _ask(folder, env, {state: [*requests, stranger] for state in STATES})
+        got = _ask(
+            folder, env, {"up": [*requests, stranger, guest], "down": requests, "hung": requests}
+        )
 
     def outcome(state: str, place: int, probe: object) -> str:
         """Why a probe fails, as kubelet would say it; nothing, if it succeeds."""
@@ -846,6 +879,8 @@ def probes(answer: str) -> str:
 
     if got["up"][2][0] != 400:
         raise NotYet("a request for evil.example is answered now: ALLOWED_HOSTS is open to all")
+    if got["up"][3][0] != 200:
+        raise NotYet("a request for shop.example.org is refused now: guests use that name")
     if said := outcome("up", 0, ready):
         raise NotYet(f"{STATES['up']}, and: Readiness probe failed: {said}")
     if said := outcome("up", 1, live):
@@ -874,6 +909,11 @@ def _pod_environment(web: Mapping[str, Any]) -> dict[str, str]:
             value = POD_IP
         else:
             value = str(each.get("value", ""))
+            if POD_IP in value:
+                raise NotYet(
+                    f"{POD_IP} is the address of this Pod, and the next one gets another: take it "
+                    "from status.podIP, or let the probe send a Host header"
+                )
         env[str(each.get("name"))] = re.sub(
             r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), value
         )

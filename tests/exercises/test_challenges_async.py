@@ -67,6 +67,10 @@ def in_the_process(valkey: str) -> dict[str, str]:  # noqa: ARG001
     return {"BACKEND": LOCAL}
 
 
+def in_database_1(valkey: str) -> dict[str, str]:
+    return {"BACKEND": REDIS, "LOCATION": valkey.removesuffix("/0") + "/1"}
+
+
 def nowhere(valkey: str) -> dict[str, str]:  # noqa: ARG001
     return {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 
@@ -126,6 +130,15 @@ def versioned(cache: Cache, place: int, language: str, load: Callable[[], str]) 
     return cache.get_or_set(f"price:{place}:{language}:{version}", load, 600)
 
 
+def versioned_at_once(cache: Cache, place: int, language: str, load: Callable[[], str]) -> str:
+    version = cache.get_or_set("version", 1, None)
+    return cache.get_or_set(f"price:{place}:{language}:{version}", load, 600)
+
+
+def loads_first(cache: Cache, place: int, language: str, load: Callable[[], str]) -> str:
+    return cache.get_or_set(f"price:{place}:{language}", load(), 600)
+
+
 def change(cache: Cache, place: int, save: Callable[[], None]) -> None:
     save()
     cache.delete_many([f"price:{place}:{language}" for language in ("en", "fr")])
@@ -169,6 +182,17 @@ def swallows(cache: Cache, place: int, save: Callable[[], None]) -> None:
 
 def never_saves(cache: Cache, place: int, save: Callable[[], None]) -> None:  # noqa: ARG001
     cache.delete_many([f"price:{place}:{language}" for language in ("en", "fr")])
+
+
+def by_pattern(cache: Cache, place: int, save: Callable[[], None]) -> None:
+    save()
+    cache.delete_pattern(f"price:{place}:*")
+
+
+def next_of_all(cache: Cache, place: int, save: Callable[[], None]) -> None:  # noqa: ARG001
+    save()
+    cache.get_or_set("version", 1, None)
+    cache.incr("version")
 
 
 def only_place_one(cache: Cache, place: int, save: Callable[[], None]) -> None:  # noqa: ARG001
@@ -217,6 +241,25 @@ async def extras_only(bookings: Bookings, number: int) -> dict[str, Any]:
     booking = await bookings.aget(id=number)
     extras = [extra.name async for extra in booking.extras.order_by("name")]
     return {"guest": booking.guest.name, "extras": extras}
+
+
+async def awaits_a_queryset(bookings: Bookings, number: int) -> dict[str, Any]:
+    booking = await bookings.select_related("guest").aget(id=number)
+    extras = [extra.name for extra in await booking.extras.order_by("name")]
+    return {"guest": booking.guest.name, "extras": extras}
+
+
+async def prefetched_and_sorted(bookings: Bookings, number: int) -> dict[str, Any]:
+    found = bookings.prefetch_related("guest", "extras")
+    booking = await found.aget(id=number)  # order_by makes a query of its own
+    return {
+        "guest": booking.guest.name,
+        "extras": [e.name for e in booking.extras.order_by("name")],
+    }
+
+
+async def a_loop_in_a_loop(bookings: Bookings, number: int) -> Shown:
+    return asyncio.run(awaited(bookings, number))
 
 
 async def still_lazy(bookings: Bookings, number: int) -> dict[str, Any]:
@@ -320,7 +363,7 @@ def status_of(db: Connection, number: int) -> str:
     return db.execute("SELECT status FROM booking WHERE id = %s", [number]).fetchone()[0]
 
 
-def asked(provider: str, number: int, seconds: float | None = 1.0) -> str:
+def asked(provider: str, number: int, seconds: float | tuple[float, None] | None = 1.0) -> str:
     return requests.post(provider, json={"booking": number}, timeout=seconds).json()["status"]
 
 
@@ -412,6 +455,30 @@ def waits_for_a_minute(db: Connection, provider: str, number: int) -> str:
     if db.execute(TAKE, [number]).rowcount == 0:
         return status_of(db, number)
     status = asked(provider, number, 60)
+    db.execute(SET, [status, number])
+    return status
+
+
+def connects_in_time_only(db: Connection, provider: str, number: int) -> str:
+    if db.execute(TAKE, [number]).rowcount == 0:
+        return status_of(db, number)
+    status = asked(provider, number, (1, None))
+    db.execute(SET, [status, number])
+    return status
+
+
+def marks_only(db: Connection, provider: str, number: int) -> str:
+    db.execute(SET, ["paying", number])
+    status = asked_or_unknown(provider, number)
+    db.execute(SET, [status, number])
+    return status
+
+
+def pays_again(db: Connection, provider: str, number: int) -> str:
+    take = "UPDATE booking SET status = 'paying' WHERE id = %s AND status NOT IN "
+    if db.execute(f"{take} ('paying', 'unknown')", [number]).rowcount == 0:
+        return status_of(db, number)
+    status = asked_or_unknown(provider, number)
     db.execute(SET, [status, number])
     return status
 
@@ -560,6 +627,30 @@ def stub_5(url: str, seconds: float) -> Connection | None:  # noqa: ARG001
     return psycopg.connect(url)
 
 
+def libpq_waits(url: str, seconds: float) -> Connection | None:
+    return psycopg.connect(url, connect_timeout=int(seconds))
+
+
+def by_class(url: str, seconds: float) -> Connection | None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return psycopg.connect(url)
+        except psycopg.errors.CannotConnectNow:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+
+
+def counts_tries(url: str, seconds: float) -> Connection | None:
+    for _ in range(int(seconds)):
+        try:
+            return psycopg.connect(url)
+        except psycopg.OperationalError:
+            time.sleep(1)
+    return psycopg.connect(url)
+
+
 def sleeps_first(url: str, seconds: float) -> Connection | None:  # noqa: ARG001
     time.sleep(10)
     return psycopg.connect(url)
@@ -676,6 +767,7 @@ RIGHT = [
     (ONE, deployed(worker={"task_default_queue": "letters"}, queues=[])),
     (ONE, deployed(web={"task_routes": {"letters.confirm": "post"}}, queues=["post"])),
     (TWO, (in_valkey, price, change)),
+    (TWO, (in_database_1, price, change)),
     (TWO, (in_valkey, one_entry, deletes_entry)),
     (TWO, (in_valkey, versioned, next_version)),
     (THREE, awaited),
@@ -710,6 +802,9 @@ NOT_YET = [
     (ONE, deployed(worker={"broker_url": "redis://127.0.0.1:9/0"}), "Cannot connect"),
     (ONE, deployed(queues=[]), "took the report"),
     (ONE, deployed(queues=["mail"]), "they wait in queue letters, and the worker reads mail"),
+    (ONE, deployed(queues=["letters.*"]), "the worker reads letters.*"),
+    (ONE, deployed(worker={"include": ["letters.confirm"]}), "No module named 'letters.confirm'"),
+    (ONE, deployed(worker={"include": ["deployed"]}), "has not imported the module letters"),
     (TWO, None, "give (caches, price, change)"),
     (TWO, (in_valkey, price), "give three functions"),
     (TWO, (no_settings, price, change), "a dictionary with a BACKEND"),
@@ -729,6 +824,9 @@ NOT_YET = [
     (TWO, (in_valkey, for_no_time, change), "nothing is kept"),
     (TWO, (in_files, price, change), "nothing of it is in Valkey"),
     (TWO, (in_valkey, in_a_dictionary, change), "after worker A has changed the price"),
+    (TWO, (in_valkey, price, by_pattern), "no attribute 'delete_pattern'"),
+    (TWO, (in_valkey, loads_first, change), "nothing is kept"),
+    (TWO, (in_valkey, versioned_at_once, next_of_all), "thrown away"),
     (THREE, None, "give an async function"),
     (THREE, plainly, "cannot call this from an async context"),
     (THREE, guest_only, "cannot call this from an async context"),
@@ -744,6 +842,9 @@ NOT_YET = [
     (THREE, any_order, "expected is"),
     (THREE, remembers, "'guest': 'Amina'"),
     (THREE, all_for_one, "statements for one page"),
+    (THREE, awaits_a_queryset, "can't be used in 'await' expression"),
+    (THREE, prefetched_and_sorted, "cannot call this from an async context"),
+    (THREE, a_loop_in_a_loop, "cannot be called from a running event loop"),
     (FOUR, None, "give a function"),
     (FOUR, stub_4, "'idle in transaction'"),
     (FOUR, time_out_only, "'idle in transaction'"),
@@ -763,6 +864,9 @@ NOT_YET = [
     (FOUR, returns_nothing, "pay returned None"),
     (FOUR, never_asks, "for one booking the provider got 0 requests"),
     (FOUR, everybody, "and the booking is 'paid' in the database, not 'declined'"),
+    (FOUR, connects_in_time_only, "the worker still waited"),
+    (FOUR, marks_only, "2 requests for one booking"),
+    (FOUR, pays_again, "pay was called again, and in all the provider got 2 requests"),
     (FIVE, None, "give a function"),
     (FIVE, stub_5, "after 1 second, and it raised: Connection refused"),
     (FIVE, sleeps_first, "ready at once, and it connected after 10"),
@@ -776,6 +880,9 @@ NOT_YET = [
     (FIVE, three_times, "after 6 seconds, and it raised"),
     (FIVE, whatever_it_is, "no waiting cures that"),
     (FIVE, looks_seldom, "after 1 second, and it connected after 20"),
+    (FIVE, libpq_waits, "after 1 second, and it raised: Connection refused"),
+    (FIVE, by_class, "after 1 second, and it raised: Connection refused"),
+    (FIVE, counts_tries, "no waiting cures that"),
     (FIVE, closed, "the connection does not work"),
 ]  # fmt: skip
 

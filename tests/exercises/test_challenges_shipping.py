@@ -1,5 +1,7 @@
 """The judges of "Challenges with shipping": right answers of several kinds, and wrong ones."""
 
+import re
+
 import pytest
 
 from nexus.exercises import challenges_shipping as judged
@@ -33,6 +35,7 @@ services:
     ports: ["8080:8000"]
   database:
     image: postgres:18
+    environment: {POSTGRES_USER: shop, POSTGRES_PASSWORD: secret}
 """
 GUNICORN_PORT = """
 services:
@@ -70,10 +73,14 @@ jobs:
     steps:
       - run: python -m pytest tests > report.txt; status=$?; cat report.txt; exit $status
         shell: bash {0}
+      - uses: actions/upload-artifact@v4
+        with: {name: report, path: report.txt}
   upload:
     needs: test
     env: {TOKEN: "${{ secrets.TOKEN }}"}
     steps:
+      - uses: actions/download-artifact@v4
+        with: {name: report}
       - run: ./upload report.txt
 """
 SET_X = BY_NAME.replace("- run: ./upload report.txt", "- run: set -x; ./upload report.txt # $TOKEN")
@@ -139,11 +146,13 @@ RIGHT = [
     (name(1), styles(WHITE + "\nWHITENOISE_USE_FINDERS = True\n", "true")),
     (name(2), COMPOSE),
     (name(2), GUNICORN_PORT),
+    (name(2), COMPOSE.replace("--bind", "--bind 127.0.0.1:9000 --bind")),
     (name(3), BY_NAME),
     (name(3), TWO_JOBS),
     (name(3), SET_X),
     (name(4), MEND),
     (name(4), REWRITE),
+    (name(4), MEND.replace("$(new-key)", "'$(new-key)'")),
     (name(5), POD),
     (name(5), BY_IP),
 ]
@@ -163,6 +172,11 @@ NOT_YET = [
     (name(1), styles(WHITE + ROOT, f"test -d collected || {COLLECT}"), "the second release"),
     (name(1), styles(WHITE.replace("whitenoise.", "white_noise.") + ROOT), "No module named"),
     (name(1), styles(WHITE + ROOT, "python manage.py collect"), "the build ended with status 1"),
+    (name(1), styles(WHITE + ROOT, "cp -r static collected"), "calendar.css: status 404"),
+    (name(1), styles(WHITE + ROOT, "python manage.py collectstatic"),
+     "EOFError: EOF when reading a line"),
+    (name(1), styles(GIVEN.replace(', "cal', ', "whitenoise.runserver_nostatic", "cal') + ROOT),
+     "shop.css: status 404"),
     (name(2), "", "give the text of compose.yaml"),
     (name(2), judged.GIVEN_2, "In web, localhost is web itself"),
     (name(2), "services: [web]", "services must be a mapping"),
@@ -187,6 +201,9 @@ NOT_YET = [
     (name(2), COMPOSE.replace("gunicorn --bind 0.0.0.0:8000 shop", "sh -c 'yes | cat'"),
      "does not start gunicorn"),
     (name(2), "x: &x [1]\ny: [" + "*x, " * 30 + "]", "names its anchors"),
+    (name(2), COMPOSE.replace('"8080:8000"', '"127.0.0.1:8080:8000"'), "nobody outside can come"),
+    (name(2), COMPOSE.replace("8080:8000", "8000:8080"), "does not publish it"),
+    (name(2), COMPOSE.replace("@database", "@web"), "In web, web is web itself"),
     (name(3), None, "give the text of the workflow"),
     (name(3), judged.GIVEN_3, "a test fails, and the workflow is green"),
     (name(3), "on: push", "there are no jobs"),
@@ -215,6 +232,11 @@ NOT_YET = [
      "./upload was not run"),
     (name(3), BY_NAME.replace(" | tee report.txt", "; touch report.txt"), "does not hold"),
     (name(3), BY_NAME.replace("secrets.TOKEN", "github.token"), "does not know"),
+    (name(3), BY_NAME.replace("- run: ./upload", "- if: ${{ false }}\n        run: ./upload"),
+     "./upload was not run"),
+    (name(3), BY_NAME.replace("./upload report.txt", "echo ${TOKEN:0:4}; ./upload report.txt"),
+     "the log shows the token"),
+    (name(3), re.sub(r"      - uses.*\n.*\n", "", TWO_JOBS), "there is no report.txt on"),
     (name(4), "# nothing", "give the lines"),
     (name(4), judged.GIVEN_4, "still has the line '<<<<<<< HEAD'"),
     (name(4), MEND.replace("; git push --quiet", ""), "still has the line"),
@@ -233,6 +255,9 @@ NOT_YET = [
     (name(4), UNTRACK + NEW + "new-key > key.txt\n" + COMMIT, "the new key is in a commit"),
     (name(4), MEND.replace("git add", "git rm -q --cached README.md; rm README.md; git add"),
      "README.md is gone"),
+    (name(4), MEND.replace("> .env", ">> .env"), ".env still has the old key"),
+    (name(4), MEND.replace(NEW, "new-key > .env\n"), ".env should have PAYMENT_KEY="),
+    (name(4), "git revert --no-edit -m 1 HEAD; git push --quiet", "FEES has cleaning, linen"),
     (name(4), "yes > endless", "the script ended with status"),
     (name(4), "git pull --no-such-option", "the script ended with status"),
     (name(5), None, "give the YAML"),
@@ -247,6 +272,10 @@ NOT_YET = [
     (name(5), POD.replace("/readyz", "/healthz"), "the Pod is ready"),
     (name(5), POD.replace("/healthz", "/readyz"), "which repairs no database"),
     (name(5), f"{READY_ONLY}    livenessProbe: {{tcpSocket: {{port: 8000}}}}", "nobody restarts"),
+    (name(5), POD.replace(HEADERS, "").replace("value: s", "value: '10.244.0.7,s", 1)
+     .replace("e.org}", "e.org'}", 1), "the address of this Pod"),
+    (name(5), BY_IP.replace("shop.example.org,", ""), "shop.example.org is refused now"),
+    (name(5), POD.replace("name: Host", "name: X-Forwarded-Host"), "statuscode: 400"),
     (name(5), READY_ONLY, "there is no livenessProbe"),
     (name(5), POD.replace("port: 8000", "port: http"), "or the name of one under ports"),
     (name(5), POD.replace("port: 8000", "port: 8000, scheme: HTTPS"), "HTTPS client"),
