@@ -211,6 +211,9 @@ def test_page_opens_as_it_should(readers: dict[str, Visit], name: str) -> None:
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wider <= 0, f"the page is {wider} px wider than the {reader}"
+        cut = """[...document.querySelectorAll('.bd-sidebar-secondary, .bd-sidebar-primary')]
+            .filter(side => side.scrollWidth > side.clientWidth).map(side => side.className)"""
+        assert page.evaluate(cut) == [], "a list beside the page is cut off"
         assert visit.complaints == []
         assert weight(visit) <= BUDGET
         assert icons_missing(visit) == []
