@@ -14,8 +14,15 @@ NotYet = Sequence[tuple[str, object, str]]
 
 
 def name_of(answer: object) -> str:
-    """What a test of an answer is called: by its function, or by how it begins."""
-    return getattr(answer, "__name__", None) or repr(answer)[:40]
+    """What a test of an answer is called: by its functions, or by how it begins.
+
+    Never by an address in memory, since workers that collect tests must agree on their names.
+    """
+    if isinstance(answer, tuple):
+        return " ".join(name_of(part) for part in answer)
+    name = getattr(answer, "__name__", None) or repr(answer)[:40]
+    assert " at 0x" not in name, f"{name} has no name"
+    return name
 
 
 def tests(right: Right, not_yet: NotYet) -> tuple[Callable[..., None], Callable[..., None]]:
