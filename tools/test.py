@@ -153,7 +153,7 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     words = f"{path.stem}.ipynb or [{path.stem} or {path.stem}] or {path.stem}."
     files = [notebook, f"nexus/exercises/{module_of}.py", judges, f"notes/gotchas/{path.stem}.md"]
     found = [
-        pytest_step("judges", "--dist=worksteal", judges),
+        pytest_step("judges", "--weekly", "--dist=worksteal", judges),
         pytest_step("chapter", "--nbval", "--again", notebook),
         pytest_step("honesty", "--weekly", "-k", words, *OF_A_CHAPTER),
         Step("book", module("tools.book")),

@@ -44,7 +44,10 @@ FIRST = {
     "changelog": ["CHANGELOG.html"],
 }
 # Of these the page itself is the answer, since its title says it.
-WHOLE = {"N+1", "JWT", "nginx", "gunicorn", "changelog", "slow query", "isolation level"}
+WHOLE = {
+    *("N+1", "JWT", "nginx", "gunicorn", "changelog", "slow query", "isolation level"),
+    "best practices",
+}
 ABOUT = re.compile(r"docs/|diagrams/|CONTRIBUTING|CHANGELOG|notebooks/template")
 FOUND = (
     "text => searchBook(text).pages.map(({page, hits}) => [page.address, hits[0].section.anchor])"

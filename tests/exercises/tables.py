@@ -3,6 +3,7 @@
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -25,8 +26,31 @@ def name_of(answer: object) -> str:
     return name
 
 
-def tests(right: Right, not_yet: NotYet) -> tuple[Callable[..., None], Callable[..., None]]:
-    """The tests of a module's tables; each row is a test of its own."""
+def some(not_yet: NotYet, often: int | None) -> list[object]:
+    """The rows, of which those of an exercise after its first `often` ones run weekly."""
+    seen: Counter[str] = Counter()
+    rows = list[object]()
+    for row in not_yet:
+        seen[row[0]] += 1
+        runs_weekly = often is not None and seen[row[0]] > often
+        rows.append(pytest.param(*row, marks=pytest.mark.weekly) if runs_weekly else row)
+    return rows
+
+
+def tests(
+    right: Right,
+    not_yet: NotYet,
+    *,
+    often: int | None = None,  # noqa: PT028 (it makes tests)
+) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The tests of a module's tables; each row is a test of its own.
+
+    Args:
+        right: What is accepted.
+        not_yet: What is refused, each with a part of the verdict.
+        often: How many of the refused answers to an exercise run each time, where each of them
+            starts servers; the others run weekly, and with their chapter. None is all.
+    """
 
     @pytest.mark.parametrize(
         ("exercise", "answer"), right, ids=[f"{name}-{name_of(answer)}" for name, answer in right]
@@ -37,7 +61,7 @@ def tests(right: Right, not_yet: NotYet) -> tuple[Callable[..., None], Callable[
 
     @pytest.mark.parametrize(
         ("exercise", "answer", "hint"),
-        not_yet,
+        some(not_yet, often),
         ids=[f"{name}-{name_of(answer)}" for name, answer, _ in not_yet],
     )
     def test_not_yet(exercise: str, answer: object, hint: str) -> None:

@@ -683,7 +683,7 @@ NOT_YET: list[tuple[str, object, str]] = [
 ]
 
 
-test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET, often=4)
 
 
 def test_a_late_import_is_told() -> None:

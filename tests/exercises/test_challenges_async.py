@@ -887,4 +887,4 @@ NOT_YET = [
 ]  # fmt: skip
 
 
-test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET, often=4)

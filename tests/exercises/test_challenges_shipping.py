@@ -283,4 +283,4 @@ NOT_YET = [
 ]  # fmt: skip
 
 
-test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET, often=4)

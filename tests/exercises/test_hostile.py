@@ -31,6 +31,13 @@ SPARE = 1.0
 """What is allowed beyond it on a machine at rest; the rest is for one that is not."""
 
 NAMES = [name for names in exercises().values() for name in names]
+OFTEN = [
+    pytest.param(name, marks=pytest.mark.weekly)
+    if name.startswith("challenges-") and not name.endswith(".1")
+    else name
+    for name in NAMES
+]
+"""Of the challenges, which are many and start servers, one of a chapter runs each time."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -212,7 +219,7 @@ def extra(server: Postgres, before: dict[str, set[object]]) -> dict[str, set[obj
 # What is ended in the middle leaves files to the garbage collector; a kernel does not say so.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OFTEN)
 def test_every_judge_survives(
     name: str,
     server: Postgres,
