@@ -32,12 +32,10 @@ SPARE = 1.0
 
 NAMES = [name for names in exercises().values() for name in names]
 OFTEN = [
-    pytest.param(name, marks=pytest.mark.weekly)
-    if name.startswith("challenges-") and not name.endswith(".1")
-    else name
-    for name in NAMES
+    name if name.endswith(".1") else pytest.param(name, marks=pytest.mark.weekly) for name in NAMES
 ]
-"""Of the challenges, which are many and start servers, one of a chapter runs each time."""
+"""The first exercise of each chapter runs each time. The others run weekly, and with their chapter:
+most of what is tried here is the kit's work, and is tested for the kit in test_kit.py too."""
 
 
 @pytest.fixture(scope="module", autouse=True)
