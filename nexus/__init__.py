@@ -1,10 +1,10 @@
 """The bench of Project Nexus: what a chapter imports."""
 
 import sys
+from typing import Any
 
 from nexus.judging import check
 from nexus.judging.moving import export_progress, import_progress
-from nexus.judging.portfolio import portfolio
 from nexus.judging.progress import progress
 from nexus.judging.study import study_plan
 from nexus.plans import explain
@@ -31,6 +31,16 @@ __all__ = [
     "valkey",
     "versions",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    """Load at its first use what would load the drawing of pictures with every import."""
+    if name == "portfolio":
+        from nexus.judging.portfolio import portfolio
+
+        return portfolio
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()):
     from nexus import magics

@@ -45,7 +45,12 @@ def test_each_exercise_has_a_stub() -> None:
     assert sorted(CELLS) == sorted(name for names in exercises().values() for name in names)
 
 
-EARLIER = {"graphql.2": "import strawberry",
+EARLIER = {"graphql.2": "import strawberry", "challenges-data.5": "import json",
+"challenges-data.2": """
+from django.db.migrations import AddField
+from django.db.models import SlugField
+""", "best-practices.1": "from nexus.exercises.best_practices import KIOSK",
+"best-practices.3": "from nexus.exercises.best_practices import KIOSK",
 "middleware-and-signals.2": "from django.core import mail", "containers.1": """
 import io, tarfile
 

@@ -29,6 +29,7 @@ IN_A_CHAPTER = {
     "django-host-rfc-1034",
     "django-loaddata-not-null",
     "django-partial-qualname",
+    "django-populate-reentrant",
     "django-select-for-update",
     "hypothesis-failing-test-case",
     "mock-has-no-attribute",
