@@ -153,11 +153,11 @@ def measure(history: History, commit: str, moment: str) -> tuple[dict[str, str],
         moment: What the row is called.
     """
     files = history.files(commit)
-    written = {
-        match[1]
-        for path, text in files.items()
-        if (match := CHAPTER.fullmatch(path)) and UNWRITTEN not in text
+    notebooks = {
+        match[1]: text for path, text in files.items() if (match := CHAPTER.fullmatch(path))
     }
+    unwritten = {name for name, text in notebooks.items() if UNWRITTEN in text}
+    written = notebooks.keys() - unwritten
     tests = [text for path, text in files.items() if re.search(r"(^|/)test_[^/]*\.py$", path)]
     judged = [
         chapter.decode()
@@ -165,11 +165,6 @@ def measure(history: History, commit: str, moment: str) -> tuple[dict[str, str],
         if path.startswith("nexus/") and Path(path).stem not in {"template", "start_here"}
         for chapter in JUDGE.findall(text)
     ]
-    unwritten = {
-        match[1]
-        for path, text in files.items()
-        if (match := CHAPTER.fullmatch(path)) and UNWRITTEN in text
-    }
     status = csv.DictReader(io.StringIO(files.get("data/status.csv", b"").decode()))
     seeded = faults(files, written)
     subjects = history.git("log", "--format=%s", commit).decode().splitlines()

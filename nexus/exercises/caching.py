@@ -20,8 +20,9 @@ import redis
 from nexus.judging import NotYet, judge, limits
 from nexus.judging.dying import Eventful, mortal
 from nexus.judging.limits import Run, all_of, within
+from nexus.judging.sandbox import own_valkey
 from nexus.judging.workers import Worker, worker
-from nexus.services import Nginx, Valkey, nginx, valkey
+from nexus.services import Nginx, Valkey, nginx
 from nexus.services.process import wait_for
 
 PEOPLE = 12
@@ -87,13 +88,6 @@ def content(client: redis.Redis, key: str) -> str:
     if kind == "list":
         return str(client.lrange(key, 0, -1))
     return str(client.get(key)) if kind == "string" else ""
-
-
-@contextmanager
-def own_valkey() -> Iterator[Valkey]:
-    """A Valkey for one judgement; it is gone as soon as the answer's time is over."""
-    with valkey() as server, limits.when_late(server.kill):
-        yield server
 
 
 GIVEN_1 = """

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from nexus.judging import NotYet, first_line, judge
-from nexus.judging.programs import last_line, program
+from nexus.judging.programs import SHELLS, last_line, program
 from nexus.services.ports import free_port
 
 BESIDE = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
@@ -490,13 +490,6 @@ def _ports(service: Mapping[str, Any], name: str) -> list[tuple[str, str, str]]:
 
 # -- 3. A green workflow that tests nothing. Its steps are run, as GitHub's runner runs them.
 
-SHELLS = {
-    None: "bash -e {0}",
-    "bash": "bash --noprofile --norc -eo pipefail {0}",
-    "sh": "sh -e {0}",
-}
-"""How GitHub's runner calls a shell."""
-
 TOKEN = "q7Zt4WmXc2Rk9VbN"  # noqa: S105 (it opens nothing)
 GOOD = "def test_nights():\n    assert 2 + 2 == 4\n"
 BAD = """import os
@@ -643,7 +636,7 @@ def _run_job(flow: Mapping[str, Any], job: Mapping[str, Any], folder: Path) -> t
         elif isinstance(shell, str) and "{0}" in shell and shell.split()[0] in ("bash", "sh"):
             called = shell
         else:
-            raise NotYet(f"step {number}: the judge knows the shells bash and sh, and not {shell}")
+            raise NotYet(f"step {number}: the judge knows bash, sh and python, and not {shell}")
         env: dict[str, str] = {}
         for place in (flow, job, step):
             given = _mapping(place.get("env"), "env")

@@ -17,16 +17,8 @@ import yaml
 from nexus.judging import NotYet, first_line, judge
 from nexus.judging.elsewhere import CannotBeCarriedError, call
 from nexus.judging.limits import Enough, within
-from nexus.judging.programs import last_line, program
+from nexus.judging.programs import SHELLS, last_line, program
 from nexus.judging.sandbox import Connection, Sandbox, database
-
-SHELLS = {
-    None: "bash -e {0}",
-    "bash": "bash --noprofile --norc -eo pipefail {0}",
-    "sh": "sh -e {0}",
-    "python": "python {0}",
-}
-"""How GitHub's runner calls a shell."""
 
 LIMITED = 'ulimit -f 2048; exec "$@"'
 """A step that prints for ever may fill a megabyte or two, not the disk."""

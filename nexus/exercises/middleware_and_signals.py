@@ -12,48 +12,13 @@ from typing import Any
 
 from nexus.judging import NotYet, judge
 from nexus.judging.meeting import come_to_rest, holding
+from nexus.judging.querying import own_django
 from nexus.judging.sandbox import Connection, Sandbox, database, django_settings
 from nexus.judging.workers import OtherProcessError, Worker, worker
 
 Middleware = Callable[[Any], Any]
 Receiver = Callable[..., object]
 Edit = Callable[..., object]
-
-
-def own_django(database: Mapping[str, object]) -> None:
-    """Sets up Django anew in a process that was forked: with one database, and no application.
-
-    The reader's own Django, with its settings and connections, is the parent's, and is not touched.
-
-    Args:
-        database: the settings of its database.
-    """
-    from django.apps import apps
-    from django.conf import UserSettingsHolder, global_settings, settings
-    from django.db import connections
-
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # the parent may be in an event loop
-    own = UserSettingsHolder(global_settings)
-    own.SECRET_KEY, own.INSTALLED_APPS, own.DEFAULT_FROM_EMAIL = "k" * 50, [], "desk@desk.example"
-    own.DATABASES = {"default": dict(database)}
-    settings._wrapped = own
-    connections.__dict__.pop("settings", None)
-    connections.__init__(own.DATABASES)  # type: ignore[misc]
-    if not apps.ready:
-        apps.populate([])
-
-
-def _said(process: Worker, *arguments: object) -> object:
-    """What the other process says.
-
-    Raises:
-        NotYet: if it raised something.
-    """
-    process.ask(*arguments)
-    try:
-        return process.answer("it")
-    except OtherProcessError as error:
-        raise NotYet(f"it raised {error.kind[0]}: {error}") from None
 
 
 GIVEN_1 = """
@@ -104,7 +69,7 @@ ELSEWHERE = {
 def opening_hours(answer: Callable[[Middleware], Middleware]) -> str:
     """The chat is open in the evening in Lisbon, in summer and winter, and nothing else closes."""
     with worker(lambda: _try_hours(answer)) as process:
-        _said(process)
+        process.said("it")
     return "the chat is open from 18:00 to 02:00 in Lisbon, all year; nothing else ever closes"
 
 
@@ -196,7 +161,7 @@ def booked(sender, instance, created, **kwargs):
 def booked(answer: Receiver) -> str:
     """A mail for each booking that is committed, and for nothing else."""
     with worker(lambda: _try_receiver(answer)) as process:
-        _said(process)
+        process.said("it")
     return (
         "each new booking has one mail, after the commit; what is rolled back, changed or loaded "
         "has none, and a mail server that is down disturbs nobody"
@@ -476,11 +441,11 @@ def _one_editor(box: Sandbox, editor: Worker) -> None:
             )
 
     for text, what in (("ONE", "one edit"), ("one again", "a second edit of the same message")):
-        _said(editor, 1, text)
+        editor.said("it", 1, text)
         past.append((1, texts[1]))
         texts[1] = text
         expect(f"after {what}")
-    _said(editor, 1, "one again")
+    editor.said("it", 1, "one again")
     expect("after an edit that changes nothing")
     _refused(editor, 99, "nobody", "there is no message 99", {"DoesNotExist", "Http404"})
     expect("after an edit of a message that does not exist")

@@ -45,23 +45,29 @@ class Enough(BaseException):
     """Ends an answer that would go on for ever; `except Exception` does not hold it up."""
 
 
-def _insistent(thread: int) -> type[Enough]:
+def _insistent(thread: int, run: "Run | None") -> type[Enough]:
     """An Enough that is told again to its thread when it has been swallowed.
 
     Its end comes with the end of the handler that has caught it, and so outside of the `try`. A C
     function as `__del__` runs no Python code, in which it would be raised at once.
+
+    An answer may keep it for longer than its thread lives, and another thread may have the number
+    of that one by then. So the run that it is for remembers it, and disarms it at its end.
     """
     again = partial(
         ctypes.pythonapi.PyThreadState_SetAsyncExc,
         ctypes.c_ulong(thread),
         ctypes.py_object(Enough),
     )
-    return type("Enough", (Enough,), {"__del__": again})
+    made = type("Enough", (Enough,), {"__del__": again})
+    if run is not None:
+        run.insistent.append(made)
+    return made
 
 
 def swallowed_no_more(said: str) -> Enough:
     """What to raise in this thread, an answer's, so that it ends whatever it catches."""
-    return _insistent(threading.get_ident())(said)
+    return _insistent(threading.get_ident(), current_run())(said)
 
 
 class Guard:
@@ -111,11 +117,13 @@ class Run:
     Attributes:
         over: set when its time is over; what it sleeps on ends then.
         clock: what it takes for the time of day; None for the real one.
+        insistent: the kinds of Enough that are told again when they are swallowed.
     """
 
     def __init__(self, action: Callable[[], object], clock: "Clock | None" = None) -> None:
         self.clock = clock
         self.over = threading.Event()
+        self.insistent: list[type[Enough]] = []
         self._action = action
         self._parent = current_run()
         self._done = threading.Event()
@@ -138,7 +146,15 @@ class Run:
                     self._outcome = (False, error)
         finally:
             self._done.set()
+            self.disarm()
             _tell(threading.get_ident(), None)  # what comes now would be for nobody
+
+    def disarm(self) -> None:
+        """Lets what its answer may still hold be told to nobody any more."""
+        while self.insistent:
+            kind = self.insistent.pop()
+            if "__del__" in vars(kind):
+                del kind.__del__  # type: ignore[attr-defined]
 
     @property
     def is_running(self) -> bool:
@@ -415,12 +431,14 @@ def _insist(runs: Sequence[Run], seconds: float, pause: float) -> bool:
         ) and time.monotonic() < until:
             for run in left:
                 if run.is_running and run._thread.ident:
-                    _tell(run._thread.ident, _insistent(run._thread.ident))
+                    _tell(run._thread.ident, _insistent(run._thread.ident, run))
             time.sleep(pause)
     finally:
         sys.setswitchinterval(SWITCHING)
     for run in runs:
         _strike_off(run._thread)
+        if not run._thread.is_alive():
+            run.disarm()
     return not left
 
 

@@ -63,20 +63,16 @@ def portfolio(
         ProgressError: if nothing is kept, or the file cannot be written.
         ValueError: if the name is too long, or the date is none.
     """
-    source, target = kept.place(), Path(path).expanduser()
-    if source is None:
+    target = Path(path).expanduser()
+    if kept.place() is None:
         raise ProgressError(OFF)
     if target.is_dir() or (target.exists() and not is_picture(target)):
         raise ProgressError(f"{target} is there and is no SVG picture: name another file")
     if len(name) > LONGEST_NAME:
         raise ValueError(f"a name has at most {LONGEST_NAME} characters here")
     day = datetime.date.fromisoformat(date) if isinstance(date, str) else date
-    try:
-        records = kept.load(source)
-    except OSError as error:
-        raise ProgressError(f"{source} cannot be read: {error.strerror}") from None
     picture = draw(
-        list(shown.chapters(records).values()),
+        list(shown.chapters(kept.own() or {}).values()),
         " ".join(printable(name).split()),
         day or datetime.date.today(),
         version or metadata.version("nexus"),

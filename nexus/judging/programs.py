@@ -23,6 +23,15 @@ MARK = "NEXUS_PROGRAM"
 """A variable that a program and all it starts have, so that they are found afterwards."""
 
 
+SHELLS = {
+    None: "bash -e {0}",
+    "bash": "bash --noprofile --norc -eo pipefail {0}",
+    "sh": "sh -e {0}",
+    "python": "python {0}",
+}
+"""How GitHub's runner calls a shell; None is for a step that names none."""
+
+
 def program(
     command: list[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:

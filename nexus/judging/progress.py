@@ -7,12 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from nexus.judging.records import ProgressError, Records, load, place, understood
+from nexus import book
+from nexus.judging.records import Records, own, understood
 from nexus.judging.registry import exercises
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 UNCOUNTED = ("start-here", "template")
 """They have exercises too, but are not among the chapters to be learned."""
@@ -169,26 +166,9 @@ def box(number: str, state: State) -> str:
 def link(text: str, notebook: str) -> str:
     """A link to a notebook, from the folder of the notebook that shows it."""
     here = Path.cwd()
-    if not notebook or not here.is_relative_to(ROOT):
+    if not notebook or not here.is_relative_to(book.ROOT):
         return html.escape(f"{text}, {notebook}".rstrip(", "))
-    return f'<a href="{os.path.relpath(ROOT / notebook, here)}">{html.escape(text)}</a>'
-
-
-def planned() -> dict[str, tuple[str, str, str]]:
-    """Title, part and notebook of every chapter on the map, in the book's order."""
-    try:
-        parts = yaml.safe_load((ROOT / "data" / "map.yml").read_text())["parts"]
-    except OSError:  # the package is used without the book
-        return {}
-    return {
-        chapter["name"]: (
-            chapter["title"],
-            part["title"],
-            f"notebooks/{part['name']}/{chapter['name']}.ipynb",
-        )
-        for part in parts
-        for chapter in part["chapters"]
-    }
+    return f'<a href="{os.path.relpath(book.ROOT / notebook, here)}">{html.escape(text)}</a>'
 
 
 def chapters(records: Records) -> dict[str, Chapter]:
@@ -198,7 +178,7 @@ def chapters(records: Records) -> dict[str, Chapter]:
         records: what was tried and solved.
     """
     there = {name: names for name, names in exercises().items() if name not in UNCOUNTED}
-    known = planned()
+    known = book.chapters()
     order = [name for name in known if name in there] + [
         name for name in there if name not in known
     ]
@@ -206,8 +186,9 @@ def chapters(records: Records) -> dict[str, Chapter]:
     for name in order:
         numbers = sorted(int(exercise.rpartition(".")[2]) for exercise in there[name])
         states = {number: State.of(records.get(f"{name}.{number}")) for number in numbers}
-        title, part, notebook = known.get(name, (name, "Others" if known else "Chapters", ""))
-        found[name] = Chapter(title, part, notebook, states)
+        other = book.Chapter(name, name, "Others" if known else "Chapters", "")
+        on_map = known.get(name, other)
+        found[name] = Chapter(on_map.title, on_map.part, on_map.notebook, states)
     return found
 
 
@@ -217,9 +198,5 @@ def progress() -> Progress:
     Raises:
         ProgressError: if the file is there and cannot be read.
     """
-    path = place()
-    try:
-        records = load(path) if path else {}
-    except OSError as error:
-        raise ProgressError(f"{path} cannot be read: {error.strerror}") from None
-    return Progress(list(chapters(records).values()), kept=path is not None)
+    records = own()
+    return Progress(list(chapters(records or {}).values()), kept=records is not None)

@@ -4,7 +4,8 @@ The models of a judge belong to no application, so that they work whatever Djang
 this process, if it is set up at all.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,29 @@ def django() -> Iterator[None]:
             ready = {"apps_ready": True, "models_ready": True, "ready": True}
             until_done.enter_context(mock.patch.multiple(apps, **ready))
         yield
+
+
+def own_django(database: Mapping[str, object]) -> None:
+    """Sets up Django anew in a process that was forked: with one database, and no application.
+
+    The reader's own Django, with its settings and connections, is the parent's, and is not touched.
+
+    Args:
+        database: the settings of its database.
+    """
+    from django.apps import apps
+    from django.conf import UserSettingsHolder, global_settings, settings
+    from django.db import connections
+
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # the parent may be in an event loop
+    own = UserSettingsHolder(global_settings)
+    own.SECRET_KEY, own.INSTALLED_APPS, own.DEFAULT_FROM_EMAIL = "k" * 50, [], "desk@desk.example"
+    own.DATABASES = {"default": dict(database)}
+    settings._wrapped = own
+    connections.__dict__.pop("settings", None)
+    connections.__init__(own.DATABASES)  # type: ignore[misc]
+    if not apps.ready:
+        apps.populate([])
 
 
 @contextmanager
@@ -66,11 +90,13 @@ class Asked:
         value: what it returned.
         statements: the statements, in order.
         rows: how many rows came back.
+        size: of their values, in bytes.
     """
 
     value: Any = None
     statements: list[str] = field(default_factory=list)
     rows: int = 0
+    size: int = 0
 
 
 def asking(box: Sandbox, action: Callable[[], Any], asked: Asked) -> None:
@@ -91,7 +117,13 @@ def asking(box: Sandbox, action: Callable[[], Any], asked: Asked) -> None:
         asked.statements.append(str(sql))
         result = execute(sql, params, many, context)
         answer = context["cursor"].cursor.pgresult
-        asked.rows += answer.ntuples if answer is not None else 0
+        if answer is not None:
+            asked.rows += answer.ntuples
+            asked.size += sum(
+                len(answer.get_value(row, column) or b"")
+                for row in range(answer.ntuples)
+                for column in range(answer.nfields)
+            )
         return result
 
     with leading_to(box.learner) as connection:

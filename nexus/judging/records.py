@@ -72,6 +72,21 @@ def load(path: Path) -> Records:
     return {}
 
 
+def own() -> Records | None:
+    """The records of this reader; None if none are kept.
+
+    Raises:
+        ProgressError: if the file is there and cannot be read.
+    """
+    path = place()
+    if path is None:
+        return None
+    try:
+        return load(path)
+    except OSError as error:
+        raise ProgressError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def set_aside(path: Path) -> None:
     """Copies a file that cannot be understood, so that nothing in it is lost."""
     content = path.read_bytes()

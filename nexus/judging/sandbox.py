@@ -16,7 +16,7 @@ from psycopg import sql
 
 from nexus.judging import limits, memory
 from nexus.judging.verdict import NotYet
-from nexus.services import Postgres, current
+from nexus.services import Postgres, Valkey, current, valkey
 
 Connection = psycopg.Connection[Any]
 
@@ -25,6 +25,17 @@ KINDLY = 0.2
 
 _templates: dict[tuple[str, str], int] = {}
 """How many databases were made from the template of a server (its directory) and a name."""
+
+
+@contextmanager
+def own_valkey(*, tcp: bool = False) -> Iterator[Valkey]:
+    """A Valkey for one judgement; it is gone as soon as the answer's time is over.
+
+    Args:
+        tcp: whether it listens at 127.0.0.1, for programs that know no socket.
+    """
+    with valkey(tcp=tcp) as server, limits.when_late(server.kill):
+        yield server
 
 
 @dataclass(frozen=True)

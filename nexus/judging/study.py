@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import yaml
-
+from nexus import book
 from nexus.judging import progress as shown
 from nexus.judging import records as kept
 
@@ -137,41 +136,33 @@ def study_plan(
         The plan.
 
     Raises:
+        ProgressError: if the file of your progress is there and cannot be read.
         ValueError: if a number or the date makes no sense.
     """
     if isinstance(start, str):
         start = datetime.date.fromisoformat(start)
-    path = kept.place()
-    records = kept.load(path) if path else {}
-    return spread(
-        unsolved(records), start or datetime.date.today(), minutes, days, path is not None
-    )
+    records = kept.own()
+    first = start or datetime.date.today()
+    return spread(unsolved(records or {}), first, minutes, days, records is not None)
 
 
 def unsolved(records: kept.Records) -> list[Work]:
     """What is left to do, in the book's order."""
-    try:
-        parts = yaml.safe_load((shown.ROOT / "data" / "map.yml").read_text())["parts"]
-    except OSError:  # the package is used without the book
-        parts = []
-    before = {
-        entry["name"]: entry.get("before", ()) for part in parts for entry in part["chapters"]
-    }
+    on_map = book.chapters()
     works = []
     for name, chapter in shown.chapters(records).items():
         left = [n for n, state in chapter.states.items() if state is not shown.State.SOLVED]
         if left:
             reading = 0 if chapter.is_begun else reading_minutes(chapter.notebook)
-            works.append(
-                Work(name, chapter.title, reading, tuple(left), tuple(before.get(name, ())))
-            )
+            before = on_map[name].before if name in on_map else ()
+            works.append(Work(name, chapter.title, reading, tuple(left), before))
     return works
 
 
 def reading_minutes(notebook: str) -> int:
     """How long a chapter takes to read, as the line under its title says."""
     try:
-        with (shown.ROOT / notebook).open(encoding="utf-8") as file:
+        with (book.ROOT / notebook).open(encoding="utf-8") as file:
             said = HEAD.search(file.read(20_000))
     except OSError:
         said = None

@@ -97,6 +97,26 @@ class Worker:
             raise NotYet(value)
         raise OtherProcessError(kind, value)
 
+    def said(self, what: str, *arguments: object) -> Any:  # noqa: ANN401
+        """What the action returns for some arguments, if it may raise nothing.
+
+        Args:
+            what: the subject of the sentence, should it be late or raise.
+            arguments: for the action.
+
+        Raises:
+            NotYet: if it takes too long, raised something, or the process has ended.
+        """
+        self.ask(*arguments)
+        return self.heard(what)
+
+    def heard(self, what: str) -> Any:  # noqa: ANN401
+        """What the action returns to what was asked before, as `said`."""
+        try:
+            return self.answer(what)
+        except OtherProcessError as error:
+            raise NotYet(f"{what} raised {error.kind[0]}: {error}") from None
+
     def kill(self) -> None:
         """Ends the process and what it has started; a second time does nothing."""
         if self._is_gone:

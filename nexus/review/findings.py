@@ -2,13 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
-BOOK = Path(__file__).resolve().parent.parent.parent
+from nexus.book import Chapter, chapters
 
 
 class NotAProjectError(ValueError):
@@ -27,27 +23,6 @@ class Severity(IntEnum):
 
 
 NOTE, WARNING, ERROR = Severity.NOTE, Severity.WARNING, Severity.ERROR
-
-
-class Chapter(NamedTuple):
-    """A chapter of the book."""
-
-    name: str
-    title: str
-    file: str
-
-
-@cache
-def chapters() -> dict[str, Chapter]:
-    """The chapters by name, from data/map.yml."""
-    parts = yaml.safe_load((BOOK / "data" / "map.yml").read_text(encoding="utf-8"))["parts"]
-    return {
-        each["name"]: Chapter(
-            each["name"], each["title"], f"notebooks/{part['name']}/{each['name']}.ipynb"
-        )
-        for part in parts
-        for each in part["chapters"]
-    }
 
 
 @dataclass(frozen=True)
@@ -78,7 +53,7 @@ class Finding:
     @property
     def help(self) -> Chapter:
         """The chapter that helps."""
-        return chapters()[self.chapter]
+        return chapters().get(self.chapter, Chapter(self.chapter, self.chapter, "", ""))
 
     def __str__(self) -> str:
         return f"{self.severity!s:<8} {self.where:<30} {self.says}"

@@ -491,6 +491,17 @@ def without_a_time_out(db: Connection, provider: str, number: int) -> str:
     return status
 
 
+def is_patient(db: Connection, provider: str, number: int) -> str:
+    if db.execute(TAKE, [number]).rowcount == 0:
+        return status_of(db, number)
+    try:
+        status = asked(provider, number, 5.0)
+    except requests.RequestException:
+        status = "unknown"
+    db.execute(SET, [status, number])
+    return status
+
+
 def takes_silence_for_no(db: Connection, provider: str, number: int) -> str:
     if db.execute(TAKE, [number]).rowcount == 0:
         return status_of(db, number)
@@ -854,6 +865,7 @@ NOT_YET = [
     (FOUR, under_an_advisory_lock, "holds a lock (advisory)"),
     (FOUR, waits_for_a_minute, "the worker still waited"),
     (FOUR, without_a_time_out, "the worker still waited"),
+    (FOUR, is_patient, "still waited for it after more than three seconds"),
     (FOUR, takes_silence_for_no, "'declined' in the database, not 'unknown'"),
     (FOUR, opens_again, "'open' in the database, not 'unknown'"),
     (FOUR, lets_the_error_out, "raised ReadTimeout"),

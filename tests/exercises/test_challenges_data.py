@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 from django.db.migrations import (
@@ -146,6 +147,13 @@ def page_by_question(polls: Manager, choices: Manager) -> Page:
     for choice in choices.select_related("poll").annotate(number=Count("votes")).order_by("id"):
         entries[choice.poll.question]["votes"][choice.text] = choice.number
     return list(entries.values())
+
+
+def page_packed_votes(polls: Manager, choices: Manager) -> Page:
+    ids = ArrayAgg("votes__id", filter=Q(votes__isnull=False), default=[])
+    packed = Prefetch("choices", choices.annotate(ids=ids).order_by("id"))
+    found = polls.select_related("author").prefetch_related(packed).order_by("id")
+    return shown(found, lambda poll: {c.text: len(c.ids) for c in poll.choices.all()})
 
 
 def page_votes_of_the_poll(polls: Manager, choices: Manager) -> Page:
@@ -773,6 +781,7 @@ NOT_YET = [
     (ONE, page_prefetch_unused, "the number grows with the page"),
     (ONE, page_author_forgotten, "the number grows with the page"),
     (ONE, page_all_votes, "Let PostgreSQL count them"),
+    (ONE, page_packed_votes, "you fetch each vote, only packed"),
     (ONE, page_without_zero, '"votes" of poll 1 is'),
     (ONE, page_by_question, "it shows 4 polls; expected are 5"),
     (ONE, page_votes_of_the_poll, '"votes" of poll 1 is'),

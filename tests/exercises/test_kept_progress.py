@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 import nexus
+from nexus import book
 from nexus.judging import progress, records
 
-ROOT = progress.ROOT
+ROOT = book.ROOT
 MAP = yaml.safe_load((ROOT / "data" / "map.yml").read_text())["parts"]
 
 
@@ -174,7 +175,7 @@ def test_the_table_says_in_words_what_its_boxes_show(kept: Path) -> None:
 
 @pytest.mark.usefixtures("kept")
 def test_without_the_map_names_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "ROOT", tmp_path)
+    monkeypatch.setattr(book, "ROOT", tmp_path)
     shown = repr(nexus.progress())
     assert re.search(r"^Chapters\n(  .*\n)*  background-jobs ", shown, re.MULTILINE)
     assert "template" not in shown

@@ -75,6 +75,26 @@ def long_sleep() -> None:
     time.sleep(3600)
 
 
+@pytest.mark.usefixtures("short")
+def test_what_an_answer_keeps_of_its_end_is_told_to_nobody_later() -> None:
+    before, kept = threads(), []
+
+    def keeps() -> None:
+        while True:
+            try:
+                sum(range(10))
+            except BaseException as error:
+                kept.append(error)
+
+    with pytest.raises(NotYet, match="had not come to an end"), judgement():
+        within(keeps)
+    assert no_threads_beyond(before)
+    insistent = [error for error in kept if type(error) is not limits.Enough]
+    assert insistent
+    # Another thread may have the number of the answer's thread when these are deleted.
+    assert [error for error in insistent if hasattr(type(error), "__del__")] == []
+
+
 @pytest.mark.parametrize("answer", [loop_that_catches_everything, loop_of_short_sleeps, long_sleep])
 @pytest.mark.usefixtures("short")
 def test_python_code_is_ended(

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import nexus
+from nexus import book
 from nexus.judging import progress, study
+from nexus.judging.records import ProgressError
 from nexus.judging.study import Work, spread
 
 START = datetime.date(2026, 12, 1)
@@ -126,7 +128,7 @@ def test_what_is_solved_is_left_out_and_what_is_begun_is_not_read(kept: Path) ->
 
 def test_the_minutes_are_those_under_the_title() -> None:
     notebook = "notebooks/async/caching.ipynb"
-    said = study.HEAD.search((progress.ROOT / notebook).read_text())
+    said = study.HEAD.search((book.ROOT / notebook).read_text())
     assert said
     assert study.reading_minutes(notebook) == int(said[1])
     assert study.reading_minutes("notebooks/none.ipynb") == study.READING
@@ -157,5 +159,13 @@ def test_the_table_has_every_day_and_escapes_titles() -> None:
 def test_without_the_map_there_is_a_plan_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "ROOT", tmp_path)
+    monkeypatch.setattr(book, "ROOT", tmp_path)
     assert nexus.study_plan("2026-12-01").days[0].tasks[0].minutes == study.READING
+
+
+def test_progress_that_cannot_be_read_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXUS_PROGRESS", str(tmp_path))  # a folder: root may read any file
+    with pytest.raises(ProgressError, match="cannot be read"):
+        study.study_plan("2026-12-01")
