@@ -33,7 +33,7 @@ def text(review: Review, *, notes: bool = False) -> str:
             continue
         lines += ["", f"{finding.severity}: {finding.where} [{finding.rule}]"]
         lines += textwrap.wrap(finding.says, 92, initial_indent="  ", subsequent_indent="  ")
-        lines.append(f"  Chapter: {finding.help.title} ({finding.help.file})")
+        lines.append(f"  Chapter: {finding.help.title} ({finding.help.notebook})")
     lines += ["", f"Looked: {', '.join(review.looked)}"]
     lines += [f"Skipped: {each.what} ({each.why})" for each in review.skipped]
     if review.count(NOTE) and not notes:
@@ -48,7 +48,7 @@ def html(review: Review) -> str:
         rows = [
             f"<tr><td><code>{escape(each.where)}</code></td>"
             f"<td>{escape(each.says)} <small>[{escape(each.rule)}]</small></td>"
-            f"<td>{escape(each.help.title)}<br><small>{escape(each.help.file)}</small></td></tr>"
+            f"<td>{escape(each.help.title)}<br><small>{escape(each.help.notebook)}</small></td></tr>"
             for each in review.findings
             if each.severity is severity
         ]

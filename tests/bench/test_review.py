@@ -343,7 +343,7 @@ def test_a_seeded_fault_is_found_and_nothing_else(base: Path, what: str) -> None
     assert found
     assert all(each.rule.endswith(rule) for each in found), found
     assert all((base / each.file).is_file() for each in found)
-    assert all((ROOT / each.help.file).is_file() for each in found)
+    assert all((ROOT / each.help.notebook).is_file() for each in found)
 
 
 @pytest.mark.parametrize("what", BY_TOOLS)
@@ -598,7 +598,7 @@ def test_the_page_is_whole_and_escaped() -> None:
 def test_every_chapter_that_helps_is_there() -> None:
     named = {chapter for _, _, chapter in tools.RUFF}
     assert named <= findings.chapters().keys()
-    assert all((ROOT / findings.chapters()[name].file).is_file() for name in named)
+    assert all((ROOT / findings.chapters()[name].notebook).is_file() for name in named)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -142,7 +142,7 @@ class Visit:
             self._complain("third-party request", request.url)
 
     def _failed(self, request: Request) -> None:
-        if request in self.requests:  # and not one of the page before, which was left
+        if request.failure != "net::ERR_ABORTED":  # by a page that was left meanwhile
             self._complain("failed", request.url)
 
     def _response(self, response: Response) -> None:
