@@ -364,13 +364,14 @@ def bars(
         raise DrawError("bars need values, each above zero")
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import NullLocator
 
     heading = textwrap.wrap(title, 62)
     height = 0.6 + 0.42 * len(values) + 0.2 * len(heading)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+        figure = Figure(figsize=(WIDTH, height), layout=layout)
         figure.suptitle("\n".join(heading), x=0.02, ha="left", fontsize=12, fontweight="bold")
         axes = figure.add_subplot()
         drawn = axes.barh(list(values), list(values.values()), color=BLUE, height=0.62)

@@ -94,7 +94,7 @@ def _read_settings_again(name: str) -> None:
     caches.close_all()
     caches.settings = caches.configure_settings(None)
     for alias in settings.CACHES:
-        if hasattr(caches._connections, alias):
+        if hasattr(caches._connections, alias):  # pyrefly: ignore
             del caches[alias]
     for module in [sys.modules[key] for key in list(sys.modules) if key.split(".")[0] == name]:
         for value in list(vars(module).values()):

@@ -164,7 +164,7 @@ def book_figures() -> Iterator[tuple[str, float, str, str]]:
         subprocess.run(["git", "clone", "--quiet", chapters.ROOT, clone], check=True)
         yield "fresh clone to built book", build_book(clone, clean=True), "s", "60"
         chapter = chapters.in_book(clone)[0]
-        notebook = nbformat.read(chapter, as_version=4)
+        notebook = chapters.read(chapter)
         notebook.cells[0].source += "\n\nOne more sentence."
         nbformat.write(notebook, chapter)
         yield "one chapter edited, page built again", build_book(clone), "s", "10"

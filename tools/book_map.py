@@ -10,7 +10,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
 import yaml
 from nbformat import NotebookNode
 
@@ -41,7 +40,7 @@ class Written:
 
 def measured(entry: Entry, root: Path) -> Written:
     """Return a chapter with its times, which are computed from its text."""
-    return Written(entry, *reading.minutes(nbformat.read(root / entry.notebook, as_version=4)))
+    return Written(entry, *reading.minutes(chapters.read(root / entry.notebook)))
 
 
 def tables(parts: list[dict[str, str]], planned: list[Entry], written: list[Written]) -> str:
@@ -151,7 +150,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
         sys.exit(f"map: in _toc.yml but not in data/map.yml: {', '.join(unknown)}; enter it there")
 
     block = tables(parts, planned, [measured(e, root) for e in planned if e.notebook in written])
-    claims = compared([nbformat.read(path, as_version=4) for path in chapters.in_book(root)])
+    claims = compared([chapters.read(path) for path in chapters.in_book(root)])
     behind = []
     for name in PAGES:
         old = (root / name).read_text()

@@ -82,7 +82,7 @@ def renamed(text: str, planned: Entry) -> str:
 
 def notebook(template: Path, planned: Entry) -> nbformat.NotebookNode:
     """Return the template as a chapter of its own."""
-    copy = nbformat.read(template, as_version=4)
+    copy = chapters.read(template)
     for cell in copy.cells:
         cell.source = renamed(cell.source, planned)
     first = copy.cells[0]

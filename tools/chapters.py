@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import yaml
+from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE_ROOMS = {
@@ -113,6 +115,11 @@ def _files(node: object) -> Iterator[str]:
         for value in node.values():
             if isinstance(value, list):
                 yield from _files(value)
+
+
+def read(path: Path) -> NotebookNode:
+    """Return a notebook, as nbformat has it in its version 4."""
+    return nbformat.read(path, as_version=4)  # the stub of nbformat promises less
 
 
 def find(name: str, root: Path = ROOT) -> Path:

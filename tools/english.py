@@ -13,8 +13,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
-
 from tools import chapters, lint
 
 ROOT = chapters.ROOT
@@ -55,7 +53,7 @@ Counts = dict[str, int]
 def prose(path: Path) -> str:
     """Return the sentences of a page, without code, tables and addresses."""
     if path.suffix == ".ipynb":
-        cells = nbformat.read(path, as_version=4).cells
+        cells = chapters.read(path).cells
         text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     else:
         text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(), flags=re.DOTALL)

@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import nbformat
 import pytest
 from nbval.plugin import IPyNbCell
 
@@ -218,7 +217,7 @@ def seeds(path: Path, folder: Path = FOLDER) -> list[Seed]:
         FaultError: If an entry cannot be used, or does not find its cell or its text any more.
     """
     file = file_of(path, folder)
-    notebook = nbformat.read(path, as_version=4)
+    notebook = chapters.read(path)
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     return [
         seed(fault, sources, path, number, f"{file.name}, fault {number}")
@@ -331,6 +330,7 @@ async def run_all(asked: Iterable[Seed], at_once: int, verbose: bool = False) ->
         print(f"{outcome}\n{outcome.said}\n" if verbose else outcome, flush=True)
 
     this = asyncio.current_task()
+    assert this  # in a coroutine there is one
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first
         loop.add_signal_handler(number, this.cancel)

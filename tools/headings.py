@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import nbformat
+from tools import chapters
 
 FENCE = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^ {0,3}#{1,6}\s+(.+?)\s*#*\s*$", re.MULTILINE)
@@ -17,6 +17,6 @@ def slug(heading: str) -> str:
 
 def of(notebook: Path) -> dict[str, str]:
     """Return the headings of a chapter by their anchors, its title first."""
-    cells = nbformat.read(notebook, as_version=4).cells
+    cells = chapters.read(notebook).cells
     text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     return {slug(found): found.replace("`", "") for found in HEADING.findall(FENCE.sub("", text))}

@@ -40,6 +40,7 @@ def schema(name: str) -> tuple[str, ...]:
 CHECKS = (
     Check("code", ("ruff", "check", "--quiet"), single=True),
     Check("format", ("ruff", "format", "--check", "--quiet"), single=True),
+    Check("names", ("pyrefly", "check", "--output-format=min-text")),
     Check("imports", ("lint-imports", "--no-cache")),
     Check("spelling", ("codespell",), single=True),
     Check("plain English", ("python", "-m", "tools.english"), single=True),

@@ -59,7 +59,7 @@ def run(path: Path, started: Callable[[int], None] = lambda _: None) -> Notebook
     Raises:
         ChapterFailedError: At the first cell that fails.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = chapters.read(path)
     begun = []
     client = NotebookClient(
         notebook,
@@ -70,7 +70,7 @@ def run(path: Path, started: Callable[[int], None] = lambda _: None) -> Notebook
         coalesce_streams=True,
         # Otherwise each kernel warns that others on this machine could listen.
         config=Config(KernelManager={"transport_encryption": "auto"}),
-        on_notebook_start=lambda **_: started(client.km.provisioner.pid),
+        on_notebook_start=lambda **_: started(client.km.provisioner.pid),  # pyrefly: ignore
         on_cell_execute=lambda cell, **_: begun.append(cell),
     )
     with chapters.isolated() as env:
@@ -127,7 +127,7 @@ def refresh(path: Path) -> None:
     Raises:
         ChapterFailedError: If it fails, or could not run whole; the file is as it was.
     """
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in chapters.read(path).cells:
         if cell.cell_type == "code" and (why := needs.missing(cell.source)):
             raise ChapterFailedError(f"an output would be lost, because a cell cannot run: {why}")
     notebook = run(path)

@@ -448,9 +448,9 @@ def _strike_off(thread: threading.Thread) -> None:
     It does that itself in its last lines, unless it is told to end just there.
     """
     if not thread.is_alive() and thread.ident:
-        with threading._active_limbo_lock:
-            if threading._active.get(thread.ident) is thread:
-                del threading._active[thread.ident]
+        with threading._active_limbo_lock:  # pyrefly: ignore
+            if threading._active.get(thread.ident) is thread:  # pyrefly: ignore
+                del threading._active[thread.ident]  # pyrefly: ignore
 
 
 def _tell(thread: int, error: type[BaseException] | None) -> None:

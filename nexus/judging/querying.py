@@ -69,7 +69,7 @@ def leading_to(connection: Connection) -> Iterator[Any]:
     # So that all rows come with the answer of their statement, and can be counted.
     settings = django_settings(connection) | {"DISABLE_SERVER_SIDE_CURSORS": True}
     ours = ConnectionHandler({"default": settings}).create_connection("default")
-    before = getattr(connections._connections, "default", None)
+    before = getattr(connections._connections, "default", None)  # pyrefly: ignore
     connections["default"] = ours
     try:
         yield ours

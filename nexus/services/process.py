@@ -238,7 +238,8 @@ class Server:
             self.end_signal,
             self.directory,
         )
-        self._finalizer.atexit = False  # the keeper does it
+        # The keeper does it.
+        self._finalizer.atexit = False  # pyrefly: ignore
 
     # What a subclass says.
 
@@ -392,7 +393,7 @@ class Server:
 
     def _keep_for(self, client: object) -> None:
         """Lives at least as long as a client: `nexus.valkey().connect()` needs no variable."""
-        weakref.finalize(client, lambda _: None, self).atexit = False
+        weakref.finalize(client, lambda _: None, self).atexit = False  # pyrefly: ignore
 
     def __enter__(self) -> Self:
         return self

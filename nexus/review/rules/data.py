@@ -171,7 +171,9 @@ def _related(models: Mapping[str, Model]) -> dict[str, set[str]]:
 
 def _money(file: str, tree: ast.Module) -> Iterator[Finding]:
     for node in ast.walk(tree):
-        target, value = _assignment(node) if isinstance(node, ast.stmt) else ("", None)
+        if not isinstance(node, ast.stmt):
+            continue
+        target, value = _assignment(node)
         if value is not None and called(value) == "FloatField" and MONEY & set(target.split("_")):
             yield Finding(
                 ERROR, "money-as-float", file, node.lineno,
@@ -284,7 +286,7 @@ def _early_tasks(file: str, function: ast.FunctionDef | ast.AsyncFunctionDef) ->
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Lambda):
                     break
-                if called(inner) in {"delay", "apply_async"}:
+                if isinstance(inner, ast.Call) and called(inner) in {"delay", "apply_async"}:
                     yield Finding(
                         WARNING, "task-before-commit", file, inner.lineno,
                         "the task is sent before the transaction commits, so the worker may not "
