@@ -115,20 +115,21 @@ def steps(*, weekly: bool = False) -> list[Step]:
     projects = sorted(path.parent for path in ROOT.glob("projects/*/Makefile"))
     largest, *small = sorted(projects, key=lambda path: -len([*path.rglob("test_*.py")]))
     return [
-        gates(largest),
+        gates(largest, weekly=weekly),
         pytest_step("unit", *also, *browser, "tests"),
         Step("book", module("tools.book", "--clean")),
         pytest_step("browser", *also, "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
         pytest_step("chapters", "--nbval", *again, *notebooks),
-        *(gates(project) for project in sorted(small)),
+        *(gates(project, weekly=weekly) for project in sorted(small)),
         Step("lint", module("tools.lint")),
     ]
 
 
-def gates(project: Path) -> Step:
-    """Return the step that runs a project's own gates."""
+def gates(project: Path, *, weekly: bool) -> Step:
+    """Return the step that runs a project's own gates; weekly it builds its image, too."""
     folder = str(project.relative_to(ROOT))
-    return Step(project.name, ("make", "-C", folder, "test", PYTHON))
+    also = ("IMAGE=1",) if weekly else ()
+    return Step(project.name, ("make", "-C", folder, "test", PYTHON, *also))
 
 
 PYTHON = f"PY={sys.executable}"

@@ -238,7 +238,8 @@ def test_the_chapters_that_are_validated_are_those_of_the_book() -> None:
 
 def test_what_runs_weekly_is_asked_for_weekly_and_for_its_chapter() -> None:
     often, weekly = named(test_run.steps()), named(test_run.steps(weekly=True))
-    for name, option in (("unit", "--weekly"), ("browser", "--weekly"), ("chapters", "--again")):
+    options = {"unit": "--weekly", "browser": "--weekly", "chapters": "--again", "stays": "IMAGE=1"}
+    for name, option in options.items():
         assert option not in often[name]
         assert option in weekly[name]
     of_one = named(test_run.steps_of("containers", faults=False))

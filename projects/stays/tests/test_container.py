@@ -33,6 +33,9 @@ Buildah = Callable[..., str]
 
 pytestmark = [
     pytest.mark.xdist_group("container"),  # the image is built once
+    pytest.mark.skipif(
+        not os.environ.get("IMAGE"), reason="builds the image, for minutes: make test IMAGE=1"
+    ),
     pytest.mark.skipif(os.geteuid() != 0, reason="buildah is used as root here"),
     pytest.mark.skipif(
         not (shutil.which("buildah") and shutil.which("mmdebstrap")),
