@@ -5,6 +5,7 @@ so that the same code runs real processes for a chapter, and none in a rehearsal
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -97,6 +98,14 @@ class Probe:
         return self.bad >= self.most_failures
 
 
+def slept(container: Mapping[str, Any]) -> float:
+    """How long the preStop hook of a container takes: `sleep`, or a command that sleeps."""
+    hook = container.get("lifecycle", {}).get("preStop", {})
+    command = " ".join(map(str, hook.get("exec", {}).get("command", [])))
+    found = re.fullmatch(r"(?:(?:/bin/)?(?:ba)?sh -c )?(?:/bin/)?sleep (\d+)", command)
+    return float(found[1]) if found else hook.get("sleep", {}).get("seconds", 0)
+
+
 class Container:
     """The one container of a Pod."""
 
@@ -183,7 +192,7 @@ class Container:
         for kind in kinds:
             if (probe := self.probes.get(kind)) is None:
                 continue
-            if problem := probe.step(self.program, now):  # type: ignore[arg-type]
+            if self.program and (problem := probe.step(self.program, now)):
                 said = f"{kind.capitalize()} probe failed: {problem}"
                 self.store.event(pod, "Unhealthy", said, warns=True)
             if kind != "readiness" and probe.failed:
@@ -204,8 +213,8 @@ class Container:
 
     def has_ended(self, pod: Object, status: int, now: float) -> None:
         """Notes how the program ended, and when it may start again."""
-        assert self.program is not None
-        self.program.close()
+        if self.program is not None:
+            self.program.close()
         self.program, self.ready, self.started = None, False, False
         self.end_at = self.kill_at = None
         self.crashes += 1
@@ -225,9 +234,8 @@ class Container:
         if self.said is None:
             self.said = now
             self.store.event(pod, "Killing", f"Stopping container {self.spec['name']}")
-            hook = self.spec.get("lifecycle", {}).get("preStop", {}).get("sleep", {})
             grace = pod["metadata"]["deletionGracePeriodSeconds"]
-            self.end_at = now + min(grace, hook.get("seconds", 0))
+            self.end_at = now + min(grace, slept(self.spec))
             self.kill_at = now + grace
         self.ready = False
         if self.program.status() is None:
@@ -239,8 +247,8 @@ class Container:
 
     def end_program(self, now: float) -> None:
         """Sends the signals whose time has come."""
-        assert self.program is not None
-        assert self.kill_at is not None
+        if self.program is None or self.kill_at is None:
+            return
         if self.end_at is not None and now >= self.end_at:
             self.end_at = None
             self.program.end()

@@ -60,7 +60,11 @@ ENDPOINTS = """
 
 
 class Gunicorn(Server):
-    """The process of a Pod."""
+    """The process of a Pod.
+
+    Attributes:
+        asked: how often probes have asked it.
+    """
 
     kind = "pod"
 
@@ -68,6 +72,7 @@ class Gunicorn(Server):
         super().__init__()
         self._folder, self._env = folder, env
         self._ended: int | None = None
+        self.asked = 0
         self._start_first(free_port)
 
     def command(self) -> list[str]:
@@ -91,6 +96,7 @@ class Gunicorn(Server):
 
     def ask(self, path: str) -> "Future[int | str]":
         """Begins a GET of a path."""
+        self.asked += 1
         return PROBERS.submit(get, self.port, path)
 
     def end(self) -> None:
@@ -242,6 +248,15 @@ class Cluster:
             if "deletionTimestamp" not in pod["metadata"]
             and labels.items() <= pod["metadata"].get("labels", {}).items()
         ]
+
+    def names(self) -> list[str]:
+        """The names of those Pods."""
+        return [str(pod["metadata"]["name"]) for pod in self.pods()]
+
+    def restarts(self, pod: str) -> int:
+        """How often the container of a Pod was restarted."""
+        statuses = self.store.get("pods", pod).get("status", {}).get("containerStatuses", [])
+        return sum(int(one["restartCount"]) for one in statuses)
 
     def process(self, pod: str) -> Any:  # noqa: ANN401
         """The process of a Pod.

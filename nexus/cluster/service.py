@@ -42,8 +42,8 @@ class Services:
             if endpoints != latest:
                 queue.append((now, endpoints))
             while queue and (now >= queue[0][0] + self.lag or name not in self.known):
+                self.proxy(name, queue[0][1])
                 _, self.known[name] = queue.pop(0)
-                self.proxy(name, self.known[name])
 
     def endpoints(self, service: Object, pods: list[Object]) -> list[Program]:
         """The programs that should get requests: of Pods that are ready and not ending."""
