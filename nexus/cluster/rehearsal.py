@@ -136,7 +136,7 @@ class Rehearsal:
         self.database = True
         self.routes: list[Program] = []
         self.actors: list[Actor] = []
-        self._came = 0
+        self._came, self._seen = 0, -1
         self.store = Store(clock=lambda: self.now)
         self.controllers = Controllers(self.store)
         self.node = Node(self.store, self)
@@ -158,7 +158,9 @@ class Rehearsal:
     def tick(self) -> None:
         """Lets a second pass."""
         self.now += 1
-        self.controllers.step(self.now)
+        if self.store.version != self._seen:  # they do nothing where nothing has changed
+            self._seen = self.store.version
+            self.controllers.step(self.now)
         self.services.step(self.now)
         self.node.step(self.now)
         if self.guests:

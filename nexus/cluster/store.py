@@ -4,6 +4,7 @@ A stand-in for etcd and for the part of Kubernetes' API server that stores objec
 of one process. Nothing of it is durable or replicated.
 """
 
+import pickle
 import threading
 import time
 import uuid
@@ -76,12 +77,8 @@ class Change:
 
 
 def copy_of(thing: Any) -> Any:  # noqa: ANN401 (of any JSON)
-    """A copy of what JSON can say: several times as fast as copy.deepcopy."""
-    if isinstance(thing, dict):
-        return {key: copy_of(value) for key, value in thing.items()}
-    if isinstance(thing, list):
-        return [copy_of(value) for value in thing]
-    return thing
+    """A copy of what YAML can say: many times as fast as copy.deepcopy."""
+    return pickle.loads(pickle.dumps(thing, pickle.HIGHEST_PROTOCOL))  # noqa: S301 (just made here)
 
 
 def called(key: Key) -> str:
@@ -104,7 +101,7 @@ class Store:
         self.log: list[Change] = []
         self.version = 0
         self.closed = False
-        self._objects: dict[Key, Object] = {}
+        self._objects: dict[Key, bytes] = {}
         self._changed = threading.Condition(threading.RLock())
 
     def now(self) -> str:
@@ -114,12 +111,14 @@ class Store:
     def all(self, resource: str) -> list[Object]:
         """Copies of all objects of a kind, the oldest first."""
         with self._changed:
-            return [copy_of(o) for (kind, _), o in self._objects.items() if kind == resource]
+            kept = [text for (kind, _), text in self._objects.items() if kind == resource]
+        return [pickle.loads(text) for text in kept]  # noqa: S301 (made here)
 
     def find(self, resource: str, name: str) -> Object | None:
         """A copy of an object; None if there is none."""
         with self._changed:
-            return copy_of(self._objects.get((resource, name)))
+            kept = self._objects.get((resource, name))
+        return pickle.loads(kept) if kept else None  # noqa: S301 (made here)
 
     def get(self, resource: str, name: str) -> Object:
         """A copy of an object.
@@ -280,7 +279,7 @@ class Store:
 
     def _write(self, kind: str, key: Key, new: Object) -> Object:
         new["metadata"]["resourceVersion"] = str(self.version + 1)
-        self._objects[key] = new
+        self._objects[key] = pickle.dumps(new, pickle.HIGHEST_PROTOCOL)
         return self._record(kind, key, new)
 
     def _record(self, kind: str, key: Key, found: Object) -> Object:

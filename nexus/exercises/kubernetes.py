@@ -374,7 +374,7 @@ class Api:
             "metadata": {"name": "shop", "resourceVersion": "1"},
             "data": {"visits": 0, "others": 0, "notes": []},
         }
-        self.guard = Guard(5_000, "you asked the server thousands of times: when do you stop?")
+        self.guard = Guard(600, "you asked the server hundreds of times: when do you stop?")
         self.written = 0
 
     def get(self, name: str) -> Object:

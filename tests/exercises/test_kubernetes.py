@@ -1,62 +1,366 @@
 """The judges of "Kubernetes": stubs, right answers, wrong ones."""
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-import nexus
-from nexus.judging.sandbox import Connection
+from nexus.cluster import ApiError, ConflictError, NotFoundError
+from nexus.exercises import kubernetes
+from nexus.judging import judge_answer
 from tests.exercises import tables
 
+ONE, TWO, THREE = (f"kubernetes.{number}" for number in range(1, 4))
 
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[None]:
-    with nexus.postgres(fsync="off"):  # databases come and go
-        yield
+RIGHT_1 = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  replicas: 2
+  strategy:
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+  selector:
+    matchLabels: {app: shop}
+  template:
+    metadata:
+      labels: {app: shop}
+    spec:
+      terminationGracePeriodSeconds: 60
+      containers:
+        - name: web
+          image: shop:1
+          ports: [{containerPort: 8000}]
+          startupProbe:
+            httpGet: {path: /livez, port: 8000}
+            periodSeconds: 5
+            failureThreshold: 24
+          readinessProbe:
+            httpGet: {path: /readyz, port: 8000}
+            periodSeconds: 5
+          livenessProbe:
+            httpGet: {path: /livez, port: 8000}
+          lifecycle:
+            preStop:
+              sleep: {seconds: 15}
+"""
 
 
-def ask(connection: Connection) -> list[str]:
-    found = connection.execute(
-        "SELECT name FROM property EXCEPT SELECT name FROM property JOIN review"
-        " ON review.property_id = property.id ORDER BY name"
+def with_(*changes: tuple[str, str]) -> str:
+    """The right manifest with changes, each of which must be one."""
+    text = RIGHT_1
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def without(field: str) -> str:
+    """The right manifest without a field of its container, or of its Pod."""
+    pattern = rf"^( *){field}:.*\n(?:\1 +.*\n)*"
+    assert re.search(pattern, RIGHT_1, re.MULTILINE), field
+    return re.sub(pattern, "", RIGHT_1, flags=re.MULTILINE)
+
+
+BY_DELAY = (
+    without("startupProbe")
+    .replace(
+        "            httpGet: {path: /livez, port: 8000}",
+        "            httpGet: {path: /livez, port: 8000}\n            initialDelaySeconds: 90",
     )
-    return [name for (name,) in found]
+    .replace("sleep: {seconds: 15}", 'exec: {command: [sh, -c, "sleep 20"]}')
+    .replace("maxSurge: 1, maxUnavailable: 0", 'maxSurge: "50%", maxUnavailable: 0')
+)
+"""Without a startup probe, with a hook that is a command."""
+
+MORE_PODS = with_(
+    ("replicas: 2", "replicas: 4"),
+    ("maxSurge: 1, maxUnavailable: 0", "maxSurge: 0, maxUnavailable: 1"),
+    ("/readyz, port: 8000}\n            periodSeconds: 5", "/, port: 8000}"),
+)
+"""More Pods, so that one may be missing; the page itself is the question."""
+
+DATABASE_LIVENESS = with_(("web\n", "web\n"), ("httpGet: {path: /livez, port: 8000}\n          life",
+                           "httpGet: {path: /database, port: 8000}\n          life"))  # fmt: skip
+
+ANCHORED = with_(
+    ("          startupProbe:\n            httpGet: {path: /livez, port: 8000}",
+     "          startupProbe:\n            httpGet: &live {path: /livez, port: 8000}"),
+    ("          livenessProbe:\n            httpGet: {path: /livez, port: 8000}",
+     "          livenessProbe:\n            httpGet: *live"),
+)  # fmt: skip
+
+Pods = list[dict[str, Any]]
 
 
-WITHOUT_REVIEW = "SELECT name FROM property WHERE id NOT IN (SELECT property_id FROM review"
+def keep(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    living = [pod for pod in pods if not pod["ending"]]
+    too_many = max(0, len(living) - wanted)
+    living.sort(key=lambda pod: pod["ready"])
+    return max(0, wanted - len(living)), [pod["name"] for pod in living[:too_many]]
+
+
+def keep_one_by_one(wanted: int, pods: Pods) -> list[Any]:
+    """One step a call, which comes to the same."""
+    ready = [pod["name"] for pod in pods if pod["ready"] and not pod["ending"]]
+    new = [pod["name"] for pod in pods if not pod["ready"] and not pod["ending"]]
+    number = len(ready) + len(new)
+    if number < wanted:
+        return [1, []]
+    return [0, (new + ready)[: min(1, number - wanted)]]
+
+
+def counts_all(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    return max(0, wanted - len(pods)), [pod["name"] for pod in pods[wanted:]]
+
+
+def counts_the_ready(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    ready = [pod for pod in pods if pod["ready"] and not pod["ending"]]
+    return max(0, wanted - len(ready)), [pod["name"] for pod in ready[wanted:]]
+
+
+def deletes_the_last(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    living = [pod["name"] for pod in pods if not pod["ending"]]
+    return max(0, wanted - len(living)), living[wanted:]
+
+
+def deletes_the_ending(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    living = [pod for pod in pods if not pod["ending"]]
+    too_many = max(0, len(living) - wanted)
+    order = sorted(pods, key=lambda pod: (not pod["ending"], pod["ready"]))
+    return max(0, wanted - len(living)), [pod["name"] for pod in order[:too_many]]
+
+
+def never_deletes(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    return keep(wanted, pods)[0], []
+
+
+def deletes_what_is_not_ready(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    """Swaps Pods that have just begun, for ever."""
+    bad = [pod["name"] for pod in pods if not pod["ready"] and not pod["ending"]]
+    return keep(wanted, pods)[0], bad
+
+
+def negative(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    return wanted - sum(not pod["ending"] for pod in pods), keep(wanted, pods)[1]
+
+
+def begins_anew(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    if len(keep(wanted, pods)[1]) or keep(wanted, pods)[0]:
+        return wanted, [pod["name"] for pod in pods if not pod["ending"]]
+    return 0, []
+
+
+SEEN: list[int] = []
+
+
+def remembers(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    """Acts only when the wish has changed: it does not see that a Pod is gone."""
+    if SEEN[-1:] == [wanted]:
+        return 0, []
+    SEEN.append(wanted)
+    return keep(wanted, pods)
+
+
+def swallows(wanted: int, pods: Pods) -> tuple[int, list[str]]:
+    try:
+        return keep(wanted, [*pods[:1], *pods[1:]]) if pods[0] else (0, [])
+    except Exception:
+        return 0, []
+
+
+def returns_pods(wanted: int, pods: Pods) -> tuple[int, Pods]:
+    make, names = keep(wanted, pods)
+    return make, [pod for pod in pods if pod["name"] in names]
+
+
+def a_number(wanted: int, pods: Pods) -> int:
+    return keep(wanted, pods)[0]
+
+
+Change = Callable[[Any], object]
+
+
+def update(api: Any, name: str, change: Change) -> Any:
+    while True:
+        thing = api.get(name)
+        change(thing)
+        try:
+            return api.put(thing)
+        except ConflictError:
+            time.sleep(1)
+
+
+def update_again(api: Any, name: str, change: Change) -> Any:
+    """By calling itself, and by looking at the reason."""
+    change(thing := api.get(name))
+    try:
+        return api.put(thing)
+    except ApiError as error:
+        if error.reason != "Conflict":
+            raise
+        return update_again(api, name, change)
+
+
+def once_more(api: Any, name: str, change: Change) -> Any:
+    for _ in range(2):
+        change(thing := api.get(name))
+        try:
+            return api.put(thing)
+        except ConflictError as error:
+            last = error
+    raise last
+
+
+def puts_the_same(api: Any, name: str, change: Change) -> Any:
+    change(thing := api.get(name))
+    while True:
+        try:
+            return api.put(thing)
+        except ConflictError:
+            pass
+
+
+def without_version(api: Any, name: str, change: Change) -> Any:
+    change(thing := api.get(name))
+    thing["metadata"].pop("resourceVersion")
+    return api.put(thing)
+
+
+def newest_version(api: Any, name: str, change: Change) -> Any:
+    """The old content under the newest version."""
+    change(thing := api.get(name))
+    while True:
+        try:
+            return api.put(thing)
+        except ConflictError:
+            version = api.get(name)["metadata"]["resourceVersion"]
+            thing["metadata"]["resourceVersion"] = version
+
+
+def changes_twice(api: Any, name: str, change: Change) -> Any:
+    change(thing := api.get(name))
+    while True:
+        try:
+            return api.put(thing)
+        except ConflictError:
+            change(thing)
+
+
+def gives_up_quietly(api: Any, name: str, change: Change) -> Any:
+    change(thing := api.get(name))
+    try:
+        return api.put(thing)
+    except ConflictError:
+        return thing
+
+
+def returns_nothing(api: Any, name: str, change: Change) -> None:
+    update(api, name, change)
+
+
+def returns_its_copy(api: Any, name: str, change: Change) -> Any:
+    while True:
+        change(thing := api.get(name))
+        try:
+            api.put(thing)
+        except ConflictError:
+            continue
+        return thing
+
+
+def retries_everything(api: Any, name: str, change: Change) -> Any:
+    while True:
+        try:
+            change(thing := api.get(name))
+            return api.put(thing)
+        except ApiError:
+            continue
+
+
+def nothing_is_no_error(api: Any, name: str, change: Change) -> Any:
+    try:
+        return update(api, name, change)
+    except NotFoundError:
+        return None
+
+
+def writes_twice(api: Any, name: str, change: Change) -> Any:
+    update(api, name, change)
+    return api.put(api.get(name))
+
 
 RIGHT = [
-    ("kubernetes.1", f"{WITHOUT_REVIEW} WHERE property_id IS NOT NULL)"),
-    (
-        "kubernetes.1",
-        "SELECT p.name FROM property p LEFT JOIN review r ON r.property_id = p.id"
-        " WHERE r.property_id IS NULL ORDER BY 1 DESC;",
-    ),
-    (
-        "kubernetes.2",
-        "DELETE FROM review WHERE property_id IS NULL;"
-        "ALTER TABLE review ALTER property_id SET NOT NULL",
-    ),
-    ("kubernetes.2", "ALTER TABLE review ADD CHECK (property_id IS NOT NULL) NOT VALID"),
-    ("kubernetes.3", ask),
+    (ONE, RIGHT_1),
+    (ONE, BY_DELAY),
+    (ONE, MORE_PODS),
+    (TWO, keep),
+    (TWO, keep_one_by_one),
+    (THREE, update),
+    (THREE, update_again),
 ]
 
 NOT_YET = [
-    ("kubernetes.1", None, "write a SELECT"),
-    ("kubernetes.1", 7, "this is of type int"),
-    ("kubernetes.1", f"{WITHOUT_REVIEW})", "one review has NULL"),
-    ("kubernetes.1", "SELECT name FROM property", "two properties have no review"),
-    ("kubernetes.1", "DROP TABLE property", "syntax error"),
-    ("kubernetes.1", "SELECT 1; DROP TABLE property CASCADE", "does not exist"),
-    ("kubernetes.2", "", "one review is in the way"),
-    ("kubernetes.2", "ALTER TABLE review ALTER property_id SET NOT NULL", "contains null values"),
-    ("kubernetes.2", "DELETE FROM review", "must stay"),
-    ("kubernetes.2", "SELECT 1", "can still be stored"),
-    ("kubernetes.3", ["Barn", "Lighthouse"], "this is of type list"),
-    ("kubernetes.3", lambda _: ["Barn", "Lighthouse"], "ask the server each time"),
-    ("kubernetes.3", lambda _: ["Lighthouse", "Barn"], "a sorted list"),
-    ("kubernetes.3", lambda: [], "TypeError"),
+    (ONE, None, "give the manifest"),
+    (ONE, kubernetes.GIVEN_1, "did not listen yet"),
+    (ONE, without("readinessProbe"), "listened, and answered 503"),
+    (ONE, with_(("/readyz", "/livez")), "ask for what guests need"),
+    (ONE, with_(("/readyz", "/database")), "answered 503"),
+    (ONE, without("lifecycle"), "SIGTERM already"),
+    (ONE, with_(("seconds: 15", "seconds: 5")), "SIGTERM already"),
+    (ONE, with_(("PeriodSeconds: 60", "PeriodSeconds: 20")), "SIGKILL ended its Pod"),
+    (ONE, with_(("maxUnavailable: 0", "maxUnavailable: 1")), "only 1 of 2 Pods served"),
+    (ONE, with_(("rollingUpdate: {maxSurge: 1, maxUnavailable: 0}", "type: Recreate")), "had no Pod"),
+    (ONE, DATABASE_LIVENESS, "while the database was down, a Pod was restarted"),
+    (ONE, without("livenessProbe"), "a process hung"),
+    (ONE, without("startupProbe"), "failed liveness probe, will be restarted"),
+    (ONE, with_(("failureThreshold: 24", "failureThreshold: 6")), "failed startup probe"),
+    (ONE, with_(("replicas: 2", "replicas: 1")), "two Pods must serve"),
+    (ONE, with_(("replicas: 2", "replicas: two")), "should be a whole number"),
+    (ONE, with_(("/readyz", "/ready")), "answers '/ready' with 404"),
+    (ONE, with_(("{app: shop}\n    spec", "{app: store}\n    spec")), "the Service finds the Pods"),
+    (ONE, with_(("readinessProbe", "readinesProbe")), "answered 503"),
+    (ONE, with_(("image: shop:1", "image: shop:2")), "the judge rolls out shop:2"),
+    (ONE, with_(("httpGet: {path: /readyz", "tcpSocket: {path: /x")), "no other probe"),
+    (ONE, ANCHORED, "without aliases"),
+    (ONE, "kind: [", "not YAML"),
+    (ONE, "kind: Deployment", "keep the shape"),
+    (ONE, "kind: Service", "one object of kind: Deployment"),
+    (TWO, None, "give a function"),
+    (TWO, counts_all, "you did nothing"),
+    (TWO, counts_the_ready, "you did nothing"),
+    (TWO, deletes_the_last, "you deleted a Pod that is ready"),
+    (TWO, deletes_the_ending, "is ending already"),
+    (TWO, never_deletes, "you did nothing"),
+    (TWO, deletes_what_is_not_ready, "so there are too few"),
+    (TWO, negative, "cannot be made"),
+    (TWO, begins_anew, "so there are too"),
+    (TWO, remembers, "you did nothing"),
+    (TWO, swallows, "you did nothing"),
+    (TWO, returns_pods, "is not the name of a Pod"),
+    (TWO, a_number, "return a number and a list"),
+    (THREE, None, "give a function"),
+    (THREE, once_more, "raised ConflictError"),
+    (THREE, puts_the_same, "when do you stop?"),
+    (THREE, without_version, "what others wrote was lost"),
+    (THREE, newest_version, "what others wrote was lost"),
+    (THREE, changes_twice, "twice for one copy"),
+    (THREE, gives_up_quietly, "is stored 0 times"),
+    (THREE, returns_nothing, "return what is stored"),
+    (THREE, returns_its_copy, "return what is stored"),
+    (THREE, retries_everything, "when do you stop?"),
+    (THREE, nothing_is_no_error, "let the error through"),
+    (THREE, writes_twice, "once is enough"),
 ]
 
 
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: &a [*a]", "? [", "[" * 5000, "kind: Deployment\nspec: &s {template: *s}"]
+)
+def test_strange_yaml_is_refused_at_once(text: str) -> None:
+    assert not judge_answer(ONE, text).right
