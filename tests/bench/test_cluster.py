@@ -1,0 +1,392 @@
+"""The model of Kubernetes: its store, its controllers in a rehearsal, and real Pods with kubectl."""
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from nexus import needs
+from nexus.cluster import Cluster, ConflictError, Guests, NotFoundError, Store
+from nexus.cluster.patch import json_patch, merge
+from nexus.cluster.rehearsal import Image, Rehearsal
+from nexus.cluster.store import AlreadyExistsError
+from nexus.services.process import wait_for
+
+pytestmark = pytest.mark.long(40)
+
+with_kubectl = pytest.mark.skipif(
+    needs.missing("# needs: kubectl") is not None, reason="kubectl is in requirements-heavy.txt"
+)
+
+APP = """
+import os
+def application(environ, start_response):
+    start_response("200 OK", [("X-Release", "{release}")])
+    return [os.environ.get("GREETING", "hello").encode()]
+"""
+MANIFEST = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers:
+        - name: web
+          image: shop:1
+          readinessProbe: {httpGet: {path: /, port: 8000}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {selector: {app: shop}, ports: [{port: 80}]}
+"""
+
+
+def thing(name: str = "one", **data: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "data": data}
+
+
+# The store.
+
+
+def test_a_write_on_an_old_version_is_a_conflict() -> None:
+    store = Store()
+    mine = store.create("configmaps", thing(a="1"))
+    store.replace("configmaps", mine | {"data": {"a": "2"}})
+    with pytest.raises(ConflictError, match=r'on configmaps "one": the object has been modified;'):
+        store.replace("configmaps", mine | {"data": {"a": "3"}})
+    del mine["metadata"]["resourceVersion"]
+    assert store.replace("configmaps", mine)["data"] == {"a": "1"}
+
+
+def test_names_are_unique_and_what_is_not_there_is_not_found() -> None:
+    store = Store()
+    store.create("deployments", {"metadata": {"name": "shop"}, "spec": {}})
+    with pytest.raises(AlreadyExistsError, match=r'deployments.apps "shop" already exists'):
+        store.create("deployments", {"metadata": {"name": "shop"}})
+    with pytest.raises(NotFoundError, match=r'pods "shop" not found'):
+        store.get("pods", "shop")
+
+
+def test_only_a_new_spec_is_a_new_generation_and_no_change_is_no_write() -> None:
+    store = Store()
+    one = store.create("deployments", {"metadata": {"name": "shop"}, "spec": {"replicas": 1}})
+    same = store.replace("deployments", one)
+    assert same["metadata"]["resourceVersion"] == one["metadata"]["resourceVersion"]
+    status = store.replace("deployments", one | {"status": {"replicas": 1}})
+    assert status["metadata"]["generation"] == 1
+    assert store.replace("deployments", status | {"spec": {}})["metadata"]["generation"] == 2
+
+
+def test_what_was_read_is_a_copy() -> None:
+    store = Store()
+    store.create("configmaps", thing(a="1"))["data"]["a"] = "2"
+    store.all("configmaps")[0]["data"]["a"] = "3"
+    assert store.get("configmaps", "one")["data"] == {"a": "1"}
+
+
+def test_a_watch_sees_every_change_after_its_version_in_order() -> None:
+    store = Store()
+    store.create("configmaps", thing(a="1"))
+    after = store.version
+    store.replace("configmaps", thing(a="2"))
+    store.delete("configmaps", "one")
+    seen = [(change.kind, change.version) for change in store.watch(after, patience=0.05)]
+    assert seen == [("MODIFIED", after + 1), ("DELETED", after + 2)]
+
+
+# The patches of kubectl.
+
+
+def test_a_strategic_merge_joins_containers_by_name() -> None:
+    old = {"containers": [{"name": "web", "image": "a", "x": 1}, {"name": "log", "image": "b"}]}
+    new = merge(old, {"containers": [{"name": "web", "image": "c", "x": None}]}, strategic=True)
+    assert new["containers"] == [{"name": "web", "image": "c"}, {"name": "log", "image": "b"}]
+    gone = merge(old, {"containers": [{"name": "log", "$patch": "delete"}]}, strategic=True)
+    assert [one["name"] for one in gone["containers"]] == ["web"]
+    plain = merge(old, {"containers": [{"name": "web"}]}, strategic=False)
+    assert plain == {"containers": [{"name": "web"}]}
+    assert len(old["containers"]) == 2
+
+
+def test_a_json_patch_replaces_adds_and_removes() -> None:
+    steps = [
+        {"op": "replace", "path": "/a/b~1c", "value": 2},
+        {"op": "add", "path": "/l/-", "value": 3},
+        {"op": "remove", "path": "/x"},
+    ]
+    assert json_patch({"a": {"b/c": 1}, "l": [1], "x": 0}, steps) == {"a": {"b/c": 2}, "l": [1, 3]}
+
+
+# Controllers and node, in made-up time.
+
+
+def deployment(replicas: int = 4, image: str = "shop:1", **limits: object) -> dict[str, Any]:
+    probe = {"httpGet": {"path": "/readyz"}, "periodSeconds": 1}
+    container = {"name": "web", "image": image, "readinessProbe": probe}
+    return {
+        "metadata": {"name": "shop"},
+        "spec": {
+            "replicas": replicas,
+            "strategy": {"rollingUpdate": limits},
+            "selector": {"matchLabels": {"app": "shop"}},
+            "template": {
+                "metadata": {"labels": {"app": "shop"}},
+                "spec": {"containers": [container]},
+            },
+        },
+    }
+
+
+@pytest.fixture
+def world() -> Rehearsal:
+    return Rehearsal({"shop:1": Image(2), "shop:2": Image(3), "shop:3": Image(2, works=False)})
+
+
+def to(world: Rehearsal, image: str) -> None:
+    def change(stored: Any) -> None:
+        stored["spec"]["template"]["spec"]["containers"][0]["image"] = image
+
+    world.store.change("deployments", "shop", change)
+
+
+@pytest.mark.parametrize(
+    ("surge", "missing", "most", "least"),
+    [(1, 0, 5, 4), (0, 1, 4, 3), (2, 1, 6, 3), ("25%", "25%", 5, 3), ("50%", 0, 6, 4)],
+)
+def test_a_rolling_update_keeps_its_limits(
+    world: Rehearsal, surge: object, missing: object, most: int, least: int
+) -> None:
+    new = deployment(maxSurge=surge, maxUnavailable=missing)
+    world.store.create("deployments", new)
+    for _ in range(20):
+        world.tick()
+    assert world.serving() == 4
+    to(world, "shop:2")
+    pods, serving = set(), set()
+    for _ in range(80):
+        world.tick()
+        pods.add(sum("deletionTimestamp" not in pod["metadata"] for pod in world.pods()))
+        serving.add(world.serving())
+    assert (max(pods), min(serving)) == (most, least)
+    images = {pod["spec"]["containers"][0]["image"] for pod in world.pods()}
+    assert (images, len(world.pods())) == ({"shop:2"}, 4)
+
+
+def test_a_bad_release_stops_and_its_deadline_is_noted(world: Rehearsal) -> None:
+    new = deployment(maxSurge=1, maxUnavailable=0)
+    new["spec"]["progressDeadlineSeconds"] = 30
+    world.store.create("deployments", new)
+    for _ in range(20):
+        world.tick()
+    to(world, "shop:3")
+    for _ in range(60):
+        world.tick()
+    world.controllers.step(world.now)
+    assert len(world.pods()) == 5
+    assert world.serving() == 4
+    reasons = [c["reason"] for c in world.store.get("deployments", "shop")["status"]["conditions"]]
+    assert "ProgressDeadlineExceeded" in reasons
+
+
+def test_the_template_of_before_finds_its_replicaset_again(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment())
+    for image in ("shop:2", "shop:1"):
+        for _ in range(60):
+            world.tick()
+        to(world, image)
+    for _ in range(60):
+        world.tick()
+    sets = world.store.all("replicasets")
+    revision = "deployment.kubernetes.io/revision"
+    assert sorted(one["metadata"]["annotations"][revision] for one in sets) == ["2", "3"]
+    assert sorted(one["spec"]["replicas"] for one in sets) == [0, 4]
+
+
+def test_a_crash_waits_ten_twenty_forty_seconds_and_the_first_one_does_not(
+    world: Rehearsal,
+) -> None:
+    world.store.create("deployments", deployment(1))
+    waits = []
+    world.tick()
+    for _ in range(5):
+        world.actors[0].exit = 1
+        gone = world.now
+        world.tick()
+        while not world.actors:
+            world.tick()
+        waits.append(round(world.now - gone))
+    first, *later = waits
+    assert first <= 2
+    assert [round(wait, -1) for wait in later] == [10, 20, 40, 80]
+
+
+def test_what_a_deployment_made_goes_with_it(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment())
+    for _ in range(10):
+        world.tick()
+    world.store.delete("deployments", "shop")
+    for _ in range(40):
+        world.tick()
+    assert world.pods() == []
+    assert world.store.all("replicasets") == []
+
+
+# Real processes.
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as running:
+        for release in ("1", "2"):
+            running.build(f"shop:{release}", APP.replace("{release}", release))
+        yield running
+
+
+def settled(cluster: Cluster) -> None:
+    cluster.until(lambda: cluster.settled("shop"), "the shop")
+
+
+def test_pods_are_processes_behind_an_nginx(cluster: Cluster) -> None:
+    cluster.apply(MANIFEST)
+    settled(cluster)
+    url = cluster.address("shop")
+    assert httpx.get(url).text == "hello"
+    name = cluster.names()[0]
+    pid = cluster.process(name).pid
+    assert "gunicorn" in " ".join(psutil.Process(pid).cmdline())
+    psutil.Process(pid).send_signal(signal.SIGKILL)
+    cluster.until(lambda: cluster.restarts(name) == 1, "a restart")
+    settled(cluster)
+    assert cluster.process(name).pid != pid
+
+
+@with_kubectl
+def test_the_real_kubectl_declares_reads_rolls_and_rolls_back(cluster: Cluster) -> None:
+    def kubectl(command: str, manifest: str | None = None, status: int = 0) -> str:
+        found, said = cluster.kubectl(command, manifest)
+        assert found == status, said
+        return said
+
+    if cluster.store.find("deployments", "shop"):
+        kubectl("delete deployment shop")
+        cluster.until(lambda: not cluster.store.all("pods"), "the Pods to go")
+    assert "deployment.apps/shop created" in kubectl("apply -f -", MANIFEST)
+    settled(cluster)
+    assert "deployment.apps/shop unchanged" in kubectl("apply -f -", MANIFEST)
+    head, *rows = kubectl("get pods").splitlines()
+    assert head.split() == ["NAME", "READY", "STATUS", "RESTARTS"]
+    assert [row.split()[1:3] for row in rows] == [["1/1", "Running"]] * 2
+    version = cluster.store.get("deployments", "shop")["metadata"]["generation"]
+    assert "+      - image: shop:2" in kubectl(
+        "diff -f -", MANIFEST.replace("shop:1", "shop:2"), status=1
+    )
+    assert cluster.store.get("deployments", "shop")["metadata"]["generation"] == version
+    kubectl("set image deployment/shop web=shop:2")
+    assert "successfully rolled out" in kubectl("rollout status deployment/shop")
+    assert "2         <none>" in kubectl("rollout history deployment/shop")
+    kubectl("rollout undo deployment/shop")
+    kubectl("rollout status deployment/shop")
+    settled(cluster)
+    assert httpx.get(cluster.address("shop")).headers["X-Release"] == "1"
+    mine = kubectl("get deployment shop -o json")
+    kubectl("scale deployment/shop --replicas=1")
+    said = kubectl("replace -f -", mine, status=1)
+    assert "Error from server (Conflict)" in said
+    assert "the object has been modified; please apply your changes to the latest version" in said
+    settled(cluster)
+    assert "ScalingReplicaSet" in kubectl("describe deployment shop")
+    assert 'deployments.apps "inn" not found' in kubectl("get deployment inn", status=1)
+
+
+def test_guests_note_who_answered(cluster: Cluster) -> None:
+    cluster.apply(MANIFEST)
+    settled(cluster)
+    with Guests(cluster.address("shop")) as guests:
+        guests.until("1", times=5)
+    assert (guests.failed, guests.answers) == (0, "1 200")
+
+
+def test_a_service_without_pods_answers_503(cluster: Cluster) -> None:
+    service = {"metadata": {"name": "empty"}, "spec": {"selector": {"app": "nobody"}}}
+    cluster.store.create("services", service)
+    assert httpx.get(cluster.address("empty")).status_code == 503
+
+
+def test_settings_come_from_a_configmap_and_a_missing_one_is_named(cluster: Cluster) -> None:
+    container = {"name": "web", "image": "shop:1", "envFrom": [{"configMapRef": {"name": "words"}}]}
+    pod = {"metadata": {"name": "alone"}, "spec": {"containers": [container]}}
+    cluster.store.create("pods", pod)
+    events = lambda: [event["message"] for event in cluster.store.all("events")]  # noqa: E731
+    cluster.until(lambda: 'Error: configmap "words" not found' in events(), "the event")
+    cluster.store.create("configmaps", thing("words", GREETING="welcome"))
+    cluster.until(lambda: cluster.node.program(cluster.store.get("pods", "alone")), "the process")
+
+    def greeting() -> str:
+        try:
+            return httpx.get(f"http://127.0.0.1:{cluster.process('alone').port}").text
+        except httpx.TransportError:
+            return ""
+
+    cluster.until(lambda: greeting() == "welcome", "the greeting")
+    cluster.store.delete("pods", "alone", 0)
+
+
+def test_errors_have_the_form_of_kubernetes(cluster: Cluster) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{cluster.url}/api/v1/namespaces/default/pods/nobody")
+    said = json.load(caught.value)
+    assert (said["kind"], said["reason"], said["code"]) == ("Status", "NotFound", 404)
+
+
+def test_nothing_is_left_when_the_kernel_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "kernel.py"
+    script.write_text(
+        textwrap.dedent(f"""
+            import time
+            from nexus.cluster import Cluster
+            cluster = Cluster()
+            cluster.build("shop:1", {APP!r})
+            cluster.apply({MANIFEST!r})
+            cluster.until(lambda: cluster.settled("shop"), "the shop")
+            pods = [cluster.process(name).pid for name in cluster.names()]
+            print(cluster.directory, cluster.proxies["shop"].pid, *pods, flush=True)
+            time.sleep(600)
+        """)
+    )
+    kernel = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert kernel.stdout is not None
+    directory, *pids = kernel.stdout.readline().split()
+    assert len(pids) == 3
+    kernel.send_signal(signal.SIGKILL)
+    kernel.wait()
+    kernel.stdout.close()
+    wait_for(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids), 30, "the processes")
+    wait_for(lambda: not Path(directory).exists(), 30, "the directory to be gone")
+
+
+def test_a_closed_cluster_leaves_no_process() -> None:
+    with Cluster() as short:
+        short.build("shop:1", APP)
+        short.apply(MANIFEST)
+        settled(short)
+        pids = [short.process(name).pid for name in short.names()]
+    deadline = time.monotonic() + 20
+    while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(psutil.pid_exists, pids))
