@@ -330,7 +330,11 @@ class Handler(BaseHTTPRequestHandler):
     def body(self) -> Any:  # noqa: ANN401
         """What the client sent."""
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        return json.loads(text) if text else None
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            kind = self.headers.get("Content-Type", "")
+            raise UnsupportedError(f"this server reads only JSON, and not {kind}") from None
 
     def send(self, status: int, body: Any) -> None:  # noqa: ANN401
         """Sends an answer."""

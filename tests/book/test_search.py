@@ -34,6 +34,8 @@ FIRST = {
     "visibility timeout": ["notebooks/async/background-jobs.html"],
     "keyset pagination": ["notebooks/apis/rest-with-drf.html"],
     "dataloader": ["notebooks/apis/graphql.html"],
+    "kubectl": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
+    "readiness probe": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
     "blue green": ["notebooks/shipping/ci-cd.html"],
     "double vote": ["notebooks/practice/challenges-data.html"],
     "best practices": ["notebooks/practice/best-practices.html"],
