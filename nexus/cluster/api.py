@@ -171,23 +171,23 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Says nothing: what happens is in the store's log."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Discovery, an object, a list, or a watch."""
         self.answer(self.read)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """A new object."""
         self.answer(lambda: (201, self.posted()))
 
-    def do_PUT(self) -> None:  # noqa: N802
+    def do_PUT(self) -> None:
         """An object in the place of another."""
         self.answer(lambda: (200, self.put()))
 
-    def do_PATCH(self) -> None:  # noqa: N802
+    def do_PATCH(self) -> None:
         """A part of an object."""
         self.answer(lambda: (200, self.patched()))
 
-    def do_DELETE(self) -> None:  # noqa: N802
+    def do_DELETE(self) -> None:
         """The end of an object."""
         self.answer(lambda: (200, self.deleted()))
 

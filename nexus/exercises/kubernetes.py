@@ -62,7 +62,7 @@ spec:
 WHY = {
     "did not listen yet": "how does the Service know when a Pod is ready?",
     "answered 503": "ask for what guests need: /readyz",
-    "SIGTERM already": "the proxy needs 10 seconds to hear that a Pod ends. What holds SIGTERM back?",
+    "SIGTERM already": "the proxy hears of it 10 seconds later. What holds SIGTERM back?",
     "SIGKILL": "preStop and the last request together need more than the grace period",
     "had no Pod": "a moment came in which no Pod was ready",
 }
@@ -83,7 +83,9 @@ def manifest(answer: str) -> str:
         _rehearse(deployment)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, ApiError) as error:
         what = f"{type(error).__name__}: {first_line(error)}"
-        raise NotYet(f"the model cannot run this manifest ({what}): is a field misplaced?") from None
+        raise NotYet(
+            f"the model cannot run this manifest ({what}): is a field misplaced?"
+        ) from None
     return (
         "a rollout, a bad release and two minutes without a database lost no request and restarted "
         "nothing, and the process that hung was restarted"
@@ -159,9 +161,7 @@ def _rehearse(deployment: Object) -> None:
     _watch(world, 2 * 10, "before anything was changed")
 
     _to(world, "shop:2")
-    _until(
-        world, ROLLS, lambda: _is_done(world), "shop:2 was not rolled out", "during the rollout"
-    )
+    _until(world, ROLLS, lambda: _is_done(world), "shop:2 was not rolled out", "during the rollout")
     _watch(world, 60, "after the rollout")
 
     _to(world, "shop:3")
@@ -270,7 +270,9 @@ def controller(answer: Keep) -> str:
     _order(answer, 2, _pods("ending", "ending", "ready"))
     for seed in range(12):
         _live(answer, random.Random(seed))  # noqa: S311 (a world, no secret)
-    return "from every state it came to the number that was wanted, and no ready Pod went for nothing"
+    return (
+        "from every state it came to the number that was wanted, and no ready Pod went for nothing"
+    )
 
 
 def _pods(*states: str) -> list[Pod]:
@@ -467,9 +469,7 @@ def _updated(answer: Update, conflicts: int) -> None:
         raise NotYet(f"{about}, return what is stored, not {found!r:.60}")
 
 
-def _raises(
-    answer: Update, name: str, api: Api, expected: type[ApiError], about: str
-) -> None:
+def _raises(answer: Update, name: str, api: Api, expected: type[ApiError], about: str) -> None:
     """An error that is no conflict reaches the caller."""
     try:
         found = _call(answer, api, name)
@@ -478,5 +478,3 @@ def _raises(
     except ConflictError:
         raise NotYet(f"{about}, and your function raised ConflictError") from None
     raise NotYet(f"{about}, and your function returned {found!r:.60}: let the error through")
-
-

@@ -1,4 +1,4 @@
-"""The model of Kubernetes: its store, its controllers in a rehearsal, and real Pods with kubectl."""
+"""The model of Kubernetes: its store, its controllers in made-up time, real Pods and kubectl."""
 
 import json
 import signal
@@ -159,7 +159,7 @@ def world() -> Rehearsal:
 
 
 def to(world: Rehearsal, image: str) -> None:
-    def change(stored: Any) -> None:
+    def change(stored: dict[str, Any]) -> None:
         stored["spec"]["template"]["spec"]["containers"][0]["image"] = image
 
     world.store.change("deployments", "shop", change)

@@ -82,8 +82,8 @@ MORE_PODS = with_(
 )
 """More Pods, so that one may be missing; the page itself is the question."""
 
-DATABASE_LIVENESS = with_(("web\n", "web\n"), ("httpGet: {path: /livez, port: 8000}\n          life",
-                           "httpGet: {path: /database, port: 8000}\n          life"))  # fmt: skip
+LIVENESS = "          livenessProbe:\n            httpGet: {path: /"
+DATABASE_LIVENESS = with_((f"{LIVENESS}livez", f"{LIVENESS}database"))
 
 ANCHORED = with_(
     ("          startupProbe:\n            httpGet: {path: /livez, port: 8000}",
@@ -180,10 +180,11 @@ def a_number(wanted: int, pods: Pods) -> int:
     return keep(wanted, pods)[0]
 
 
-Change = Callable[[Any], object]
+Object = dict[str, Any]
+Change = Callable[[Object], object]
 
 
-def update(api: Any, name: str, change: Change) -> Any:
+def update(api: kubernetes.Api, name: str, change: Change) -> Object:
     while True:
         thing = api.get(name)
         change(thing)
@@ -193,7 +194,7 @@ def update(api: Any, name: str, change: Change) -> Any:
             time.sleep(1)
 
 
-def update_again(api: Any, name: str, change: Change) -> Any:
+def update_again(api: kubernetes.Api, name: str, change: Change) -> Object:
     """By calling itself, and by looking at the reason."""
     change(thing := api.get(name))
     try:
@@ -204,7 +205,7 @@ def update_again(api: Any, name: str, change: Change) -> Any:
         return update_again(api, name, change)
 
 
-def once_more(api: Any, name: str, change: Change) -> Any:
+def once_more(api: kubernetes.Api, name: str, change: Change) -> Object:
     for _ in range(2):
         change(thing := api.get(name))
         try:
@@ -214,7 +215,7 @@ def once_more(api: Any, name: str, change: Change) -> Any:
     raise last
 
 
-def puts_the_same(api: Any, name: str, change: Change) -> Any:
+def puts_the_same(api: kubernetes.Api, name: str, change: Change) -> Object:
     change(thing := api.get(name))
     while True:
         try:
@@ -223,13 +224,13 @@ def puts_the_same(api: Any, name: str, change: Change) -> Any:
             pass
 
 
-def without_version(api: Any, name: str, change: Change) -> Any:
+def without_version(api: kubernetes.Api, name: str, change: Change) -> Object:
     change(thing := api.get(name))
     thing["metadata"].pop("resourceVersion")
     return api.put(thing)
 
 
-def newest_version(api: Any, name: str, change: Change) -> Any:
+def newest_version(api: kubernetes.Api, name: str, change: Change) -> Object:
     """The old content under the newest version."""
     change(thing := api.get(name))
     while True:
@@ -240,7 +241,7 @@ def newest_version(api: Any, name: str, change: Change) -> Any:
             thing["metadata"]["resourceVersion"] = version
 
 
-def changes_twice(api: Any, name: str, change: Change) -> Any:
+def changes_twice(api: kubernetes.Api, name: str, change: Change) -> Object:
     change(thing := api.get(name))
     while True:
         try:
@@ -249,7 +250,7 @@ def changes_twice(api: Any, name: str, change: Change) -> Any:
             change(thing)
 
 
-def gives_up_quietly(api: Any, name: str, change: Change) -> Any:
+def gives_up_quietly(api: kubernetes.Api, name: str, change: Change) -> Object:
     change(thing := api.get(name))
     try:
         return api.put(thing)
@@ -257,11 +258,11 @@ def gives_up_quietly(api: Any, name: str, change: Change) -> Any:
         return thing
 
 
-def returns_nothing(api: Any, name: str, change: Change) -> None:
+def returns_nothing(api: kubernetes.Api, name: str, change: Change) -> None:
     update(api, name, change)
 
 
-def returns_its_copy(api: Any, name: str, change: Change) -> Any:
+def returns_its_copy(api: kubernetes.Api, name: str, change: Change) -> Object:
     while True:
         change(thing := api.get(name))
         try:
@@ -271,7 +272,7 @@ def returns_its_copy(api: Any, name: str, change: Change) -> Any:
         return thing
 
 
-def retries_everything(api: Any, name: str, change: Change) -> Any:
+def retries_everything(api: kubernetes.Api, name: str, change: Change) -> Object:
     while True:
         try:
             change(thing := api.get(name))
@@ -280,14 +281,14 @@ def retries_everything(api: Any, name: str, change: Change) -> Any:
             continue
 
 
-def nothing_is_no_error(api: Any, name: str, change: Change) -> Any:
+def nothing_is_no_error(api: kubernetes.Api, name: str, change: Change) -> Object:
     try:
         return update(api, name, change)
     except NotFoundError:
         return None
 
 
-def writes_twice(api: Any, name: str, change: Change) -> Any:
+def writes_twice(api: kubernetes.Api, name: str, change: Change) -> Object:
     update(api, name, change)
     return api.put(api.get(name))
 
@@ -312,7 +313,11 @@ NOT_YET = [
     (ONE, with_(("seconds: 15", "seconds: 5")), "SIGTERM already"),
     (ONE, with_(("PeriodSeconds: 60", "PeriodSeconds: 20")), "SIGKILL ended its Pod"),
     (ONE, with_(("maxUnavailable: 0", "maxUnavailable: 1")), "only 1 of 2 Pods served"),
-    (ONE, with_(("rollingUpdate: {maxSurge: 1, maxUnavailable: 0}", "type: Recreate")), "had no Pod"),
+    (
+        ONE,
+        with_(("rollingUpdate: {maxSurge: 1, maxUnavailable: 0}", "type: Recreate")),
+        "had no Pod",
+    ),
     (ONE, DATABASE_LIVENESS, "while the database was down, a Pod was restarted"),
     (ONE, without("livenessProbe"), "a process hung"),
     (ONE, without("startupProbe"), "failed liveness probe, will be restarted"),
