@@ -36,6 +36,8 @@ IN_A_CHAPTER = {
     "pytest-did-not-raise",
     "pytest-query-budget",
     "pytest-socket-blocked",
+    "python-cert-expired",
+    "python-tls-protocol-version",
 }
 """What a chapter's stored outputs show, and its strict run proves."""
 PATIENCE = 60

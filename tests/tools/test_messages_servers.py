@@ -53,6 +53,7 @@ NGINX = {
     "nginx-host-not-found": "upstream shop { server nobody.invalid:80; }",
     "nginx-cannot-load-certificate": "server { listen 127.0.0.1:PORT ssl; "
     "ssl_certificate /nowhere/cert.pem; ssl_certificate_key /nowhere/key.pem; }",
+    "nginx-no-ssl-certificate": "server { listen 127.0.0.1:PORT ssl; }",
     "nginx-names-hash": "server_names_hash_bucket_size 32; server { listen 127.0.0.1:PORT; "
     f"server_name {'long' * 30}.example.org; }} "
     "server { listen 127.0.0.1:PORT; server_name b.example.org; }",
