@@ -45,7 +45,14 @@ class App(ThreadingHTTPServer):
         self.seen: list[tuple[str, dict[str, list[str]], int]] = []
         # Asked often whether it shall end: closing it waits for that.
         ask_often = {"poll_interval": 0.02}
-        threading.Thread(target=self.serve_forever, kwargs=ask_often, daemon=True).start()
+        self._serving = threading.Thread(target=self.serve_forever, kwargs=ask_often, daemon=True)
+        self._serving.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Ends, and its thread with it."""
+        self.shutdown()
+        self._serving.join()
+        self.server_close()
 
     def handle_error(self, *_: object) -> None:
         """Says nothing: nginx may leave in the middle of a request."""
@@ -227,11 +234,8 @@ def _site(answer: str) -> Iterator[Site]:
             said = lines[0].partition("[emerg] ")[2] if lines else "it did not start"
             said = said.partition(": ")[2] if said[:1].isdigit() else said
             raise NotYet(f"nginx refuses it: {said.partition(' in /')[0]}") from None
-        try:
-            with front:
-                yield Site(front, app, folder / "tls")
-        finally:
-            app.shutdown()
+        with front:
+            yield Site(front, app, folder / "tls")
 
 
 # -- 2. A client's address.

@@ -1,10 +1,8 @@
 """The judges of "Deployment": stubs, right answers, wrong ones."""
 
-from collections.abc import Callable
 from ipaddress import ip_address, ip_network
-from typing import Any
 
-from nexus.exercises.deployment import GIVEN_1, PROXIES
+from nexus.exercises.deployment import GIVEN_1, PROXIES, Probe, Process
 from tests.exercises import tables
 
 # -- 1. A server block.
@@ -84,7 +82,7 @@ def rightmost(peer: str, forwarded: str | None, proxies: list[str]) -> str:
     return forwarded.split(",")[-1].strip() if forwarded and trusted else peer
 
 
-def always_believes(_: str, forwarded: str | None, proxies: list[str]) -> str:
+def always_believes(peer: str, forwarded: str | None, proxies: list[str]) -> str:
     return from_the_right("10.0.0.1" if forwarded else peer, forwarded, proxies)
 
 
@@ -158,14 +156,12 @@ def swallows(peer: str, forwarded: str | None, proxies: list[str]) -> str | None
 
 # -- 3. Two probes.
 
-Probe = Callable[[Any], object]
 
-
-def live(process: Any) -> int:
+def live(process: Process) -> int:
     return 503 if process.silent > 30 else 200
 
 
-def ready(process: Any) -> int:
+def ready(process: Process) -> int:
     if process.stopping:
         return 503
     try:
@@ -175,7 +171,7 @@ def ready(process: Any) -> int:
     return 200
 
 
-def ready_too(process: Any) -> int:
+def ready_too(process: Process) -> int:
     status = 503
     try:
         if process.query(1.5) == 1 and not process.stopping:
@@ -185,11 +181,11 @@ def ready_too(process: Any) -> int:
     return status
 
 
-def always(_: Any) -> int:
+def always(_: Process) -> int:
     return 200
 
 
-def asks(process: Any) -> int:
+def asks(process: Process) -> int:
     try:
         process.query(timeout=1)
     except Exception:
@@ -197,7 +193,7 @@ def asks(process: Any) -> int:
     return 200
 
 
-def asks_and_forgives(process: Any) -> int:
+def asks_and_forgives(process: Process) -> int:
     try:
         process.query(timeout=0.1)
     except Exception:
@@ -205,15 +201,15 @@ def asks_and_forgives(process: Any) -> int:
     return live(process)
 
 
-def dies_when_told(process: Any) -> int:
+def dies_when_told(process: Process) -> int:
     return 503 if process.silent > 30 or process.stopping else 200
 
 
-def impatient(process: Any) -> int:
+def impatient(process: Process) -> int:
     return 503 if process.silent > 20 else 200
 
 
-def without_a_limit(process: Any) -> int:
+def without_a_limit(process: Process) -> int:
     try:
         process.query()
     except Exception:
@@ -221,7 +217,7 @@ def without_a_limit(process: Any) -> int:
     return 503 if process.stopping else 200
 
 
-def three_tries(process: Any) -> int:
+def three_tries(process: Process) -> int:
     for _ in range(3):
         try:
             process.query(timeout=1)
@@ -231,7 +227,7 @@ def three_tries(process: Any) -> int:
     return 503
 
 
-def in_a_hurry(process: Any) -> int:
+def in_a_hurry(process: Process) -> int:
     try:
         process.query(timeout=0.1)
     except Exception:
@@ -239,7 +235,7 @@ def in_a_hurry(process: Any) -> int:
     return 503 if process.stopping else 200
 
 
-def one_error(process: Any) -> int:
+def one_error(process: Process) -> int:
     try:
         process.query(timeout=1)
     except (ConnectionError, TimeoutError):
@@ -247,12 +243,12 @@ def one_error(process: Any) -> int:
     return 503 if process.stopping else 200
 
 
-def raises(process: Any) -> int:
+def raises(process: Process) -> int:
     process.query(timeout=1)
     return 503 if process.stopping else 200
 
 
-def truth(process: Any) -> bool:
+def truth(process: Process) -> bool:
     return ready(process) == 200
 
 
@@ -260,7 +256,7 @@ def remembers() -> Probe:
     """What it has found once is true for ever."""
     found: list[int] = []
 
-    def first_answer(process: Any) -> int:
+    def first_answer(process: Process) -> int:
         found.append(ready(process))
         return found[0]
 
