@@ -82,7 +82,7 @@ class Collector:
 
     def traces(self) -> list[list[Span]]:
         """The traces, each with its spans, in the order in which they began."""
-        spans = sorted(list(self.spans), key=lambda span: span.start)
+        spans = sorted(self.spans, key=lambda span: span.start)
         known = dict.fromkeys(span.trace for span in spans)
         return [[span for span in spans if span.trace == trace] for trace in known]
 
@@ -158,7 +158,7 @@ def tree(spans: Sequence[Span]) -> str:
         ]
         for (label, below), same in groupby(shown):
             often = len(list(same))
-            yield "  " * depth + (f"{often} × " if often > 1 else "") + label
+            yield "  " * depth + (f"{often} \N{MULTIPLICATION SIGN} " if often > 1 else "") + label
             yield from below
 
     def children(parent: Span) -> list[Span]:
