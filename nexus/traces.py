@@ -208,12 +208,13 @@ def waterfall(traces: Sequence[Sequence[Span]], titles: Sequence[str], *, alt: s
             if number < len(traces) - 1:
                 ax.set_xticklabels([])
         axes[-1].set_xlabel("milliseconds since the trace began", loc="left", color=draw.MUTED)
-        axes[0].legend(
-            handles=[Patch(color=colour[name], label=name) for name in services],
-            loc="upper right",
-            frameon=False,
-            fontsize=9,
-        )
+        if len(services) > 1:
+            axes[0].legend(
+                handles=[Patch(color=colour[name], label=name) for name in services],
+                loc="upper right",
+                frameon=False,
+                fontsize=9,
+            )
         svg, png = io.StringIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata=dict.fromkeys(draw.SVG_METADATA))
         figure.savefig(png, format="png", dpi=2 * draw.PIXELS, metadata={"Software": None})

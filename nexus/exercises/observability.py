@@ -60,12 +60,11 @@ P99: tuple[tuple[str, Answers, float | None], ...] = (
 
 GIVEN_1 = """
 def p99(answers):
-    return sum(p99_of_one(answer) for answer in answers) / len(answers)
-
-
-def p99_of_one(answer):
-    rank = 0.99 * answer["+Inf"]
-    return min(float(bound) for bound, count in answer.items() if count >= rank)
+    each = []
+    for answer in answers:
+        rank = 0.99 * answer["+Inf"]
+        each.append(min(float(bound) for bound, count in answer.items() if count >= rank))
+    return sum(each) / len(each)
 """
 
 
