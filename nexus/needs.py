@@ -30,12 +30,16 @@ def package(name: str) -> Callable[[], object]:
 
 KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
     {
+        "bandit": package("bandit"),
         "boto3": package("boto3"),
+        "chromium": programs.chromium,
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
         "kubernetes_validate": package("kubernetes_validate"),
+        "pip-audit": package("pip_audit"),
         "prometheus": programs.prometheus,
         "rabbitmq": programs.rabbitmq,
+        "sqlmap": programs.sqlmap,
     }
 )
 """What a cell can need; each raises MissingProgram where it is missing."""

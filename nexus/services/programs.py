@@ -101,6 +101,19 @@ def kubectl() -> Path:
     return find("kubectl", "NEXUS_KUBECTL", beside, HEAVY)
 
 
+def chromium() -> Path:
+    """Chromium or Chrome (NEXUS_CHROMIUM names another one)."""
+    places = [Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")]
+    for name in ("chromium-browser", "google-chrome"):
+        places += filter(None, [shutil.which(name) and Path(str(shutil.which(name)))])
+    return find("chromium", "NEXUS_CHROMIUM", places, "apt-get install chromium")
+
+
+def sqlmap() -> Path:
+    """The sqlmap program of the system (NEXUS_SQLMAP names another one)."""
+    return find("sqlmap", "NEXUS_SQLMAP", [], "apt-get install sqlmap")
+
+
 def reachable(path: Path) -> bool:
     """Whether every user may read a path and enter all folders above it."""
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents) and bool(
