@@ -1,14 +1,14 @@
 """Judges of "Application security": a search, a guard against SSRF, and a regular expression."""
 
 import json
-import random
+import secrets
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from itertools import product, zip_longest
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +72,24 @@ def given(connection: Connection, text: str, order: str) -> list[object]:
     return [title for (title,) in connection.execute(query)]  # type: ignore[arg-type]
 
 
-GIVEN_1 = '''
+GIVEN_1 = """
 def given(connection, text, order):
     query = f"SELECT title FROM hut WHERE listed AND title ILIKE '%{text}%' ORDER BY {order}"
     return [title for (title,) in connection.execute(query)]
-'''
+"""
 
 
 def _parts(answer: Mapping[str, Any], **kinds: tuple[object, str]) -> list[Any]:
     """The parts of an answer that is a dictionary, each of the kind that it should have."""
     for name, (kind, called) in kinds.items():
         if name not in answer:
-            raise NotYet(f"the dictionary needs {' and '.join(map(repr, kinds))}; {name!r} is missing")
+            raise NotYet(
+                f"the dictionary needs {' and '.join(map(repr, kinds))}; {name!r} is missing"
+            )
         if not isinstance(answer[name], kind):  # type: ignore[arg-type]
-            raise NotYet(f"{name!r} should be {called}; it is of type {type(answer[name]).__name__}")
+            raise NotYet(
+                f"{name!r} should be {called}; it is of type {type(answer[name]).__name__}"
+            )
     return [answer[name] for name in kinds]
 
 
@@ -93,14 +97,14 @@ def _parts(answer: Mapping[str, Any], **kinds: tuple[object, str]) -> list[Any]:
     "application-security.1",
     takes=Mapping,
     called="a dictionary with attack and find",
-    hint="give a dictionary: attack is a text with which given returns Dalila's IBAN, and find is a "
-    "function of a connection, a text and an order",
+    hint="give a dictionary: attack is a text with which given returns Dalila's IBAN, and find is "
+    "a function of a connection, a text and an order",
     stub={"attack": "", "find": GIVEN_1},
 )
 def search(answer: Mapping[str, Any]) -> str:
     """The attack works on the given search, and no attack works on the answer's."""
     attack, find = _parts(answer, attack=(str, "a text"), find=(Callable, "a function"))
-    ibans = {name: f"CH-{random.randrange(10**9):09}" for name in ("Amina", "Bode", "Dalila")}
+    ibans = {name: f"CH-{secrets.randbelow(10**9):09}" for name in ("Amina", "Bode", "Dalila")}
     with database("security_search", build) as box:
         for name, iban in ibans.items():
             box.admin.execute("UPDATE host SET iban = %s WHERE name = %s", [iban, name])
@@ -152,7 +156,9 @@ def _attacked(box: Sandbox, attack: str, ibans: Mapping[str, str]) -> None:
         with box.watched():
             found = given(box.learner, attack, "title")
     except psycopg.Error as error:
-        raise NotYet(f"with this attack, the given search raised an error: {first_line(error)}") from None
+        raise NotYet(
+            f"with this attack, the given search raised an error: {first_line(error)}"
+        ) from None
     if ibans["Dalila"] not in found:
         raise NotYet(
             f"with this attack, the given search returned {len(found)} rows, and Dalila's IBAN is "
@@ -333,8 +339,20 @@ def _fetched(fetch: Fetch, net: Net, url: str, what: str) -> tuple[object, str |
 def _outside() -> Iterator[tuple[str, str, Net, str, str]]:
     """Pages that must be fetched: what, the URL, the network, the page, the host at the end."""
     site = {"pictures.example": [[PUBLIC]], "six.example": [[PUBLIC_6]]}
-    yield "an ordinary page", "http://pictures.example/a.png", Net(site), "/a.png", "pictures.example"
-    yield "a page by https, with a query", "https://pictures.example/a?b=1", Net(site), "/a?b=1", "pictures.example"
+    yield (
+        "an ordinary page",
+        "http://pictures.example/a.png",
+        Net(site),
+        "/a.png",
+        "pictures.example",
+    )
+    yield (
+        "a page by https, with a query",
+        "https://pictures.example/a?b=1",
+        Net(site),
+        "/a?b=1",
+        "pictures.example",
+    )
     yield "a page without a path", "http://pictures.example", Net(site), "/", "pictures.example"
     yield "a page that has an IPv6 address", "http://six.example/a", Net(site), "/a", "six.example"
     yield "a page by its address", f"http://{PUBLIC}/a", Net(site), "/a", PUBLIC
@@ -404,8 +422,8 @@ def fetch(url, resolve, connect):
     "application-security.2",
     takes=Callable,  # type: ignore[arg-type]
     called="a function",
-    hint="give a function of a URL, resolve and connect: it returns the body of a page in the public "
-    "internet, and raises ValueError for all else",
+    hint="give a function of a URL, resolve and connect: it returns the body of a page in the "
+    "public internet, and raises ValueError for all else",
     stub=GIVEN_2,
 )
 def guard(fetch: Fetch) -> str:
@@ -482,7 +500,15 @@ def _addresses() -> list[str]:
     """Short addresses of all kinds."""
     locals_ = ["".join(letters) for n in range(5) for letters in product("a9._A", repeat=n)]
     ends = (END, "", "@hutsXexample", f"{END}x", f"x{END}")
-    more = (f" a{END}", f"a{END} ", f"a b{END}", f"anna-lena{END}", f"ä{END}", f"٣{END}", f"a@a{END}")
+    more = (
+        f" a{END}",
+        f"a{END} ",
+        f"a b{END}",
+        f"anna-lena{END}",
+        f"ä{END}",
+        f"٣{END}",
+        f"a@a{END}",
+    )
     return [local + end for local in locals_ for end in ends] + list(more)
 
 
@@ -537,15 +563,15 @@ def regular_expression(answer: Mapping[str, Any]) -> str:
         if got != accepts(address):
             verb = "finds something" if got else "finds nothing"
             raise NotYet(f"the pattern {verb} in {address!r}, and GIVEN does the opposite")
-    for (what, text), results in zip_longest(long.items(), found[1:], fillvalue=None):
-        if results is None:
+    for n, (what, text) in enumerate(long.items(), start=1):
+        if n == len(found):
             raise NotYet(f"the pattern is still slow: {what} took more than a second")
-        if results[0] != accepts(text):
+        if found[n] != [accepts(text)]:
             raise NotYet(f"the pattern is wrong for {what}")
     if _search(GIVEN_3, [[attack]]):
         raise NotYet(
-            "the pattern is right. The attack is not: GIVEN came to an end within a second. It must "
-            "nearly fit, and fail at its end"
+            "the pattern is right. The attack is not: GIVEN came to an end within a second. It "
+            "must nearly fit, and fail at its end"
         )
     return (
         f"the attack keeps the given pattern busy; the new one agrees with it on "
