@@ -19,7 +19,7 @@ import psutil
 import yaml
 
 from nexus.cluster.api import Server as ApiServer
-from nexus.cluster.controller import Controllers
+from nexus.cluster.controller import Controllers, is_ready
 from nexus.cluster.node import Node, Program
 from nexus.cluster.service import Services
 from nexus.cluster.store import KINDS, Object, Store
@@ -299,9 +299,13 @@ class Cluster:
             return False
         status, wanted = one.get("status", {}), one["spec"].get("replicas", 1)
         names = ("updatedReplicas", "availableReplicas", "replicas")
+        # The Pods too: for a moment, the status is older than they are.
+        mine = [pod for pod in self.pods() if pod["metadata"]["name"].startswith(f"{deployment}-")]
         return (
             status.get("observedGeneration") == one["metadata"]["generation"]
             and all(status.get(name, 0) == wanted for name in names)
+            and len(mine) == wanted
+            and all(map(is_ready, mine))
             and len(self.store.all("pods")) == len(self.pods())
             and not any(self.services.coming.values())
         )
