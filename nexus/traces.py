@@ -218,7 +218,7 @@ def waterfall(traces: Sequence[Sequence[Span]], titles: Sequence[str], *, alt: s
         svg, png = io.StringIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata=dict.fromkeys(draw.SVG_METADATA))
         figure.savefig(png, format="png", dpi=2 * draw.PIXELS, metadata={"Software": None})
-    return draw.Picture(svg.getvalue(), alt, png.getvalue())
+    return replace(draw._picture(svg.getvalue(), alt), png=png.getvalue())
 
 
 def _begin(trace: Sequence[Span]) -> int:

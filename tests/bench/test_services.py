@@ -504,6 +504,56 @@ def test_rabbitmq_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert "\n" not in str(failure.value)
 
 
+# Prometheus
+
+
+def has_prometheus() -> bool:
+    try:
+        programs.prometheus()
+    except MissingProgram:
+        return False
+    return True
+
+
+needs_prometheus = pytest.mark.skipif(
+    not has_prometheus() and "CI" not in os.environ,
+    reason="Prometheus is not installed: apt-get install prometheus",
+)
+
+
+@needs_prometheus
+def test_prometheus_answers_refuses_nonsense_and_leaves_no_process() -> None:
+    configuration = "scrape_configs: []"
+    with nexus.prometheus(configuration) as prom:
+        assert prom.query("vector(7)") == {"{}": 7.0}
+        assert prom.api("targets")["activeTargets"] == []
+        with pytest.raises(ServiceError, match=r"Prometheus refuses query: .*parse error"):
+            prom.query("rate(")
+        pids = [process.pid for process in prom.processes()]
+    wait_for(lambda: not any(alive(pid) for pid in pids), PATIENCE, "Prometheus to be gone")
+
+
+@needs_prometheus
+def test_prometheus_explains_a_failed_start() -> None:
+    with pytest.raises(ServiceError, match="field scrapes not found"):
+        nexus.prometheus("scrapes: []")
+
+
+@needs_prometheus
+def test_promtool_says_what_it_finds(tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{alert: A, expr: up ==}]}]")
+    done = nexus.promtool("check", "rules", "rules.yml", folder=tmp_path)
+    assert done.returncode != 0
+    assert "parse error" in done.stdout
+
+
+def test_prometheus_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "find", lambda name, *rest: find_nowhere(name, rest[-1]))
+    with pytest.raises(MissingProgram, match="prometheus is not on this machine: ") as failure:
+        nexus.prometheus("scrape_configs: []")
+    assert "\n" not in str(failure.value)
+
+
 def find_nowhere(name: str, install: str) -> Path:
     raise MissingProgram(f"{name} is not on this machine: {install}")
 
