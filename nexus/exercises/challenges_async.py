@@ -916,6 +916,12 @@ LONGEST = 60
 BUSY = 300
 """The most questions while it starts up."""
 
+SHARE = 1 / 2
+"""The most of that time that may go to questions: a busy machine asks seldom without a pause."""
+
+TRIES = 10
+"""How many questions show how long one takes on this machine, now."""
+
 NEVER = 1e9
 
 STARTING_UP = "the database system is starting up"
@@ -1123,6 +1129,30 @@ def _not_too_often(gate: Gate) -> None:
         )
 
 
+def _has_paused(gate: Gate, clock: _GateClock, url: str, seconds: float) -> None:
+    """Raises NotYet if it did little else than ask, while the database was starting.
+
+    Args:
+        gate: where the database is still starting.
+        clock: the answer's time.
+        url: the address.
+        seconds: how long the answer met it starting.
+    """
+    if clock.slept > seconds / 10:
+        return
+    asked = gate.asked  # it may have waited in another way than by time.sleep
+    begun = time.monotonic()
+    for _ in range(TRIES):
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(url).close()
+    one = (time.monotonic() - begun) / TRIES
+    if asked * one > SHARE * seconds:
+        raise NotYet(
+            f"it asked {asked} times in {seconds:.0f} seconds while the database was starting, and "
+            "did nothing else, which slows the start: make a pause after each time"
+        )
+
+
 def _message(error: BaseException) -> str:
     """What an error says, without the number of a port."""
     said = re.sub(r"\s+", " ", str(error))
@@ -1130,8 +1160,8 @@ def _message(error: BaseException) -> str:
 
 
 def _never_comes(answer: Connect, box: Sandbox) -> None:
-    when = "the database was never ready, 5 seconds were given"
-    with _late_database(box, NEVER, refuses=0.5) as (url, gate, clock):
+    when, refuses = "the database was never ready, 5 seconds were given", 0.5
+    with _late_database(box, NEVER, refuses=refuses) as (url, gate, clock):
         try:
             within(lambda: answer(url, 5), clock)
         except NotYet:
@@ -1152,7 +1182,9 @@ def _never_comes(answer: Connect, box: Sandbox) -> None:
             raise NotYet(f"{when}, and it gave up after {clock.passed:.0f}")
         if clock.passed < 3:
             raise NotYet(f"{when}, and it gave up after {clock.passed:.1f}")
+        passed = clock.passed
         _not_too_often(gate)
+        _has_paused(gate, clock, url, passed - refuses)
 
 
 def _does_not_exist(answer: Connect, box: Sandbox) -> None:

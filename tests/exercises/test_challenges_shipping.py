@@ -18,6 +18,10 @@ MANIFEST = """
 STORAGES = {"staticfiles":
     {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}}
 """
+NO_STATIC = WHITE.replace(
+    '"django.contrib.staticfiles"', '"whitenoise.runserver_nostatic", "django.contrib.staticfiles"'
+)
+"""It changes `runserver` only, which no release starts."""
 SOURCES = WHITE.replace('STATICFILES_DIRS = ["static"]', 'STATIC_ROOT = "static"')
 
 
@@ -144,6 +148,7 @@ RIGHT = [
     (name(1), styles(WHITE + ROOT + MANIFEST)),
     (name(1), styles(WHITE + ROOT)),
     (name(1), styles(WHITE + "\nWHITENOISE_USE_FINDERS = True\n", "true")),
+    (name(1), styles(NO_STATIC + ROOT)),
     (name(2), COMPOSE),
     (name(2), GUNICORN_PORT),
     (name(2), COMPOSE.replace("--bind", "--bind 127.0.0.1:9000 --bind")),
@@ -155,6 +160,9 @@ RIGHT = [
     (name(4), MEND.replace("$(new-key)", "'$(new-key)'")),
     (name(5), POD),
     (name(5), BY_IP),
+    # Kubernetes asks for "low-cost HTTP endpoint", and this application's / asks nobody either.
+    (name(5), POD.replace("/healthz", "/")),
+    (name(5), BY_IP.replace("path: /healthz, ", "")),
 ]
 
 NOT_YET = [
@@ -177,6 +185,7 @@ NOT_YET = [
      "EOFError: EOF when reading a line"),
     (name(1), styles(GIVEN.replace(', "cal', ', "whitenoise.runserver_nostatic", "cal') + ROOT),
      "shop.css: status 404"),
+    (name(1), styles(NO_STATIC + ROOT, "true"), "shop.css: status 404"),
     (name(2), "", "give the text of compose.yaml"),
     (name(2), judged.GIVEN_2, "In web, localhost is web itself"),
     (name(2), "services: [web]", "services must be a mapping"),
@@ -270,6 +279,7 @@ NOT_YET = [
     (name(5), POD.replace("value: shop.example.org}\n    ports", 'value: "*"}\n    ports'),
      "open to all"),
     (name(5), POD.replace("/readyz", "/healthz"), "the Pod is ready"),
+    (name(5), POD.replace("/readyz", "/"), "the Pod is ready"),
     (name(5), POD.replace("/healthz", "/readyz"), "which repairs no database"),
     (name(5), f"{READY_ONLY}    livenessProbe: {{tcpSocket: {{port: 8000}}}}", "nobody restarts"),
     (name(5), POD.replace(HEADERS, "").replace("value: s", "value: '10.244.0.7,s", 1)
