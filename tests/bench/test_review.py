@@ -375,6 +375,13 @@ def test_what_is_right_is_not_found(base: Path, what: str) -> None:
     assert ours(base) == []
 
 
+def test_a_password_of_a_test_is_no_secret(base: Path) -> None:
+    write(TESTS, "PASSWORD = 'quiet'\n\n\ndef test_it():\n    assert f(PASSWORD)\n")(base)
+    write("mysite/doors.py", "PASSWORD = 'quiet'\n")(base)
+    found = [each.file for each in review.look(base).findings if each.rule == "S105"]
+    assert found == ["mysite/doors.py"]
+
+
 SAFE = {
     "a unique constraint": 'constraints = [models.UniqueConstraint(fields=["row", "number"], '
     'name="x")]',
@@ -523,6 +530,26 @@ def test_with_run_a_project_that_does_not_start_is_said(
     found = review.look(base, run=True)
     said = {each.what: each.why for each in found.skipped}
     assert "Set the SECRET_KEY environment variable" in said["manage.py check --deploy"]
+    assert "set there what the project needs" in said["manage.py check --deploy"]
+
+
+def test_with_run_the_linter_is_found_in_the_settings_of_the_tests(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "find", lambda _: None)
+    for name, value in (
+        ("SECRET_KEY", "k" * 60),
+        ("ALLOWED_HOSTS", "example.org"),
+        ("DATABASE_URL", "sqlite://:memory:"),
+        ("DJANGO_SETTINGS_MODULE", "mysite.settings"),
+    ):
+        monkeypatch.setenv(name, value)
+    (base / "tests" / "linted.py").write_text(
+        "from mysite.settings import *\n\nINSTALLED_APPS += ['django_migration_linter']\n"
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\n"
+    )
+    found = review.look(base, run=True)
+    assert "manage.py lintmigrations (with tests.linted)" in found.looked
 
 
 def test_a_tool_that_never_ends_is_ended(
