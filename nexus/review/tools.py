@@ -298,12 +298,26 @@ def run_project(project: Project, review: Review) -> None:
         return
     settings = _settings_with(project, installed)
     linted = command("manage.py lintmigrations", "lintmigrations", "--no-cache", settings=settings)
-    for match in LINTED.finditer(linted):
-        severity = ERROR if match[3] == "ERR" else WARNING
-        files = project.matching(f"*/{match[1]}/migrations/{match[2]}.py", f"{match[2]}.py")
-        file = files[0] if files else project.manage
-        says = _sentence(match[4])
-        review.findings.append(Finding(severity, "lintmigrations", file, 0, says, "ci-cd"))
+    review.findings += _linted(project, linted)
+
+
+def _linted(project: Project, said: str) -> Iterator[Finding]:
+    """What the linter found in the project's own migrations; it also looks at a library's."""
+    for match in LINTED.finditer(said):
+        if file := _migration(project, match[1], match[2]):
+            severity = ERROR if match[3] == "ERR" else WARNING
+            says = _sentence("; ".join(line.strip(" \t-") for line in match[4].splitlines()))
+            yield Finding(severity, "lintmigrations", file, 0, says, "ci-cd")
+
+
+def _migration(project: Project, label: str, name: str) -> str:
+    """The file of a migration; nothing, if it is a library's."""
+    file = f"{label}/migrations/{name}.py"
+    files = project.matching(file, f"*/{file}")
+    named = re.compile(rf"label\s*=\s*[\"']{re.escape(label)}[\"']")
+    if not files and any(named.search(project.text(each)) for each in project.matching("apps.py")):
+        files = project.matching(f"*/migrations/{name}.py")
+    return files[0] if files else ""
 
 
 def _settings_with(project: Project, app: str) -> str:

@@ -552,6 +552,22 @@ def test_with_run_the_linter_is_found_in_the_settings_of_the_tests(
     assert "manage.py lintmigrations (with tests.linted)" in found.looked
 
 
+def test_the_migrations_of_libraries_are_not_ours(base: Path) -> None:
+    migration("migrations.RunSQL('SELECT 1')")(base)
+    write("mysite/seating/apps.py", "class Seating:\n    label = 'chairs'\n")(base)
+    write("mysite/seating/migrations/0007_seats.py", "")(base)
+    said = (
+        "(listings, 0002_next)... ERR\n\tNOT NULL constraint on columns\n\tDROPPING columns\n"
+        "(chairs, 0007_seats)... WARNING\n\tCREATE INDEX locks table\n"
+        "(token_blacklist, 0001_initial)... ERR\n\tRENAMING columns\n"
+    )
+    found = [(each.file, each.says) for each in tools._linted(Project(base), said)]
+    assert found == [
+        (NEXT, "NOT NULL constraint on columns; DROPPING columns."),
+        ("mysite/seating/migrations/0007_seats.py", "CREATE INDEX locks table."),
+    ]
+
+
 def test_a_tool_that_never_ends_is_ended(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
