@@ -556,10 +556,14 @@ def test_the_migrations_of_libraries_are_not_ours(base: Path) -> None:
     migration("migrations.RunSQL('SELECT 1')")(base)
     write("mysite/seating/apps.py", "class Seating:\n    label = 'chairs'\n")(base)
     write("mysite/seating/migrations/0007_seats.py", "")(base)
+    write("mysite/seating/migrations/0001_initial.py", "class Migration:\n    initial = True\n")(
+        base
+    )
     said = (
         "(listings, 0002_next)... ERR\n\tNOT NULL constraint on columns\n\tDROPPING columns\n"
         "(chairs, 0007_seats)... WARNING\n\tCREATE INDEX locks table\n"
         "(token_blacklist, 0001_initial)... ERR\n\tRENAMING columns\n"
+        "(chairs, 0001_initial)... WARNING\n\tCREATE INDEX locks table\n"
     )
     found = [(each.file, each.says) for each in tools._linted(Project(base), said)]
     assert found == [
