@@ -123,8 +123,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True  # a killed worker's task is mostly run again: tasks are idempotent
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_TIME_LIMIT = 120
-CELERY_TASK_SOFT_TIME_LIMIT = 90
+CELERY_TASK_TIME_LIMIT = env.int("TASK_SECONDS", default=120)
+CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
 TASK_LONGEST_PAUSE = 300  # seconds before a task is tried again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -136,17 +136,28 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 5,
 }
 CELERY_TIMEZONE = "UTC"
+SWEEP_EVERY = env.float("SWEEP_EVERY_SECONDS", default=60.0)
+SWEEP_AFTER = timedelta(seconds=env.float("SWEEP_AFTER_SECONDS", default=300.0))
+"""When a sweep takes an effect that did not happen for lost. It is longer than any task may run
+(CELERY_TASK_TIME_LIMIT): no call that would make the answer out of date can still be under way. A
+task that waits for its next try is done twice then, which does no harm."""
 CELERY_BEAT_SCHEDULE = {
-    "relay-outbox": {"task": "outbox.relay", "schedule": 10.0},
+    "relay-outbox": {"task": "outbox.relay", "schedule": min(10.0, SWEEP_EVERY)},
     "prune-outbox": {"task": "outbox.prune", "schedule": crontab(hour=2, minute=15)},
     "forget-answers": {"task": "rest.forget_answers", "schedule": crontab(hour=2, minute=30)},
-    "time-out-payments": {"task": "payments.time_out", "schedule": 60.0},
-    "ask-payment-provider": {"task": "payments.ask_provider", "schedule": 60.0},
+    "time-out-payments": {"task": "payments.time_out", "schedule": SWEEP_EVERY},
+    "ask-payment-provider": {"task": "payments.ask_provider", "schedule": SWEEP_EVERY},
     # The sweeps: each looks for an effect that did not happen, whatever its task was lost by.
-    "refund-what-is-owed": {"task": "payments.refund_what_is_owed", "schedule": 60.0},
-    "send-missing-confirmations": {"task": "bookings.send_missing", "schedule": 60.0},
-    "cancel-of-deleted-guests": {"task": "bookings.cancel_of_deleted_guests", "schedule": 300.0},
-    "unlist-deleted-hosts": {"task": "listings.unlist_deleted_hosts", "schedule": 300.0},
+    "refund-what-is-owed": {"task": "payments.refund_what_is_owed", "schedule": SWEEP_EVERY},
+    "send-missing-confirmations": {"task": "bookings.send_missing", "schedule": SWEEP_EVERY},
+    "cancel-of-deleted-guests": {
+        "task": "bookings.cancel_of_deleted_guests",
+        "schedule": 5 * SWEEP_EVERY,
+    },
+    "unlist-deleted-hosts": {
+        "task": "listings.unlist_deleted_hosts",
+        "schedule": 5 * SWEEP_EVERY,
+    },
     "nightly-statistics": {"task": "statistics.nightly", "schedule": crontab(hour=0, minute=15)},
     "clear-sessions": {"task": "accounts.clear_sessions", "schedule": timedelta(days=1)},
 }

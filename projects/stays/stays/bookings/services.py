@@ -42,8 +42,6 @@ from stays.outbox.services import send
 
 logger = structlog.get_logger(__name__)
 
-LATE = timedelta(minutes=5)
-"""When an e-mail that is not sent is sent again. It is longer than the task's own retries take."""
 SOUGHT = timedelta(days=90)
 """For how long after a confirmation its e-mail is still looked for."""
 AT_MOST = 200
@@ -245,19 +243,20 @@ def expire_booking(*, booking_id: uuid.UUID, now: datetime) -> bool:
 def send_missing_confirmations(*, now: datetime) -> int:
     """Have guests told who were not: the task was lost, or the mail server was away for too long.
 
-    An e-mail that is not sent after LATE is tried again by a new task, every LATE, for as long as
-    the stay is to come or has just begun, and for SOUGHT at most.
+    An e-mail that is not sent after SWEEP_AFTER is tried again by a new task, and so on, for as
+    long as the stay is to come or has just begun, and for SOUGHT at most.
 
     Returns:
         For how many bookings a task was sent.
     """
+    late = now - settings.SWEEP_AFTER  # by default longer than the task's own retries take
     missing = (
         Booking.objects.select_for_update(skip_locked=True, of=("self",))
         .filter(
             status=Status.CONFIRMED,
-            confirmed_at__range=(now - SOUGHT, now - LATE),
+            confirmed_at__range=(now - SOUGHT, late),
             confirmation_sent_at=None,
-            updated_at__lt=now - LATE,
+            updated_at__lt=late,
             guest__is_active=True,
             stay__endswith__gt=now.date(),
         )

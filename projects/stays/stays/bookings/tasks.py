@@ -22,13 +22,13 @@ def send_confirmation(booking_id: str) -> None:
     emails.send_confirmation(booking_id=uuid.UUID(booking_id))
 
 
-@shared_task(name="bookings.send_missing", expires=60)
+@shared_task(name="bookings.send_missing", expires=settings.SWEEP_EVERY)
 def send_missing() -> int:
     """Find confirmations that no guest was told of."""
     return services.send_missing_confirmations(now=timezone.now())
 
 
-@shared_task(name="bookings.cancel_of_deleted_guests", expires=300)
+@shared_task(name="bookings.cancel_of_deleted_guests", expires=5 * settings.SWEEP_EVERY)
 def cancel_of_deleted_guests() -> int:
     """Let go of the bookings of guests whose accounts are gone."""
     return services.cancel_bookings_of_deleted_guests()

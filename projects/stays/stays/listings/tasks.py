@@ -3,6 +3,7 @@
 import uuid
 
 from celery import shared_task
+from django.conf import settings
 
 from stays.listings import services
 
@@ -13,7 +14,7 @@ def unlist_places(host_id: str) -> None:
     services.unlist_places_of(host_id=uuid.UUID(host_id))
 
 
-@shared_task(name="listings.unlist_deleted_hosts", expires=300)
+@shared_task(name="listings.unlist_deleted_hosts", expires=5 * settings.SWEEP_EVERY)
 def unlist_deleted_hosts() -> int:
     """Find places that are still offered though their host's account is gone."""
     return services.unlist_places_of_deleted_hosts()

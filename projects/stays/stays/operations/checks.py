@@ -80,6 +80,15 @@ def celery(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG0
     return []
 
 
+@register
+def sweeps(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """No sweep takes for lost what a task may still be doing."""
+    if settings.SWEEP_AFTER.total_seconds() <= settings.CELERY_TASK_TIME_LIMIT:
+        text = "SWEEP_AFTER_SECONDS is not over TASK_SECONDS."
+        return [Error(text, id="stays.E009")]
+    return []
+
+
 @register(Tags.database)
 def postgresql(
     app_configs: Any,  # noqa: ARG001

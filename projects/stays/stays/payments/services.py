@@ -12,9 +12,10 @@ two ever wait for each other. Who changes no booking may leave out the place.
 """
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
+from django.conf import settings
 from django.db import DataError, transaction
 from django.utils import timezone
 
@@ -32,10 +33,6 @@ from stays.payments.models import TRANSITIONS, UNSETTLED, Payment, ProviderEvent
 
 logger = structlog.get_logger(__name__)
 
-ASK_AFTER = timedelta(minutes=5)
-"""When to ask what became of a payment that nobody has touched since. It is longer than any task
-may run (CELERY_TASK_TIME_LIMIT): no call that would make the answer out of date can still be under
-way. A task that waits for its next try is done twice then, which does no harm."""
 AT_MOST = 500
 """Bookings that one run lets go of, and refunds that it sends; the next run takes the others."""
 ASK_AT_MOST = 50
@@ -105,7 +102,7 @@ def charge(*, payment_id: uuid.UUID) -> None:
         if payment.status == Status.CREATED:
             _become(payment, Status.PROCESSING)
         else:
-            payment.save()  # says when the provider was last called: see ASK_AFTER
+            payment.save()  # says when the provider was last called: see SWEEP_AFTER
     try:
         charged = provider.configured().charge(
             reference=payment.id,
@@ -233,7 +230,7 @@ def ask_provider(*, now: datetime) -> int:
             was asked for goes to the end of the queue.
     """
     waiting = Payment.objects.filter(
-        status__in=UNSETTLED, failure="", updated_at__lt=now - ASK_AFTER
+        status__in=UNSETTLED, failure="", updated_at__lt=now - settings.SWEEP_AFTER
     )
     found = list(waiting.order_by("updated_at")[:ASK_AT_MOST])
     for seen in found:
@@ -255,8 +252,8 @@ def ask_provider(*, now: datetime) -> int:
 def refund_what_is_owed(*, now: datetime) -> int:
     """Have given back what is still there of bookings that are let go of: a task was lost.
 
-    Cancelling sends the task `payments.refund`. When that is not done after ASK_AFTER, for whatever
-    reason, it is sent again, as often as it takes. (Once it has begun, the payment is REFUNDING,
+    Cancelling sends the task `payments.refund`. When that is not done after SWEEP_AFTER, for
+    whatever reason, it is sent again, as often as it takes. (Once it has begun, the payment is REFUNDING,
     and `ask_provider` looks after it.)
 
     Returns:
@@ -264,9 +261,9 @@ def refund_what_is_owed(*, now: datetime) -> int:
     """
     owed = Payment.objects.select_for_update(skip_locked=True, of=("self",)).filter(
         status=Status.SUCCEEDED,
-        updated_at__lt=now - ASK_AFTER,
+        updated_at__lt=now - settings.SWEEP_AFTER,
         booking__status__in=LET_GO,
-        booking__updated_at__lt=now - ASK_AFTER,
+        booking__updated_at__lt=now - settings.SWEEP_AFTER,
     )
     found = list(owed.order_by("updated_at")[:AT_MOST])
     Payment.objects.filter(id__in=[each.id for each in found]).update(updated_at=now)

@@ -19,7 +19,7 @@ PATIENTLY: dict[str, Any] = {
 }
 """How to call again a provider that is down. When the retries end, `payments.ask_provider` goes on.
 """
-SWEEP: dict[str, Any] = {"expires": 60}  # the next one does what this would have done
+SWEEP: dict[str, Any] = {"expires": settings.SWEEP_EVERY}  # the next one does what this would have done
 
 
 @shared_task(name="payments.charge", **PATIENTLY)

@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,7 @@ def test_nothing_to_complain_about() -> None:
         ),
         ({"CELERY_BROKER_URL": os.environ["CACHE_URL"]}, "stays.E005"),
         ({"CELERY_BROKER_TRANSPORT_OPTIONS": {"visibility_timeout": 420}}, "stays.E006"),
+        ({"SWEEP_AFTER": timedelta(seconds=120)}, "stays.E009"),
     ],
 )
 def test_a_misconfiguration_is_found(settings: dict[str, Any], expected: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 import redis
 from celery import shared_task
 from celery.exceptions import Retry
+from django.conf import settings
 from django.core import mail
 from django.db import InterfaceError, OperationalError
 from django.test import override_settings
@@ -151,7 +152,7 @@ def test_a_mail_server_that_is_away_for_longer_than_the_retries(
 def test_the_retries_of_an_email_end_before_the_sweep_comes() -> None:
     task = booking_tasks.send_confirmation
     longest = sum(2 * 2**retries for retries in range(task.max_retries))
-    assert timedelta(seconds=longest) < bookings.LATE
+    assert timedelta(seconds=longest) < settings.SWEEP_AFTER
 
 
 def test_no_guest_is_told_of_a_stay_that_is_over_or_of_a_closed_account(
