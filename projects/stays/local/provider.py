@@ -30,6 +30,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,7 +61,7 @@ def sign(body: bytes, *, secret: str, timestamp: int) -> str:
 
 
 class FakeProvider:
-    """The provider. It forgets everything when it ends.
+    """The provider. When it ends it forgets everything, unless it has a ledger.
 
     Attributes:
         url: Where it listens.
@@ -81,6 +82,7 @@ class FakeProvider:
         port: int = 0,
         slow_seconds: float = 15,
         retry_seconds: float = 0.2,
+        ledger: Path | None = None,
     ) -> None:
         """Listen.
 
@@ -93,6 +95,7 @@ class FakeProvider:
             slow_seconds: How long `tok_slow` takes.
             retry_seconds: How long it waits before it calls the webhook again; each time twice as
                 long.
+            ledger: Where to keep what was done: killed and started again, it knows all.
         """
         self._key = key
         self._secret = secret
@@ -108,12 +111,16 @@ class FakeProvider:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._callers: list[threading.Thread] = []
+        self._ledger = ledger
+        self._untold = self._read_ledger()
         self._server = _Server((host, port), _Handler)
         self._server.provider = self
         self.url = f"http://{host}:{self._server.server_port}"
 
     def serve(self) -> None:
-        """Answer until `close`."""
+        """Answer until `close`. First tell what an earlier one had no time to tell."""
+        for event in self._untold:
+            self._tell([event])
         self._server.serve_forever(poll_interval=0.05)
 
     def close(self) -> None:
@@ -175,9 +182,34 @@ class FakeProvider:
                 )
                 if answer[0] < 500:
                     self._answers[key] = asked, answer
+                    charge = self.charges.get(body.get("reference", ""))
+                    self._note(key, asked, answer, charge, self.refunds.get(key), events)
         if events:
             self._tell(events)
         return self._late_or_lost(body.get("method"), answer)
+
+    def _note(self, *entry: Any) -> None:
+        """Write a line into the ledger."""
+        if self._ledger:
+            with self._ledger.open("ab", buffering=0) as file:
+                file.write(json.dumps(entry).encode() + b"\n")  # all at once
+
+    def _read_ledger(self) -> list[dict[str, Any]]:
+        """Know again what is in the ledger, and return the events that nobody has taken."""
+        untold: dict[str, dict[str, Any]] = {}
+        lines = self._ledger.read_text() if self._ledger and self._ledger.exists() else ""
+        for key, *entry in map(json.loads, lines.splitlines()):
+            if not entry:
+                untold.pop(key, None)
+                continue
+            (path, body), (status, said), charge, refund, events = entry
+            self._answers[key] = (path, body), (status, said)
+            if charge:
+                self.charges[charge["reference"]] = charge
+            if refund:
+                self.refunds[key] = refund
+            untold |= {event["id"]: event for event in events}
+        return list(untold.values())
 
     def _late_or_lost(self, method: str | None, answer: Answer) -> Answer | None:
         """Let the way back go wrong."""
@@ -244,6 +276,8 @@ class FakeProvider:
             for attempt in range(ATTEMPTS):
                 status = self._post(json.dumps(event).encode())
                 self.deliveries.append((event["id"], status))
+                if 200 <= status < 300:
+                    self._note(event["id"])
                 if 200 <= status < 300 or self._ending.wait(self._retry_seconds * 2**attempt):
                     break
 
@@ -359,6 +393,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0 for a free one")
     parser.add_argument("--webhook-url", default="", help="whom to tell how a charge ended")
+    parser.add_argument("--ledger", type=Path, help="a file to keep what was done in")
     arguments = parser.parse_args()
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -369,6 +404,7 @@ def main() -> None:
         webhook_url=arguments.webhook_url,
         host=arguments.host,
         port=arguments.port,
+        ledger=arguments.ledger,
     ) as fake:
         print(f"Payment provider: {fake.url}", flush=True)  # noqa: T201
         ended.wait()

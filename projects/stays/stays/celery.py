@@ -16,11 +16,13 @@ from django.dispatch import receiver
 from django.utils.log import configure_logging
 from django_structlog.celery.signals import bind_extra_task_metadata
 from django_structlog.celery.steps import DjangoStructLogInitStep
+from kombu.transport import TRANSPORT_ALIASES
 
 from stays.operations import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stays.settings")
 
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "stays.operations.broker:Transport"))
 app = Celery("stays", task_cls="stays.common.tasks:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

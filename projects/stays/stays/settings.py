@@ -127,6 +127,7 @@ CELERY_TASK_TIME_LIMIT = env.int("TASK_SECONDS", default=120)
 CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIME_LIMIT * 3 // 4
 TASK_LONGEST_PAUSE = 300  # seconds before a task is tried again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # with the default of 100, an hour would be too long
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Seconds. A message that is not acknowledged by then is handed out again. It must be longer
     # than the longest countdown, the wait for a free process and the longest run together, which

@@ -11,12 +11,14 @@ import psycopg
 import pytest
 import redis
 import structlog
+from celery import Celery
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from zeal import zeal_ignore
 
 from local.provider import FakeProvider
+from local.servers import valkey as valkey_server
 from stays.bookings import services
 from stays.bookings.models import Booking
 from stays.outbox import services as outbox
@@ -38,7 +40,9 @@ def work(start: Start) -> Iterator[Callable[..., Program]]:
     """Starts workers; what is left of them is killed at the end of the test."""
     workers: list[Program] = []
 
-    def begin(pool: str, *arguments: str, **environment: str) -> Program:
+    def begin(
+        pool: str, *arguments: str, broker: str = BROKER, **environment: str
+    ) -> Program:
         worker = start(
             "celery",
             "--app=stays",
@@ -48,7 +52,7 @@ def work(start: Start) -> Iterator[Callable[..., Program]]:
             "--without-mingle",
             "--without-gossip",
             *arguments,
-            BROKER_URL=BROKER,
+            BROKER_URL=broker,
             LOCK_TIMEOUT_MS="60000",  # for the tests' own lock, which keeps a task from ending
             STATEMENT_TIMEOUT_MS="60000",
             **environment,
@@ -191,6 +195,40 @@ def test_a_task_whose_whole_worker_is_killed_is_run_again_after_the_visibility_t
     wait_for(lambda: broker.hlen("unacked") == 0)
     assert len(begun(third)) == 1
     assert third.text().count("Your stay is confirmed:") == 1
+
+
+@pytest.fixture
+def own_valkey(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Another Valkey, which may be killed, as the broker that the outbox sends to."""
+    with valkey_server() as url:
+        app = Celery("stays", broker=url, set_as_current=False)
+        monkeypatch.setattr(outbox, "app", app)
+        yield url
+        app.close()
+
+
+@pytest.mark.usefixtures("_only_the_relay_sends")
+def test_a_worker_survives_the_end_of_its_broker_in_the_middle_of_a_task(
+    work: Callable[..., Program], own_valkey: str
+) -> None:
+    """It learns of it when it acknowledges a task while it waits for the next one.
+
+    Stopped meanwhile, it finds first the end of the task, and then the end of the connection.
+    """
+    worker = work("prefork", "--concurrency=2", broker=own_valkey)
+    with redis.Redis.from_url(own_valkey) as client:
+        valkey = client.info("server")["process_id"]
+    booking = confirm()
+    with held(booking):
+        assert outbox.relay() == 1
+        wait_for(is_waited_for)
+        worker.process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: worker.events(event="task_succeeded"))
+    os.kill(valkey, signal.SIGKILL)
+    worker.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: "Trying again" in worker.text() or worker.process.poll() is not None)
+    assert worker.process.poll() is None, worker.text()
+    assert is_told(booking)
 
 
 @pytest.mark.usefixtures("_only_the_relay_sends")

@@ -1,0 +1,158 @@
+"""What was promised, and what there is of it: counted from outside, in SQL and in the files."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from typing import Any
+
+from chaos.site import SHORT, Site
+
+OPEN = {
+    "messages in the outbox": "SELECT count(*) FROM outbox_outboxmessage WHERE sent_at IS NULL",
+    "payments that are not settled": """
+        SELECT count(*) FROM payments_payment
+        WHERE status IN ('created', 'processing', 'refunding')
+           OR (status = 'timed_out' AND failure = '')""",
+    "refunds that are owed": """
+        SELECT count(*) FROM payments_payment p JOIN bookings_booking b ON b.id = p.booking_id
+        WHERE p.status = 'succeeded' AND b.status IN ('cancelled', 'expired')""",
+    "paid bookings that do not know it": """
+        SELECT count(*) FROM payments_payment p JOIN bookings_booking b ON b.id = p.booking_id
+        WHERE p.status = 'succeeded' AND b.paid_at IS NULL""",
+    "guests who were not told": """
+        SELECT count(*) FROM bookings_booking b JOIN accounts_user u ON u.id = b.guest_id
+        WHERE b.status = 'confirmed' AND b.confirmation_sent_at IS NULL AND u.is_active""",
+    "bookings whose time has run out": """
+        SELECT count(*) FROM bookings_booking WHERE status = 'pending' AND expires_at < now()""",
+    "bookings of deleted guests": """
+        SELECT count(*) FROM bookings_booking b JOIN accounts_user u ON u.id = b.guest_id
+        WHERE b.status IN ('pending', 'confirmed') AND u.email LIKE '%@deleted.invalid'""",
+    "places of deleted hosts": """
+        SELECT count(*) FROM listings_property p JOIN accounts_user u ON u.id = p.host_id
+        WHERE p.is_listed AND u.email LIKE '%@deleted.invalid'""",
+}
+"""What is promised and not yet done. In the end there must be none of it."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """What was counted, and what does not hold.
+
+    Attributes:
+        lines: What to tell of it.
+        lost: What was promised and is not so.
+    """
+
+    lines: list[str]
+    lost: list[str]
+
+
+def still_open(site: Site) -> dict[str, int]:
+    """What is promised and not yet done."""
+    counts = {name: int(site.query(statement)[0][0]) for name, statement in OPEN.items()}
+    return {name: number for name, number in counts.items() if number}
+
+
+def count(site: Site, told: Set[str]) -> Count:
+    """Compare what clients, the provider and the mail server know with the database.
+
+    Args:
+        site: The project, at rest.
+        told: The bookings that clients were told of.
+    """
+    lost = [f"{number} {name}" for name, number in still_open(site).items()]
+
+    def must(holds: bool, what: str) -> None:
+        if not holds:
+            lost.append(what)
+
+    bookings = {
+        str(id_): (status, sent)
+        for id_, status, sent in site.query(
+            "SELECT id, status, confirmation_sent_at FROM bookings_booking"
+        )
+    }
+    must(bookings.keys() == told, f"{len(bookings.keys() ^ told)} bookings not as clients know")
+    ((overlaps,),) = site.query(
+        """SELECT count(*) FROM bookings_booking a JOIN bookings_booking b
+           ON a.property_id = b.property_id AND a.id < b.id AND a.stay && b.stay
+           AND a.status IN ('pending', 'confirmed') AND b.status IN ('pending', 'confirmed')"""
+    )
+    must(not overlaps, f"{overlaps} bookings overlap")
+    by_status = Counter(status for status, _ in bookings.values())
+
+    mails = _mails(site)
+    confirmed = {id_ for id_, (status, _) in bookings.items() if status == "confirmed"}
+    noted = {id_ for id_, (_, sent) in bookings.items() if sent}
+    must(noted <= mails.keys(), f"{len(noted - mails.keys())} e-mails noted and not sent")
+    twice = {id_: times for id_, times in mails.items() if len(times) > 1}
+    strange = [id_ for id_, times in twice.items() if not _crashed(site, times)]
+    must(not strange, f"{len(strange)} e-mails sent twice, with no crash in between")
+
+    charges, refunds = _ledger(site)
+    payments = site.query(
+        """SELECT p.id, p.status, p.amount_minor, p.provider_reference, b.status
+           FROM payments_payment p JOIN bookings_booking b ON b.id = p.booking_id"""
+    )
+    taken = {id_: amount for id_, _, amount in charges}
+    given = {payment: amount for payment, amount in refunds}
+    must(len(given) == len(refunds), "money given back twice")
+    kept = {str(p): a for p, status, a, _, b in payments if status == "succeeded"}
+    back = {str(p): a for p, status, a, _, b in payments if status == "refunded"}
+    must(taken == kept | back, f"{len(taken.items() ^ (kept | back).items())} charges differ")
+    must(given == back, f"{len(given.items() ^ back.items())} refunds differ")
+    for label, some in (("taken", taken), ("given back", given)):
+        assert all(amount > 0 for amount in some.values()), label  # noqa: S101
+    return Count(
+        lines=[
+            f"bookings      {len(bookings)}, as clients were told: "
+            + ", ".join(f"{number} {status}" for status, number in sorted(by_status.items())),
+            f"e-mails       {len(confirmed)} confirmed and their guests told, "
+            f"{len(twice)} of {len(mails)} twice (a crash between sending it and noting that)",
+            f"money         EUR {_euro(taken)} taken by {len(taken)} charges, "
+            f"{_euro(given)} given back by {len(given)} refunds, {_euro(kept)} kept",
+            "outbox        empty",
+        ],
+        lost=lost,
+    )
+
+
+def _euro(amounts: dict[str, int]) -> str:
+    return f"{sum(amounts.values()) / 100:,.2f}"
+
+
+def _lines(path: Any) -> Iterable[Any]:
+    return map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+
+
+def _mails(site: Site) -> dict[str, list[float]]:
+    """When which booking's confirmation was taken by the mail server."""
+    found: dict[str, list[float]] = {}
+    for mail in _lines(site.mails):
+        kind, _, rest = mail["id"].strip("<>").partition(".")
+        if kind == "confirmed":
+            found.setdefault(rest.partition("@")[0], []).append(mail["at"])
+    return found
+
+
+def _crashed(site: Site, times: list[float]) -> bool:
+    """Whether after each e-mail but the last something was killed that could not note it then."""
+    longest = float(SHORT["TASK_SECONDS"])
+    guilty = [at for at, name in site.kills if name in ("postgres", "mail", "worker")]
+    return all(any(sent <= at <= sent + longest for at in guilty) for sent in sorted(times)[:-1])
+
+
+def _ledger(site: Site) -> tuple[list[tuple[str, str, int]], list[tuple[str, int]]]:
+    """What the provider took, by payment, and what it gave back."""
+    charges: list[tuple[str, str, int]] = []
+    refunds: list[tuple[str, int]] = []
+    for key, *entry in _lines(site.ledger):
+        if not entry:
+            continue
+        _, _, charge, refund, _ = entry
+        if charge and charge["status"] == "succeeded":
+            charges.append((charge["reference"], charge["id"], charge["amount"]))
+        if refund:
+            refunds.append((key.removesuffix("-refund"), refund["amount"]))
+    return charges, refunds
