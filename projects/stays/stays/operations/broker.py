@@ -12,16 +12,16 @@ from kombu.transport import redis
 from redis.exceptions import ConnectionError
 
 
-class Channel(redis.Channel):  # type: ignore[misc]
+class Channel(redis.Channel):
     """A channel that knows when its connection is closed."""
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         if self.connection is None or self.connection.client is None:
             raise ConnectionError("The connection to the broker is closed.")
-        return super()._connparams(asynchronous)
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
 
 
-class Transport(redis.Transport):  # type: ignore[misc]
+class Transport(redis.Transport):
     """The transport whose channels are those above. `stays.celery` enters it for redis:// URLs."""
 
     Channel = Channel

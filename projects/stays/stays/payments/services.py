@@ -253,8 +253,8 @@ def refund_what_is_owed(*, now: datetime) -> int:
     """Have given back what is still there of bookings that are let go of: a task was lost.
 
     Cancelling sends the task `payments.refund`. When that is not done after SWEEP_AFTER, for
-    whatever reason, it is sent again, as often as it takes. (Once it has begun, the payment is REFUNDING,
-    and `ask_provider` looks after it.)
+    whatever reason, it is sent again, as often as it takes. (Once it has begun, the payment is
+    REFUNDING, and `ask_provider` looks after it.)
 
     Returns:
         For how many payments it was sent.

@@ -19,7 +19,8 @@ PATIENTLY: dict[str, Any] = {
 }
 """How to call again a provider that is down. When the retries end, `payments.ask_provider` goes on.
 """
-SWEEP: dict[str, Any] = {"expires": settings.SWEEP_EVERY}  # the next one does what this would have done
+SWEEP: dict[str, Any] = {"expires": settings.SWEEP_EVERY}
+"""The next one does what one that is late would have done."""
 
 
 @shared_task(name="payments.charge", **PATIENTLY)

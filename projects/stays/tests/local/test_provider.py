@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -182,6 +183,33 @@ def test_it_gives_up_calling_where_nobody_listens(fake: FakeProvider) -> None:
     charge(fake, "tok_ok")
     fake.wait()
     assert [status for _, status in fake.deliveries] == [0] * 6
+
+
+def test_with_a_ledger_the_next_one_knows_all(listener: Listener, tmp_path: Path) -> None:
+    options = {"key": KEY, "secret": SECRET, "ledger": tmp_path / "ledger", "retry_seconds": 0.01}
+    told, untold, lost = (str(uuid.uuid4()) for _ in range(3))
+    with provider(**options, webhook_url=listener.url) as fake:
+        first = charge(fake, "tok_ok", reference=told).json()
+        fake.wait()
+        fake.webhook_url = "http://127.0.0.1:9/"
+        charge(fake, "tok_ok", reference=untold)
+        fake.wait()
+        with pytest.raises(httpx.RemoteProtocolError):
+            charge(fake, "tok_lost_answer", reference=lost)
+        asked = {"charge": first["id"], "amount": 100, "currency": "EUR"}
+        headers = authorised(**{"Idempotency-Key": "back"})
+        refund = httpx.post(f"{fake.url}/refunds", json=asked, headers=headers).json()
+    heard = listener.ids()
+    with provider(**options, webhook_url=listener.url) as fake:
+        assert charge(fake, "tok_ok", reference=told).json() == first
+        assert fake.charges.keys() == {told, untold, lost}
+        assert httpx.post(f"{fake.url}/refunds", json=asked, headers=headers).json() == refund
+        fake.wait()
+    references = {event["data"]["reference"] for event, _, _ in listener.heard[len(heard) :]}
+    assert references == {untold, lost}
+    with provider(**options, webhook_url=listener.url) as fake:
+        fake.wait()
+    assert len(listener.heard) == 3
 
 
 def test_it_can_be_told_to_fail(fake: FakeProvider) -> None:

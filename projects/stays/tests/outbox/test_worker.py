@@ -40,9 +40,7 @@ def work(start: Start) -> Iterator[Callable[..., Program]]:
     """Starts workers; what is left of them is killed at the end of the test."""
     workers: list[Program] = []
 
-    def begin(
-        pool: str, *arguments: str, broker: str = BROKER, **environment: str
-    ) -> Program:
+    def begin(pool: str, *arguments: str, broker: str = BROKER, **environment: str) -> Program:
         worker = start(
             "celery",
             "--app=stays",

@@ -1,0 +1,183 @@
+"""The short run of `make chaos`, and that what it counts can be wrong."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from chaos.count import count
+from chaos.site import SHORT
+from stays.bookings.models import Booking
+from stays.outbox.services import send
+from stays.payments.models import Payment, Status
+from tests.factories import make_booking
+from tests.payments.events import make_payment
+from tests.programs import DEADLINE, ROOT
+
+
+@pytest.mark.xdist_group("whole project")
+def test_nothing_is_lost_when_each_neighbour_and_the_worker_are_killed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "chaos", "--seed", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=4 * DEADLINE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "lost          nothing" in done.stdout
+
+
+@dataclass
+class Rest:
+    """A site at rest: the tests' database, and files that the others have left."""
+
+    ledger: Path
+    mails: Path
+    kills: list[tuple[float, str]] = field(default_factory=list)
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+    def write(self, path: Path, line: Any) -> None:
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def charged(self, payment: Payment, reference: str = "") -> None:
+        charge = {
+            "id": payment.provider_reference,
+            "reference": reference or str(payment.id),
+            "amount": payment.amount_minor,
+            "status": "succeeded",
+        }
+        self.write(
+            self.ledger, [charge["reference"], ["/charges", {}], [201, {}], charge, None, []]
+        )
+
+    def refunded(self, payment: Payment, key: str = "refund") -> None:
+        refund = {"amount": payment.amount_minor}
+        self.write(
+            self.ledger,
+            [f"{payment.id}-{key}", ["/refunds", {}], [201, {}], None, refund, []],
+        )
+
+    def mailed(self, booking: Booking, at: float = 0.0) -> None:
+        self.write(self.mails, {"at": at, "id": f"<confirmed.{booking.id}@example.com>"})
+
+    def lost(self) -> list[str]:
+        return count(self, {str(booking.id) for booking in Booking.objects.all()}).lost  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def rest(tmp_path: Path) -> Rest:
+    return Rest(tmp_path / "ledger", tmp_path / "mails")
+
+
+def paid(rest: Rest) -> Payment:
+    """A booking that is paid and confirmed, and whose guest was told."""
+    now = timezone.now()
+    booking = make_booking(status="confirmed", confirmation_sent_at=now)
+    payment = make_payment(booking, status=Status.SUCCEEDED)
+    rest.charged(payment)
+    rest.mailed(booking)
+    return payment
+
+
+@pytest.mark.django_db
+def test_where_all_is_well_nothing_is_lost(rest: Rest) -> None:
+    paid(rest)
+    given_back = make_payment(make_booking(status="cancelled"), status=Status.REFUNDED)
+    rest.charged(given_back)
+    rest.refunded(given_back)
+    assert rest.lost() == []
+
+
+def untold(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    Booking.objects.update(confirmation_sent_at=None)
+
+
+def unsent(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    rest.mails.write_text("")
+
+
+def mailed_twice(rest: Rest, payment: Payment) -> None:
+    rest.mailed(payment.booking, at=1.0)
+
+
+def waiting(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    send(task="test.nothing", arguments={})
+
+
+def unsettled(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    make_payment(status=Status.PROCESSING)
+
+
+def owed(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    other = make_payment(make_booking(status="cancelled"), status=Status.SUCCEEDED)
+    rest.charged(other)
+
+
+def charged_twice(rest: Rest, payment: Payment) -> None:
+    rest.charged(payment)
+
+
+def charged_for_nothing(rest: Rest, payment: Payment) -> None:
+    rest.charged(payment, reference="another")
+
+
+def refunded_for_nothing(rest: Rest, payment: Payment) -> None:
+    rest.refunded(payment)
+
+
+def refunded_twice(rest: Rest, payment: Payment) -> None:
+    rest.refunded(payment, "refund")
+    rest.refunded(payment, "refund")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (untold, "1 guests who were not told"),
+        (unsent, "1 e-mails noted and not sent"),
+        (mailed_twice, "1 e-mails sent twice, with no crash in between"),
+        (waiting, "1 messages in the outbox"),
+        (unsettled, "1 payments that are not settled"),
+        (owed, "1 refunds that are owed"),
+        (charged_twice, "money taken twice"),
+        (charged_for_nothing, "1 charges differ"),
+        (refunded_for_nothing, "1 refunds differ"),
+        (refunded_twice, "money given back twice"),
+    ],
+)
+def test_what_is_lost_is_found(
+    rest: Rest, spoil: Callable[[Rest, Payment], None], what: str
+) -> None:
+    spoil(rest, paid(rest))
+    assert what in rest.lost()
+
+
+@pytest.mark.django_db
+def test_a_booking_that_no_client_knows_is_found(rest: Rest) -> None:
+    paid(rest)
+    assert count(rest, set()).lost == ["1 bookings not as clients know"]  # type: ignore[arg-type]
+
+
+@pytest.mark.django_db
+def test_an_email_may_come_twice_if_something_was_killed_meanwhile(rest: Rest) -> None:
+    payment = paid(rest)
+    rest.mailed(payment.booking, at=60.0)
+    assert len(rest.lost()) == 1
+    rest.kills.append((float(SHORT["TASK_SECONDS"]) + 0.1, "worker"))
+    assert len(rest.lost()) == 1
+    rest.kills.append((0.1, "worker"))
+    assert rest.lost() == []
