@@ -153,12 +153,19 @@ class Site:
 
         Args:
             name: Which.
-            one: Only one process of those that it has below it, if there are any.
+            one: Only one process of those that it has below it.
+
+        Raises:
+            RuntimeError: if it has ended by itself; with what it said last.
         """
+        if name in self.ended():
+            said = (self.directory / f"{name}.log").read_text()
+            raise RuntimeError(f"{name} has ended by itself:\n{said[-2000:]}")
         root = psutil.Process(self._pid(name))
-        tree = [root, *root.children(recursive=True)]
-        if one:
-            tree = tree[-1:]
+        if one:  # another one may just have been killed
+            tree = wait_for(root.children, f"processes of {name}")[-1:]
+        else:
+            tree = [root, *root.children(recursive=True)]
         self.processor += sum(map(processor, tree))
         self.kills.append((time.time(), name))
         for process in tree:
