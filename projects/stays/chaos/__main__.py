@@ -49,9 +49,9 @@ def strike(site: Site, load: Load, outage: Outage, choice: random.Random) -> Non
     """Kill some parts, one shortly after the other, and start them again."""
     one = choice.random() < 0.5  # of a worker's or gunicorn's processes only one
     empty = choice.random() < 0.3
-    for name in outage:
+    for number, name in enumerate(outage):
         part = name == "web" or (name == "worker" and one)
-        site.kill(name, one=part)
+        site.kill(name, one=part, away=outage[:number])
         load.wait_for(choice.randrange(3), seconds=AWAY)
     load.wait_for(choice.randrange(3, 8), seconds=AWAY)
     for name in choice.sample(outage, len(outage)):
@@ -94,9 +94,9 @@ def chaos(seed: str, minutes: float, logs: Path | None = None) -> list[str]:
             load.stop()
         ended = time.monotonic()
         with suppress(TimeoutError):  # what is open is counted as lost
-            wait_for(lambda: not still_open(site), "every promise kept", seconds=SETTLED)
+            wait_for(lambda: all_is_kept(site), "every promise kept", seconds=SETTLED)
         counted = count(site, load.told)
-        lost = counted.lost + load.faults + [f"{name} has ended" for name in site.ended()]
+        lost = counted.lost + load.faults
         killed = Counter(name for _, name in site.kills)
         say(f"seed          {seed}")
         say(
@@ -104,6 +104,9 @@ def chaos(seed: str, minutes: float, logs: Path | None = None) -> list[str]:
             f"{sum(number for outage, number in done.items() if len(outage) > 1)} of them two at "
             "once: " + ", ".join(f"{name} {killed[name]}" for name in VICTIMS if killed[name])
         )
+        ends = Counter(site.ends).items()
+        said = ", ".join(f"{name} {number}" for name, number in sorted(ends))
+        say(f"ended         {said or 'nothing'} by itself, and was started again")
         say(
             f"requests      {load.answers.total()}, {load.answers[503]} refused by 503, "
             f"{load.answers[0]} without an answer, {load.answers[500]} failed"
@@ -121,6 +124,12 @@ def chaos(seed: str, minutes: float, logs: Path | None = None) -> list[str]:
         if not lost:
             say("lost          nothing")
     return lost
+
+
+def all_is_kept(site: Site) -> bool:
+    """Whether every promise is kept, while all parts are running."""
+    site.revive(but=())
+    return not still_open(site)
 
 
 def say(text: str) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -65,6 +65,7 @@ class Site:
         database: PostgreSQL's URL.
         web: Where the site answers.
         kills: When what was killed, by the wall clock.
+        ends: What ended by itself.
         processor: The seconds of processor time of all that was killed.
     """
 
@@ -74,6 +75,7 @@ class Site:
     web: str
     zygote: "subprocess.Popen[str]"
     kills: list[tuple[float, str]] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
     processor: float = 0.0
     _pids: dict[str, int] = field(default_factory=dict)
 
@@ -148,19 +150,15 @@ class Site:
         )
 
     # -- Killing
-    def kill(self, name: str, *, one: bool = False) -> None:
+    def kill(self, name: str, *, one: bool = False, away: Collection[str] = ()) -> None:
         """Kill a part with all of its processes, by SIGKILL.
 
         Args:
             name: Which.
             one: Only one process of those that it has below it.
-
-        Raises:
-            RuntimeError: if it has ended by itself; with what it said last.
+            away: What was killed before, and is not to be started yet.
         """
-        if name in self.ended():
-            said = (self.directory / f"{name}.log").read_text()
-            raise RuntimeError(f"{name} has ended by itself:\n{said[-2000:]}")
+        self.revive(but=away)
         root = psutil.Process(self._pid(name))
         if one:  # another one may just have been killed
             tree = wait_for(root.children, f"processes of {name}")[-1:]
@@ -177,13 +175,22 @@ class Site:
         """Have Valkey, which is killed, come back without its data."""
         shutil.rmtree(self.directory / "valkey")
 
-    def ended(self) -> list[str]:
-        """The parts that have ended by themselves."""
+    def _ended(self) -> list[str]:
         return [name for name in VICTIMS if not psutil.pid_exists(self._pid(name))]
+
+    def revive(self, *, but: Collection[str]) -> None:
+        """Start again what has ended by itself, as Compose and systemd do.
+
+        Args:
+            but: What was killed, and is not to be started yet.
+        """
+        for name in set(self._ended()) - set(but):
+            self.ends.append(name)
+            self.start(name)
 
     def used(self) -> float:
         """The seconds of processor time that were used until now, by all, with this process."""
-        living = [self._pid(name) for name in VICTIMS if name not in self.ended()]
+        living = [self._pid(name) for name in VICTIMS if name not in self._ended()]
         trees = [psutil.Process(pid) for pid in living]
         below = [child for tree in trees for child in tree.children(recursive=True)]
         ours = [psutil.Process(pid) for pid in (os.getpid(), self.zygote.pid)]
