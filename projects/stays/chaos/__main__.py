@@ -106,7 +106,7 @@ def chaos(seed: str, minutes: float, logs: Path | None = None) -> list[str]:
         )
         ends = Counter(site.ends).items()
         said = ", ".join(f"{name} {number}" for name, number in sorted(ends))
-        say(f"ended         {said or 'nothing'} by itself, and was started again")
+        say(f"ended         {said + ', started again' if said else 'nothing'} (by itself)")
         say(
             f"requests      {load.answers.total()}, {load.answers[503]} refused by 503, "
             f"{load.answers[0]} without an answer, {load.answers[500]} failed"
