@@ -1,6 +1,6 @@
 """Measure the searches on a million products: `make bench`. It takes about two minutes.
 
-The rows are made inside PostgreSQL (see `catalogue/generate.py`). Requests of each shape go through
+The rows are made inside PostgreSQL (see `demo/generate.py`). Requests of each shape go through
 Django, with other values each time, and without a network. The plan of one of them is shown.
 PRODUCTS=… sets another number of products.
 """
@@ -28,6 +28,10 @@ SELECT relname, pg_relation_size(oid) FROM pg_class
 WHERE relname LIKE 'product_%' OR relname LIKE 'catalogue_product%' AND relkind IN ('i', 'r')
 ORDER BY 2 DESC
 """
+INDEXES = """
+SELECT indexname, indexdef FROM pg_indexes
+WHERE tablename = 'catalogue_product' AND indexname <> 'catalogue_product_pkey'
+"""
 Shape = Callable[[], str]
 
 
@@ -35,9 +39,9 @@ def shapes() -> dict[str, Shape]:
     """Return what makes an address of each shape. All others are compared with the first."""
     from django.utils.text import slugify
 
-    from catalogue.generate import words
     from catalogue.models import Category, Product
     from catalogue.search import Cursors
+    from demo.generate import words
 
     lists, pick = words(), random.choice
     brands = [head + tail for head in lists["brand_heads"] for tail in lists["brand_tails"]]
@@ -95,15 +99,19 @@ def fill(count: int) -> None:
     """Make the products, without what slows a bulk load down."""
     from django.db import connection, transaction
 
-    from catalogue import generate
     from catalogue.models import User
+    from demo.generate import generate
 
     seller = User.objects.create_user("seller@example.com", "not-used-here", role="seller")
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0; SET maintenance_work_mem = '512MB'")
-        with transaction.atomic(), generate.without_indexes():
+        with transaction.atomic():
             cursor.execute("SET LOCAL session_replication_role = replica")  # no look at keys
-            generate.generate(count, [seller])
+            cursor.execute(INDEXES)  # to build them again after a bulk load is much faster
+            indexes = cursor.fetchall()
+            cursor.execute("; ".join(f'DROP INDEX "{name}"' for name, _ in indexes))
+            generate(count, [seller])
+            cursor.execute("; ".join(definition for _, definition in indexes))
         cursor.execute("VACUUM ANALYZE catalogue_product")
         cursor.execute("RESET statement_timeout")
 

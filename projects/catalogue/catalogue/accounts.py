@@ -8,18 +8,20 @@ from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.generics import CreateAPIView, RetrieveAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from catalogue.fields import StrictSerializer, Text
+from catalogue.fields import StrictModelSerializer, StrictSerializer, Text, given
 from catalogue.models import User
 from catalogue.problems import Refusal
 
@@ -41,30 +43,28 @@ class CredentialsSerializer(StrictSerializer):
     password = Text(max_length=128, trim_whitespace=False)
 
 
-class RegisterSerializer(CredentialsSerializer):
-    """A new customer. The role is not for the client to say."""
+class UserSerializer(StrictModelSerializer):
+    """An account, as its owner sees it. The role is not for the client to say."""
 
-    email = serializers.EmailField(max_length=254)  # type: ignore[assignment]
-    name = Text(max_length=80)
+    email = serializers.EmailField(max_length=254)
+    password = Text(max_length=128, trim_whitespace=False, write_only=True)
+
+    class Meta:
+        model = User
+        fields = ("id", "email", "name", "role", "password")
+        read_only_fields = ("role",)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Look at the password, with the rest of the account in view."""
         try:
             validate_password(attrs["password"], User(email=attrs["email"], name=attrs["name"]))
         except DjangoValidationError as error:
-            raise serializers.ValidationError(
-                {"password": [str(each) for each in error.messages]}, code="weak"
-            ) from error
+            raise serializers.ValidationError({"password": error.messages}, code="weak") from error
         return attrs
 
-
-class UserSerializer(serializers.ModelSerializer[User]):
-    """An account, as its owner sees it."""
-
-    class Meta:
-        model = User
-        fields = ("id", "email", "name", "role")
-        read_only_fields = fields
+    def create(self, validated_data: dict[str, Any]) -> User:
+        """Store the account."""
+        return User.objects.create_user(**validated_data)
 
 
 class RefreshSerializer(StrictSerializer):
@@ -94,27 +94,24 @@ def count_attempt(key: str, most: int) -> None:
         cursor.execute(COUNT, {"key": hashed, "window": window})
         count, seconds = cursor.fetchone()
     if count > most:
-        raise Refusal(429, "throttled", "Too many attempts.", retry_after=max(1, seconds))
+        raise Refusal(429, "throttled", "Too many attempts.", wait=max(1, seconds))
 
 
 def client_address(request: Request) -> str:
     """Return what to count a client's attempts by.
 
-    Anybody can write X-Forwarded-For. As many of its entries are believed, from its end, as there
-    are proxies of our own. Of IPv6, the network counts: a client has at least 64 bits.
+    Anybody can write X-Forwarded-For. DRF believes as many of its entries, from its end, as there
+    are proxies of our own (NUM_PROXIES). Of IPv6, the network counts, because a client has at
+    least 64 bits.
     """
-    address = request.META.get("REMOTE_ADDR", "")
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    if settings.TRUSTED_PROXIES and forwarded:
-        entries = forwarded.split(",")
-        address = entries[-min(settings.TRUSTED_PROXIES, len(entries))].strip()
     try:
-        parsed = ipaddress.ip_address(address)
+        said = BaseThrottle().get_ident(request) or request.META.get("REMOTE_ADDR", "")
+        address = ipaddress.ip_address(said)
     except ValueError:
         return "unknown"
-    if parsed.version == 6:
-        return str(ipaddress.ip_network((int(parsed), 64), strict=False))
-    return str(parsed)
+    if address.version == 6:
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return str(address)
 
 
 class PublicView(APIView):
@@ -124,46 +121,40 @@ class PublicView(APIView):
     permission_classes = (AllowAny,)
 
 
-class RegisterView(PublicView):
+class RegisterView(PublicView, CreateAPIView[User]):
     """Make an account."""
 
-    @extend_schema(
-        request=RegisterSerializer, responses={201: UserSerializer}, operation_id="register"
-    )
-    def post(self, request: Request) -> Response:
+    serializer_class = UserSerializer
+
+    def post(self, request: Request, *args: Any, **options: Any) -> Response:
         """Register as a customer."""
         count_attempt(f"register {client_address(request)}", settings.ATTEMPTS_ADDRESS)
-        given = RegisterSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        try:
-            with transaction.atomic():
-                user = User.objects.create_user(**given.validated_data)
-        except IntegrityError as error:
-            raise Refusal(409, "email_taken", "There is such an account.", field="email") from error
-        return Response(UserSerializer(user).data, status=201)
+        return super().post(request, *args, **options)
+
+
+def tokens_for(user: User) -> Response:
+    """Answer with new tokens."""
+    refresh = RefreshToken.for_user(user)
+    return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
 
 
 class LoginView(PublicView):
     """Log in."""
 
-    @extend_schema(
-        request=CredentialsSerializer, responses={200: TokensSerializer}, operation_id="login"
-    )
+    @extend_schema(request=CredentialsSerializer, responses={200: TokensSerializer})
     def post(self, request: Request) -> Response:
         """Log in with e-mail and password.
 
         An unknown account takes as long as a wrong password, and is answered the same.
         """
-        given = CredentialsSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        email = given.validated_data["email"].lower()
+        asked = given(CredentialsSerializer, request.data)
+        email = asked["email"].lower()
         count_attempt(f"address {client_address(request)}", settings.ATTEMPTS_ADDRESS)
         count_attempt(f"account {email}", settings.ATTEMPTS_ACCOUNT)
-        user = authenticate(username=email, password=given.validated_data["password"])
+        user = authenticate(username=email, password=asked["password"])
         if user is None:
             raise Refusal(401, "wrong_credentials", "The e-mail or the password is wrong.")
-        refresh = RefreshToken.for_user(user)
-        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+        return tokens_for(user)
 
 
 def use_up(text: str) -> User:
@@ -193,33 +184,27 @@ def use_up(text: str) -> User:
 class RefreshView(PublicView):
     """Go on for another five minutes."""
 
-    @extend_schema(
-        request=RefreshSerializer, responses={200: TokensSerializer}, operation_id="refresh"
-    )
+    @extend_schema(request=RefreshSerializer, responses={200: TokensSerializer})
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for an access token and a new refresh token."""
-        given = RefreshSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        refresh = RefreshToken.for_user(use_up(given.validated_data["refresh"]))
-        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+        return tokens_for(use_up(given(RefreshSerializer, request.data)["refresh"]))
 
 
 class LogoutView(PublicView):
     """Log out."""
 
-    @extend_schema(request=RefreshSerializer, responses={204: None}, operation_id="logout")
+    @extend_schema(request=RefreshSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """End a refresh token. The access token ends by itself, within five minutes."""
-        given = RefreshSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        use_up(given.validated_data["refresh"])
+        use_up(given(RefreshSerializer, request.data)["refresh"])
         return Response(status=204)
 
 
-class MeView(APIView):
+class MeView(RetrieveAPIView[User]):
     """Who am I?"""
 
-    @extend_schema(responses={200: UserSerializer}, operation_id="me")
-    def get(self, request: Request) -> Response:
+    serializer_class = UserSerializer
+
+    def get_object(self) -> User:
         """Return the account that the token is for."""
-        return Response(UserSerializer(cast("User", request.user)).data)
+        return cast("User", self.request.user)

@@ -8,7 +8,6 @@ import hashlib
 import io
 import os
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +37,11 @@ def decode(file: "UploadedFile[Any]") -> Pillow.Image:
     if (file.size or 0) > settings.MAX_IMAGE_BYTES:
         raise Refusal(413, "too_large", f"At most {settings.MAX_IMAGE_BYTES} bytes.", field="file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-            picture = Pillow.open(file, formats=FORMATS)  # reads the head only
-            if picture.width * picture.height > settings.MAX_IMAGE_PIXELS:
-                raise Refusal(
-                    422, "too_many_pixels", f"At most {settings.MAX_IMAGE_PIXELS}.", field="file"
-                )
-            picture.load()
-            return ImageOps.exif_transpose(picture).convert("RGB")
+        picture = Pillow.open(file, formats=FORMATS)  # reads the head only
+        if picture.width * picture.height > settings.MAX_IMAGE_PIXELS:
+            raise Refusal(422, "too_many_pixels", f"At most {settings.MAX_IMAGE_PIXELS}.", "file")
+        picture.load()
+        return ImageOps.exif_transpose(picture).convert("RGB")
     except Refusal:
         raise
     except Exception as error:  # Pillow raises almost anything on a broken file

@@ -7,7 +7,7 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
-from catalogue.problems import problem_response
+from catalogue.problems import method_not_allowed, problem_response
 
 View = Callable[[HttpRequest], HttpResponseBase]
 POLICY = (
@@ -16,55 +16,43 @@ POLICY = (
 )
 
 
-class ProbeMiddleware:
-    """Answers `/healthz` and `/readyz` before anything can refuse or redirect them.
+def probes(get_response: View) -> View:
+    """Answer `/healthz` and `/readyz` before anything can refuse or redirect them.
 
     An orchestrator asks by the container's own address and without TLS. `/healthz` asks nothing of
     others: a process must not be killed because its database is down.
     """
 
-    def __init__(self, get_response: View) -> None:
-        self.get_response = get_response
-        self.migrated = False
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer a probe, or pass the request on."""
+    def answer(request: HttpRequest) -> HttpResponseBase:
         if request.path_info not in ("/healthz", "/readyz"):
-            return self.get_response(request)
+            return get_response(request)
+        response: HttpResponseBase = JsonResponse({"status": "ok"})
         if request.method not in ("GET", "HEAD"):
-            response = problem_response(405, "method_not_allowed", "Only GET and HEAD.")
-            response["Allow"] = "GET, HEAD"
-        elif request.path_info == "/readyz" and not self._is_ready():
+            response = method_not_allowed()
+        elif request.path_info == "/readyz" and not is_ready():
             response = problem_response(503, "not_ready", "The database is not ready.")
-        else:
-            response = JsonResponse({"status": "ok"})
         response["Cache-Control"] = "no-store"
         return response
 
-    def _is_ready(self) -> bool:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
-            if not self.migrated:  # once true, this stays true for this code
-                executor = MigrationExecutor(connection)
-                leaves = executor.loader.graph.leaf_nodes()
-                self.migrated = not executor.migration_plan(leaves)
-        except Error:
-            return False
-        return self.migrated
+    return answer
 
 
-class BodyLimitMiddleware:
-    """Refuses a body that is too large before anybody reads it.
+def is_ready() -> bool:
+    """Return whether the database answers, and has all migrations of this code."""
+    try:
+        executor = MigrationExecutor(connection)
+        return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except Error:
+        return False
+
+
+def body_limit(get_response: View) -> View:
+    """Refuse a body that is too large before anybody reads it.
 
     Django's own limit (DATA_UPLOAD_MAX_MEMORY_SIZE) does not hold for DRF's parsers and for files.
     """
 
-    def __init__(self, get_response: View) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Look at the length, then pass the request on."""
+    def limited(request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not (length.isascii() and length.isdigit()):
             return problem_response(400, "bad_request", "The Content-Length is not a number.")
@@ -72,19 +60,19 @@ class BodyLimitMiddleware:
         limit = settings.MAX_IMAGE_BYTES + 10_000 if multipart else settings.MAX_BODY
         if int(length) > limit:
             return problem_response(413, "too_large", f"This body may have {limit} bytes at most.")
-        return self.get_response(request)
+        return get_response(request)
+
+    return limited
 
 
-class HeadersMiddleware:
-    """Adds the security headers that Django has no setting for."""
+def headers(get_response: View) -> View:
+    """Add the security headers that Django has no setting for."""
 
-    def __init__(self, get_response: View) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, then add them."""
-        response = self.get_response(request)
+    def with_headers(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
         response.setdefault("Content-Security-Policy", POLICY)
         response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
         response.setdefault("Cache-Control", "no-store")
         return response
+
+    return with_headers

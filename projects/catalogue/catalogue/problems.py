@@ -11,35 +11,38 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.db import DataError, IntegrityError, OperationalError
+from django.db.models import ProtectedError
+from django.http import HttpRequest, JsonResponse
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
+from rest_framework.views import exception_handler
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 logger = logging.getLogger(__name__)
 
 
-class Refusal(Exception):
+class Refusal(exceptions.APIException):
     """A rule of the shop says no.
 
-    Attributes:
+    Args:
         status: The HTTP status that fits.
         code: A short name that programs can rely on.
         detail: One sentence for people.
         field: The field of the request that is at fault, if one is.
-        retry_after: Seconds after which the request may be accepted.
+        wait: Seconds after which the request may be accepted.
     """
 
     def __init__(
-        self, status: int, code: str, detail: str, *, field: str = "", retry_after: int = 0
+        self, status: int, code: str, detail: str, field: str = "", wait: int | None = None
     ) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail = status, code, detail
-        self.field, self.retry_after = field, retry_after
+        super().__init__(detail, code)
+        self.status_code, self.field = status, field
+        self.wait = wait  # DRF makes it the header Retry-After
+        if status == HTTPStatus.UNAUTHORIZED:
+            self.auth_header = "Bearer"  # RFC 9110, 15.5.2: a 401 must say how to log in
 
 
 class FieldProblemSerializer(serializers.Serializer[Any]):
@@ -80,37 +83,49 @@ def problem_response(status: int, code: str, detail: str) -> JsonResponse:
     return JsonResponse(problem(status, code, detail), status=status, content_type=MEDIA_TYPE)
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response:  # noqa: ARG001
-    """DRF's EXCEPTION_HANDLER: refusals, DRF's own errors, and everything that nobody foresaw."""
-    set_rollback()
-    headers = {}
-    if isinstance(error, Http404):
-        error = exceptions.NotFound()
-    elif isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
-    if isinstance(error, Refusal):
-        listed = [{"field": error.field, "code": error.code, "detail": error.detail}]
-        body = problem(error.status, error.code, error.detail, listed if error.field else [])
-        if error.retry_after:
-            headers["Retry-After"] = str(error.retry_after)
-    elif isinstance(error, exceptions.ValidationError):
+CONFLICTS = {
+    "catalogue_category_slug_key": ("slug_taken", "Another category has it.", "slug"),
+    "user_email_once": ("email_taken", "There is such an account.", "email"),
+}
+"""What to say when the database refuses a row, by the name of the constraint."""
+
+
+def known(error: Exception) -> Exception:
+    """Return what an error of the database says to clients, if it is their matter."""
+    cause = error.__cause__
+    match error:
+        case ProtectedError():
+            return Refusal(409, "in_use", "Something else needs this.")
+        case IntegrityError() if isinstance(cause, ForeignKeyViolation):  # a race: it was there
+            return Refusal(409, "stale", "Something that this needs was removed meanwhile.")
+        case IntegrityError() if isinstance(cause, UniqueViolation):
+            if named := CONFLICTS.get(cause.diag.constraint_name or ""):
+                return Refusal(409, *named)
+        case OperationalError():  # no connection, or a statement that took too long
+            logger.error("the database does not answer", exc_info=error)
+            return Refusal(503, "unavailable", "The database does not answer.", wait=5)
+        case DataError():  # a text with NUL, where no field's own check was first
+            return exceptions.ParseError("The database cannot store this.")
+    return error
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Be DRF's EXCEPTION_HANDLER. What nobody foresaw goes on to Django, and `server_error`."""
+    error = known(error)
+    response = exception_handler(error, context)  # status and headers are DRF's
+    if response is None:
+        return None
+    code, text, listed = "invalid", "The request has faults; see errors.", list[dict[str, str]]()
+    if isinstance(error, exceptions.ValidationError):
         listed = list(_flat(error.detail))[:MOST_ERRORS]
-        body = problem(400, "invalid", "The request has faults; see errors.", listed)
-    elif isinstance(error, exceptions.APIException):
-        code, detail = _first(error)
-        body = problem(error.status_code, code, detail)
-        if (challenge := getattr(error, "auth_header", None)) is not None:
-            headers["WWW-Authenticate"] = challenge
-    elif isinstance(error, OperationalError):  # no connection, or a statement that took too long
-        logger.error("the database does not answer", exc_info=error)
-        body = problem(503, "unavailable", "The database does not answer. Try again later.")
-        headers["Retry-After"] = "5"
     else:
-        logger.error("unhandled exception", exc_info=error)
-        body = problem(500, "error", "Something went wrong here.")
-    if body["status"] == HTTPStatus.UNAUTHORIZED:
-        headers.setdefault("WWW-Authenticate", "Bearer")  # RFC 9110, 15.5.2: a 401 must have one
-    return Response(body, status=body["status"], headers=headers, content_type=MEDIA_TYPE)
+        detail = response.data["detail"]
+        code, text = detail.code, str(detail)
+        if field := getattr(error, "field", ""):
+            listed = [{"field": field, "code": code, "detail": text}]
+    response.data = problem(response.status_code, code, text, listed)
+    response.content_type = MEDIA_TYPE
+    return response
 
 
 def _flat(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
@@ -126,12 +141,11 @@ def _flat(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
         yield {"field": path or "body", "code": detail.code, "detail": str(detail)}
 
 
-def _first(error: exceptions.APIException) -> tuple[str, str]:
-    """Return the code and the text of an error. simplejwt puts both into a dictionary."""
-    detail: Any = error.detail
-    if isinstance(detail, dict):
-        detail = detail.get("detail", next(iter(detail.values())))
-    return str(getattr(detail, "code", "error")), str(detail)
+def method_not_allowed() -> JsonResponse:
+    """Return the answer of what can only be read."""
+    response = problem_response(405, "method_not_allowed", "Only GET and HEAD.")
+    response["Allow"] = "GET, HEAD"
+    return response
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:  # noqa: ARG001

@@ -18,11 +18,12 @@ from django import forms
 from django.conf import settings
 from django.contrib.postgres.search import SearchQuery, SearchRank
 from django.core.signing import BadSignature, Signer
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Case, F, Field, Func, IntegerField, QuerySet, Value, When
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThan, LessThan
 from django_filters import BaseInFilter, CharFilter, ChoiceFilter, Filter, FilterSet
+from django_filters.utils import translate_validation
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from catalogue.models import IN_SAMPLE, MAX_DEPTH, MAX_PRICE, SAMPLE, Category, Product
@@ -74,6 +75,21 @@ WHERE word ~ '^[[:alpha:]]{3,40}$'
 ORDER BY word
 ON CONFLICT DO NOTHING
 """
+RELEARN = """
+WITH said AS MATERIALIZED (
+    SELECT word, coalesce((tsvector_to_array(to_tsvector('english', word)))[1], '') AS stem
+    FROM ts_stat($$
+        SELECT to_tsvector('simple', name || ' ' || brand || ' ' || description)
+        FROM catalogue_product
+    $$)
+    WHERE word ~ '^[[:alpha:]]{3,40}$'
+), gone AS (
+    DELETE FROM catalogue_word AS old
+    WHERE NOT EXISTS (SELECT FROM said WHERE said.word = old.word)
+)
+INSERT INTO catalogue_word (word, stem) SELECT word, stem FROM said ORDER BY word
+ON CONFLICT DO NOTHING
+"""
 
 
 def correct(text: str) -> tuple[str, dict[str, str]]:
@@ -98,6 +114,16 @@ def learn(*texts: str) -> None:
     """Add the words of a product to the vocabulary."""
     with connection.cursor() as cursor:
         cursor.execute(LEARN, [" ".join(texts)])
+
+
+def relearn() -> None:
+    """Make the vocabulary anew from all products. Words of products that are gone go too.
+
+    All products are read before a word is written, so that nobody who saves a product waits long.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")  # the limit is for requests
+        cursor.execute(RELEARN)
 
 
 # -- Filters
@@ -137,10 +163,6 @@ class ProductFilter(FilterSet):
         method="by_stock", choices=[("true", "true"), ("false", "false")], help_text="true or false"
     )
 
-    class Meta:
-        model = Product
-        fields: tuple[str, ...] = ()
-
     query: SearchQuery | None = None
     corrections: Mapping[str, str] = {}
     node: Category | None = None
@@ -172,12 +194,7 @@ class ProductFilter(FilterSet):
                 compared.
         """
         if not self.is_valid():
-            raise ValidationError(
-                {
-                    name: [ErrorDetail(text, fault.code) for fault in faults for text in fault]
-                    for name, faults in self.form.errors.as_data().items()
-                }
-            )
+            raise translate_validation(self.errors)
         asked = self.form.cleaned_data
         priced = "price" in sort or asked["price_min"] is not None or asked["price_max"] is not None
         if priced and not asked["currency"]:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from catalogue.fields import Choice, Integer, StrictSerializer, Text
+from catalogue.fields import Integer, StrictModelSerializer, StrictSerializer
 from catalogue.models import MAX_PRICE, MAX_STOCK, Category, Image, Order, OrderLine, Product
 from catalogue.money import in_words
 from catalogue.search import SORTS
@@ -19,28 +19,22 @@ class BySlug(serializers.SlugRelatedField[Category]):
     """A category, named by its slug."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(slug_field="slug", queryset=Category.objects.all(), **options)
+        super().__init__(slug_field="slug", **options)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Refuse the empty text, which DRF takes for null."""
-        if data == "":
+        """Refuse numbers, which DRF makes texts, and the empty text, which it takes for null."""
+        if data == "" or isinstance(data, int | float):
             self.fail("invalid")
         return super().run_validation(data)
 
-    def to_internal_value(self, data: Any) -> Category:
-        """Return the category."""
-        if not isinstance(data, str) or "\0" in data:
-            self.fail("invalid")
-        category: Category = super().to_internal_value(data)
-        return category
 
+class CategorySerializer(StrictModelSerializer):
+    """A node of the tree. Its parent is for ever."""
 
-class CategorySerializer(serializers.ModelSerializer[Category]):
-    """A node of the tree."""
-
-    parent = serializers.SlugRelatedField[Category](
-        slug_field="slug", read_only=True, allow_null=True
-    )  # type: ignore[assignment]
+    slug = serializers.SlugField(max_length=60)
+    parent = BySlug(  # type: ignore[assignment]
+        queryset=Category.objects.all(), allow_null=True, default=None
+    )
     depth = serializers.SerializerMethodField(help_text="1 for a root")
 
     class Meta:
@@ -52,17 +46,10 @@ class CategorySerializer(serializers.ModelSerializer[Category]):
         return len(category.path)
 
 
-class CategoryChange(StrictSerializer):
-    """What can be changed of a category."""
+class CategoryChange(CategorySerializer):
+    """What a PATCH can change of a category."""
 
-    slug = serializers.SlugField(max_length=60)
-    name = Text(max_length=60)
-
-
-class CategoryInput(CategoryChange):
-    """A new category. Its parent is for ever."""
-
-    parent = BySlug(allow_null=True, default=None)  # type: ignore[assignment]
+    parent = BySlug(read_only=True, allow_null=True)
 
 
 class ImageSerializer(serializers.ModelSerializer[Image]):
@@ -80,42 +67,34 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
         return f"/images/{image.digest}.webp"
 
 
-class ProductSerializer(serializers.ModelSerializer[Product]):
+class ProductSerializer(StrictModelSerializer):
     """A product."""
 
-    category = serializers.SlugRelatedField[Category](slug_field="slug", read_only=True)
-    images = ImageSerializer(many=True, read_only=True)
+    category = BySlug(queryset=Category.objects.all())
+    price_minor = Integer(min_value=0, max_value=MAX_PRICE, help_text="In the minor unit: cents")
+    currency = serializers.ChoiceField(choices=list(settings.CURRENCIES))
     price = serializers.SerializerMethodField(help_text="For people: EUR 12.30")
+    stock = Integer(min_value=0, max_value=MAX_STOCK, default=0)
+    images = ImageSerializer(many=True, read_only=True)
 
     class Meta:
         model = Product
-        fields = (
+        fields: tuple[str, ...] = (
             *("id", "name", "brand", "colour", "description", "category", "seller"),
             *("price_minor", "currency", "price", "stock", "created_at", "images"),
         )
-        read_only_fields = fields
+        read_only_fields = ("seller", "created_at")
 
     def get_price(self, product: Product) -> str:
         """Return the price for people."""
         return in_words(product.price_minor, product.currency)
 
 
-class ProductChange(StrictSerializer):
+class ProductChange(ProductSerializer):
     """What a PATCH can change: not the currency, the stock or the seller."""
 
-    name = Text(max_length=120)
-    brand = Text(max_length=60)
-    colour = Choice(choices=Product.Colour.choices)
-    description = Text(max_length=2000, allow_blank=True, default="")
-    category = BySlug()
-    price_minor = Integer(min_value=0, max_value=MAX_PRICE, help_text="In the minor unit: cents")
-
-
-class ProductInput(ProductChange):
-    """A new product."""
-
-    currency = Choice(choices=list(settings.CURRENCIES))
-    stock = Integer(min_value=0, max_value=MAX_STOCK, default=0)
+    currency = serializers.CharField(read_only=True)  # type: ignore[assignment]
+    stock = Integer(read_only=True)
 
 
 class StockInput(StrictSerializer):
@@ -151,6 +130,7 @@ class ProductQuery(PageQuery):
     )
 
 
+@extend_schema_serializer(many=False)
 class ProductPage(serializers.Serializer[Any]):
     """Some products."""
 
@@ -235,6 +215,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         return in_words(order.total_minor, order.currency)
 
 
+@extend_schema_serializer(many=False)
 class OrderPage(serializers.Serializer[Any]):
     """Some orders of the customer's own, the newest first."""
 

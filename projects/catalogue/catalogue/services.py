@@ -3,19 +3,19 @@
 Stock cannot be oversold, for two reasons that do not depend on each other. Each piece is taken by
 one conditional UPDATE, whose condition PostgreSQL checks again after it has waited for the row. And
 a constraint of the table refuses a negative stock, whoever writes it.
+
+Where a constraint refuses a row that a client may ask for, `problems.py` says so in words.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import F
-from django.db.models.deletion import ProtectedError
-from psycopg.errors import ForeignKeyViolation
+from django.shortcuts import get_object_or_404
 
 from catalogue import search
 from catalogue.models import MAX_DEPTH, MAX_STOCK, Category, Order, OrderLine, Product, User
@@ -29,7 +29,7 @@ def create_category(*, slug: str, name: str, parent: Category | None) -> Categor
     """Add a node to the tree.
 
     Raises:
-        Refusal: If the parent is on the last level, or the slug is taken.
+        Refusal: If the parent is on the last level.
     """
     above = parent.path if parent else []
     if len(above) >= MAX_DEPTH:
@@ -38,58 +38,38 @@ def create_category(*, slug: str, name: str, parent: Category | None) -> Categor
         cursor.execute("SELECT nextval(pg_get_serial_sequence('catalogue_category', 'id'))")
         (number,) = cursor.fetchone()
     category = Category(id=number, slug=slug, name=name, parent=parent, path=[*above, number])
-    with _slug_once():
-        category.save(force_insert=True)
+    category.save(force_insert=True)
     return category
 
 
-def update_category(category: Category, fields: Mapping[str, str]) -> Category:
+def update_category(category: Category, fields: Mapping[str, str]) -> None:
     """Change the name or the slug: what is given, and only that.
 
     Raises:
-        Refusal: If the slug is taken, or the category was removed meanwhile.
+        Http404: If the category was removed meanwhile.
     """
-    with _slug_once():
-        # An UPDATE, because `save` would store a category again that was removed meanwhile.
-        if fields and not Category.objects.filter(pk=category.pk).update(**fields):
-            raise Refusal(404, "not_found", "The category was removed.")
     for name, value in fields.items():
         setattr(category, name, value)
-    return category
+    with transaction.atomic():
+        lock(category)
+        category.save(update_fields=fields)
 
 
-@contextmanager
-def _slug_once() -> Iterator[None]:
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        raise Refusal(409, "slug_taken", "Another category has it.", field="slug") from error
-
-
-def delete_category(category: Category) -> None:
-    """Remove a node.
+def lock(row: Category | Product) -> None:
+    """Lock a row until the transaction ends.
 
     Raises:
-        Refusal: If something is in it.
+        Http404: If it was removed meanwhile.
     """
-    try:
-        with transaction.atomic():
-            category.delete()
-    except (ProtectedError, IntegrityError) as error:
-        raise Refusal(409, "in_use", "The category holds products or categories.") from error
+    get_object_or_404(type(row)._default_manager.select_for_update().only("id"), pk=row.pk)
 
 
 # -- Products
 
 
 def create_product(*, seller: User, category: Category, **fields: Any) -> Product:
-    """Offer a product.
-
-    Raises:
-        Refusal: If the category was removed meanwhile.
-    """
-    with _category_stays():
+    """Offer a product."""
+    with transaction.atomic():
         product = Product.objects.create(
             seller=seller, category=category, category_path=category.path, **fields
         )
@@ -97,46 +77,19 @@ def create_product(*, seller: User, category: Category, **fields: Any) -> Produc
     return product
 
 
-@contextmanager
-def _category_stays() -> Iterator[None]:
-    """Run a transaction whose foreign keys refuse a category that was removed meanwhile."""
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        if not isinstance(error.__cause__, ForeignKeyViolation):
-            raise
-        raise Refusal(422, "unknown_category", "It was removed.", field="category") from error
-
-
-def lock(product: Product) -> None:
-    """Lock the row of a product until the transaction ends.
-
-    Raises:
-        Refusal: If the product was removed meanwhile.
-    """
-    if Product.objects.select_for_update().only("id").filter(pk=product.pk).first() is None:
-        raise Refusal(404, "not_found", "The product was removed.")
-
-
-def update_product(product: Product, fields: Mapping[str, Any]) -> Product:
+def update_product(product: Product, fields: Mapping[str, Any]) -> None:
     """Change what is given, and only that: two people may change two fields at once.
 
     Raises:
-        Refusal: If the product or its new category was removed meanwhile.
+        Http404: If the product was removed meanwhile.
     """
-    names = set(fields)
     for name, value in fields.items():
         setattr(product, name, value)
-    if "category" in fields:
-        product.category_path = product.category.path
-        names.add("category_path")
-    with _category_stays():
+    product.category_path = product.category.path
+    with transaction.atomic():
         lock(product)
-        if names:
-            product.save(update_fields=names)
+        product.save(update_fields={*fields, "category_path"} if "category" in fields else fields)
         search.learn(product.name, product.brand, product.description)
-    return product
 
 
 def delete_product(product: Product) -> None:
@@ -146,7 +99,7 @@ def delete_product(product: Product) -> None:
     see the line of an order that is being placed. The line's foreign key would then fail.
 
     Raises:
-        Refusal: If the product was removed meanwhile.
+        Http404: If the product was removed meanwhile.
     """
     with transaction.atomic():
         lock(product)

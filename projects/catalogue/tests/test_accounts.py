@@ -163,6 +163,6 @@ def test_of_20_log_ins_at_once_3_are_looked_at(settings: Any) -> None:
 def test_whom_attempts_are_counted_for(
     settings: Any, proxies: int, remote: str, forwarded: str, counted: str
 ) -> None:
-    settings.TRUSTED_PROXIES = proxies
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"NUM_PROXIES": proxies}
     request = RequestFactory().get("/", REMOTE_ADDR=remote, HTTP_X_FORWARDED_FOR=forwarded)
     assert client_address(Request(request)) == counted

@@ -29,7 +29,7 @@ retry_on = [401]
 [parameters]
 # So that requests meet something. That an unknown one is a 404, other tests see.
 "path.slug" = "{slug}"
-"path.number" = {number}
+"path.id" = {number}
 "path.digest" = "{digest}"
 
 [checks.positive_data_acceptance]
@@ -37,8 +37,8 @@ retry_on = [401]
 expected-statuses = ["2xx", "400", "401", "403", "404", "409", "422"]
 
 [[operations]]
-include-operation-id-regex = "order$"
-parameters = {{ "path.number" = "{order}" }}
+include-operation-id-regex = "^orders_"
+parameters = {{ "path.id" = "{order}" }}
 """
 
 

@@ -39,7 +39,7 @@ def test_of_50_buyers_10_get_the_10_pieces() -> None:
     results = race(buy, 50)
     refused = [each for each in results if isinstance(each, Exception)]
     assert len(refused) == 40
-    assert {each.code for each in refused if isinstance(each, Refusal)} == {"out_of_stock"}
+    assert {each.get_codes() for each in refused if isinstance(each, Refusal)} == {"out_of_stock"}
     assert stock(product) == 0
     assert Order.objects.count() == OrderLine.objects.count() == 10
 

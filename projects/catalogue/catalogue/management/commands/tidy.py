@@ -7,8 +7,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from catalogue.generate import relearn
 from catalogue.models import Attempt
+from catalogue.search import relearn
 
 
 class Command(BaseCommand):
