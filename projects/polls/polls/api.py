@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.core.validators import RegexValidator
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticatedOrReadOnly
@@ -131,7 +131,7 @@ class QuerySerializer(StrictSerializer):
 
     state = serializers.ChoiceField(["open", "closed"], required=False)
     owner = serializers.CharField(required=False, max_length=30, validators=[RegexValidator(LINE)])
-    before = serializers.UUIDField(required=False)
+    before = serializers.UUIDField(required=False, help_text="Polls older than this one")
     limit = serializers.IntegerField(required=False, default=20, min_value=1, max_value=MOST_ROWS)
 
 
@@ -206,15 +206,7 @@ class PollsView(APIView):
     permission_classes = [IsAuthenticatedOrReadOnly]
 
     @extend_schema(
-        parameters=[
-            OpenApiParameter("state", str, enum=["open", "closed"]),
-            OpenApiParameter("owner", {"type": "string", "minLength": 1, "maxLength": 30}),
-            OpenApiParameter("before", UUID, description="Polls older than this one"),
-            OpenApiParameter(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": 20},
-            ),
-        ],
+        parameters=[QuerySerializer],
         responses=PageSerializer,
         operation_id="polls_list",
         tags=["polls"],

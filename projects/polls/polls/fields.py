@@ -110,30 +110,18 @@ class StrictJSONParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(
-        self,
-        stream: IO[Any],
-        media_type: str | None = None,  # noqa: ARG002 (DRF's signature)
-        parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002
-    ) -> Any:
+    def parse(self, stream: IO[Any], *_: Any, **__: Any) -> Any:
         """Return what the body says.
 
         Raises:
             ParseError: if it is not JSON in UTF-8.
         """
         try:
-            read = json.loads(
-                stream.read().decode(), parse_constant=_refuse, object_pairs_hook=_all
-            )
-            json.dumps(read, ensure_ascii=False).encode()
+            read = json.loads(stream.read().decode(), object_pairs_hook=_all)
+            json.dumps(read, allow_nan=False, ensure_ascii=False).encode()  # can be said again
             return read
         except (ValueError, RecursionError):
             raise ParseError("This is not JSON that could be read.") from None
-
-
-def _refuse(name: str) -> None:
-    """Refuse NaN and the infinities, which Python reads and JSON does not have."""
-    raise ValueError(name)
 
 
 def _all(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

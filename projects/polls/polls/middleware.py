@@ -1,16 +1,18 @@
 """What happens around every request. Bodies are bounded in polls.asgi, before Django reads them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from polls.errors import Refusal
 from polls.problems import problem_response
 
+View = Callable[[HttpRequest], HttpResponseBase]
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
@@ -56,39 +58,35 @@ def ready() -> HttpResponse:
 PROBES = {"/healthz": healthy, "/readyz": ready}
 
 
-class probes:  # noqa: N801 (used as the function that a middleware is)
-    """Answers the probes before anything can refuse or redirect them.
+def probes(get_response: View) -> View:
+    """Answer the probes before anything can refuse or redirect them.
 
     An orchestrator asks by the container's own address, without TLS, which ALLOWED_HOSTS does not
     list.
     """
 
-    def __init__(self, get_response: Any) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> Any:
-        """Answer a probe, or pass the request on."""
-        probe = PROBES.get(request.path_info)
-        response = probe() if probe else self.get_response(request)
-        if probe:
-            response["Cache-Control"] = "no-store"
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        if request.path_info not in PROBES:
+            return get_response(request)
+        response = PROBES[request.path_info]()
+        response["Cache-Control"] = "no-store"
         return response
 
+    return answer
 
-class headers:  # noqa: N801
-    """Adds the security headers that Django has no setting for.
+
+def headers(get_response: View) -> View:
+    """Add the security headers that Django has no setting for.
 
     What does not say itself who may keep it is kept by nobody: most answers are for one user.
     """
 
-    def __init__(self, get_response: Any) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> Any:
-        """Answer, then add them."""
-        response = self.get_response(request)
+    def with_headers(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
         response.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
         response.setdefault("Permissions-Policy", PERMISSIONS)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.setdefault("Cache-Control", "no-store")
         return response
+
+    return with_headers

@@ -60,37 +60,35 @@ def problem(
     }
 
 
+def headers_of(refusal: Refusal) -> dict[str, str]:
+    """Return the headers that belong to a status."""
+    headers = {}
+    if refusal.retry_after:
+        headers["Retry-After"] = str(refusal.retry_after)
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
 def problem_response(refusal: Refusal) -> JsonResponse:
     """Return a refusal as the answer of a view that is not DRF's."""
-    response = JsonResponse(
-        problem(refusal.status, refusal.code, refusal.detail),
-        status=refusal.status,
-        content_type=MEDIA_TYPE,
-    )
-    if refusal.retry_after:
-        response["Retry-After"] = str(refusal.retry_after)
-    if refusal.status == HTTPStatus.UNAUTHORIZED:
-        response["WWW-Authenticate"] = "Bearer"
-    return response
+    data = problem(refusal.status, refusal.code, refusal.detail)
+    headers = headers_of(refusal)
+    return JsonResponse(data, status=refusal.status, content_type=MEDIA_TYPE, headers=headers)
 
 
 def handle(exc: Exception, context: dict[str, Any]) -> Response:  # noqa: ARG001 (DRF's signature)
     """DRF's EXCEPTION_HANDLER."""
     refusal = _known(exc)
-    headers: dict[str, str] = {}
+    data = problem(refusal.status, refusal.code, refusal.detail)
     if isinstance(exc, exceptions.ValidationError):
-        errors = list(_faults(exc.detail))[:MOST_ERRORS]
-        data = problem(400, "invalid", "The request has faults; see errors.", errors)
+        data["errors"] = list(_faults(exc.detail))[:MOST_ERRORS]
     elif refusal.field:
         fault = {"field": refusal.field, "code": refusal.code, "detail": refusal.detail}
-        data = problem(refusal.status, "invalid", "The request has faults; see errors.", [fault])
-    else:
-        data = problem(refusal.status, refusal.code, refusal.detail)
-    if refusal.retry_after:
-        headers["Retry-After"] = str(refusal.retry_after)
-    if refusal.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(data, status=data["status"], headers=headers, content_type=MEDIA_TYPE)
+        data["errors"] = [fault]
+    if data["errors"]:
+        data |= {"code": "invalid", "detail": "The request has faults; see errors."}
+    return Response(data, refusal.status, headers=headers_of(refusal), content_type=MEDIA_TYPE)
 
 
 def _known(exc: Exception) -> Refusal:
@@ -130,8 +128,8 @@ def answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     if request.path_info.startswith(("/api/", "/healthz", "/readyz")):
         return problem_response(refusal)
     page = render(request, "polls/problem.html", {"refusal": refusal}, status=refusal.status)
-    if refusal.retry_after:
-        page["Retry-After"] = str(refusal.retry_after)
+    for name, value in headers_of(refusal).items():
+        page[name] = value
     return page
 
 

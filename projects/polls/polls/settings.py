@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "rest_framework",
     "polls",
+    *(["demo"] if PLAIN_HTTP else []),  # `manage.py seed`
 ]
 MIDDLEWARE = [
     "polls.middleware.probes",  # nothing below can refuse or redirect a probe
@@ -59,7 +60,6 @@ TEMPLATES = [
         },
     }
 ]
-LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32_000  # bytes; the longest poll in JSON has half
@@ -120,7 +120,6 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "polls.openapi.ProblemAutoSchema",
     "EXCEPTION_HANDLER": "polls.problems.handle",
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Polls",
@@ -135,7 +134,6 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["polls.openapi.add_stream"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False},
 }
 
 # -- Static files: the pages' and the API documentation's
@@ -143,7 +141,6 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = PLAIN_HTTP  # straight from the packages
 STATIC_ROOT = None if PLAIN_HTTP else BASE_DIR / "static"  # filled by collectstatic
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if PLAIN_HTTP
@@ -157,10 +154,7 @@ SECURE_SSL_REDIRECT = not PLAIN_HTTP
 SECURE_HSTS_SECONDS = 0 if PLAIN_HTTP else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not PLAIN_HTTP
 SECURE_HSTS_PRELOAD = not PLAIN_HTTP
-SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not PLAIN_HTTP
-SESSION_COOKIE_HTTPONLY = True
-X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "polls.problems.csrf_failure"
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "

@@ -1,6 +1,7 @@
 """All addresses. The probes /healthz and /readyz are not here: polls.middleware answers them."""
 
 from django.urls import URLPattern, URLResolver, path
+from django.views.decorators.cache import cache_page
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from polls import api, pages
@@ -31,7 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE}/results", api.ResultsView.as_view()),
     path(f"{ONE}/votes", api.Votes.as_view()),
     path(f"{ONE}/stream", stream, name="stream"),
-    path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api/schema", cache_page(3600)(SpectacularJSONAPIView.as_view()), name="schema"),
     path(
         "api/docs",
         SpectacularSwaggerSplitView.as_view(template_name="polls/docs.html"),

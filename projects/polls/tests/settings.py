@@ -13,6 +13,7 @@ class QuickHasher(Argon2PasswordHasher):
     parallelism = 1
 
 
+REST_FRAMEWORK["TEST_REQUEST_DEFAULT_FORMAT"] = "json"  # noqa: F405
 INSTALLED_APPS += ["django_migration_linter"]  # noqa: F405
 DATABASES["default"]["OPTIONS"]["options"] = ""  # noqa: F405 (forced orders hold locks for long)
 PASSWORD_HASHERS = ["tests.settings.QuickHasher"]
