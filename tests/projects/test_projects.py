@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,22 @@ def test_its_own_tests_pass_and_reach_the_coverage_it_asks_for(project: Path) ->
         call(project, sys.executable, "-m", "coverage", "report", **data)
 
 
-@EVERY
-@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def gates(project: Path) -> list[str]:
+    """The commands of a project's own `make test`, as far as its pyproject.toml names them."""
+    tools = tomllib.loads((project / "pyproject.toml").read_text())["tool"]
+    return list(tools.get("local", {}).get("gates", {}).values())
+
+
+# What is one of a project's own gates is not run twice.
+RUN_HERE = [
+    pytest.param(project, check, id=f"{project.name}-{name}")
+    for project in PROJECTS
+    for name, check in CHECKS.items()
+    if " ".join(check) not in gates(project)
+]
+
+
+@pytest.mark.parametrize(("project", "check"), RUN_HERE)
 def test_its_container_and_its_workflow(project: Path, check: tuple[str, ...]) -> None:
     program, *options = check
     call(project, BIN / program, *options)
