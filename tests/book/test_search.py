@@ -37,6 +37,10 @@ FIRST = {
     "kubectl": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
     "readiness probe": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
     "point in time recovery": ["notebooks/shipping/deployment.html"],
+    "point in time recovery": [
+        "notebooks/shipping/deployment.html",
+        "notes/gotchas/deployment.html",
+    ],
     "slow clients": ["notebooks/shipping/deployment.html"],
     "liveness": ["notebooks/shipping/deployment.html", "notes/gotchas/deployment.html"],
     "blue green": ["notebooks/shipping/ci-cd.html"],
