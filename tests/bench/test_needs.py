@@ -49,7 +49,8 @@ def test_set_up_installs_what_is_heavy(name: str) -> None:
 
 
 def test_an_unknown_need_is_refused() -> None:
-    with pytest.raises(SyntaxError, match=r"a cell can need .*boto3, .*juicefs, .* and not 'jucefs'"):
+    said = "a cell can need .*boto3, .*juicefs, .* and not 'jucefs'"
+    with pytest.raises(SyntaxError, match=said):
         needs.missing("# needs: jucefs")
 
 
