@@ -69,7 +69,7 @@ def chaos(seed: str, minutes: float, logs: Path | None = None) -> list[str]:
     Args:
         seed: What everything follows from that the machine does not decide.
         minutes: For how long to kill; 0 for a short run.
-        logs: A directory for what the processes wrote, if something is lost.
+        logs: A directory for what the processes wrote.
 
     Returns:
         What was promised and is not so.
@@ -117,7 +117,7 @@ def chaos(seed: str, minutes: float, logs: Path | None = None) -> list[str]:
         say(f"took          {time.monotonic() - began:.0f} s, {site.used():.0f} s of processor")
         for what in lost:
             say(f"LOST          {what}")
-        if lost and logs:
+        if logs:
             logs.mkdir(parents=True, exist_ok=True)
             for file in (*site.directory.glob("*.log"), *site.directory.glob("ledger")):
                 shutil.copy(file, logs)
@@ -142,7 +142,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill what is behind the requests, and count.")
     parser.add_argument("--seed", default=str(time.time_ns() % 1_000_000))
     parser.add_argument("--minutes", type=float, default=0, help="0: each once, and two pairs")
-    parser.add_argument("--logs", type=Path, help="where to leave the logs if something is lost")
+    parser.add_argument("--logs", type=Path, help="a directory to leave the logs in")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     return 1 if chaos(arguments.seed, arguments.minutes, arguments.logs) else 0
