@@ -15,7 +15,8 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from jobs import seeding, serializers  # noqa: E402
+from demo import seeding  # noqa: E402
+from jobs import serializers  # noqa: E402
 from jobs.pagination import paginate  # noqa: E402
 from jobs.search import search  # noqa: E402
 

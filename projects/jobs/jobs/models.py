@@ -23,9 +23,6 @@ class Employer(models.Model):
     email = models.EmailField(help_text="Where news about its applications goes")
     description = models.TextField(max_length=2000, blank=True)
 
-    def __str__(self) -> str:
-        return self.name
-
 
 class UserManager(models.Manager["User"]):
     """Finds users by their e-mail address, and makes the first admin."""
@@ -70,18 +67,12 @@ class User(AbstractBaseUser):
             ),
         ]
 
-    def __str__(self) -> str:
-        return self.email
-
 
 class Category(models.Model):
     """A line of work, such as nursing."""
 
     slug = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=60, unique=True)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class JobType(models.TextChoices):
@@ -142,9 +133,6 @@ class Job(models.Model):
             GinIndex(fields=["text"], name="job_text", condition=OPEN),
         ]
 
-    def __str__(self) -> str:
-        return self.title
-
 
 def random_name() -> str:
     """Return a name for a file, which says nothing and cannot be guessed."""
@@ -167,9 +155,6 @@ class Resume(models.Model):
         indexes: ClassVar[list[Any]] = [
             Index(fields=["owner", "-created_at", "-id"], name="resume_of_owner")
         ]
-
-    def __str__(self) -> str:
-        return str(self.id)
 
     def read(self) -> bytes:
         """Return the file's bytes."""
@@ -212,9 +197,6 @@ class Application(models.Model):
             Index(fields=["applicant", "-created_at", "-id"], name="application_of_applicant"),
         ]
 
-    def __str__(self) -> str:
-        return f"{self.pk}: {self.status}"
-
 
 class Change(models.Model):
     """One step in an application's history. A trigger writes it, and another keeps it as it is."""
@@ -225,9 +207,6 @@ class Change(models.Model):
     actor = models.ForeignKey(User, models.PROTECT, related_name="+", db_index=False)
     at = models.DateTimeField(db_default=Now())
 
-    def __str__(self) -> str:
-        return f"{self.source or '-'} to {self.target}"
-
 
 class Notice(models.Model):
     """An e-mail about a change: it is owed until `sent_at` is set."""
@@ -235,9 +214,6 @@ class Notice(models.Model):
     change = models.OneToOneField(Change, models.PROTECT, related_name="notice")
     recipient = models.EmailField()
     sent_at = models.DateTimeField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return f"{self.change} for {self.recipient}"
 
 
 class Attempt(models.Model):
@@ -251,6 +227,3 @@ class Attempt(models.Model):
         constraints: ClassVar[list[Any]] = [
             UniqueConstraint(fields=["key", "window"], name="attempt_once_a_window"),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.count}"

@@ -1,5 +1,6 @@
 """The OpenAPI document: each operation also names the problems that it may answer with."""
 
+from http import HTTPStatus
 from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
@@ -11,17 +12,6 @@ from jobs.permissions import ANYBODY, roles_of
 from jobs.problems import MEDIA_TYPE, ProblemSerializer
 
 Direction = Literal["request", "response"]
-TEXTS = {
-    "400": "The request has faults",
-    "401": "It is not known who asks, or the token is not valid",
-    "403": "This role may not do this",
-    "404": "There is no such thing, or the caller must not see it",
-    "406": "No such media type is offered",
-    "409": "The state of things does not allow it",
-    "413": "The body is too large",
-    "415": "The body has the wrong media type",
-    "429": "Too many attempts; Retry-After tells when",
-}
 
 
 class ProblemAutoSchema(AutoSchema):
@@ -30,7 +20,7 @@ class ProblemAutoSchema(AutoSchema):
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for status in self._problem_statuses():
-            response = OpenApiResponse(ProblemSerializer, TEXTS[status])
+            response = OpenApiResponse(ProblemSerializer, HTTPStatus(int(status)).phrase)
             described = self._get_response_for_code(  # type: ignore[no-untyped-call]
                 response, status, [MEDIA_TYPE], direction
             )

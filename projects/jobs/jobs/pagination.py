@@ -6,12 +6,12 @@ added in between neither repeats nor hides another.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.core import signing
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -20,7 +20,6 @@ from rest_framework.response import Response
 
 from jobs.fields import Line, StrictSerializer
 
-M = TypeVar("M", bound=Model)
 MOST = 100
 
 
@@ -31,16 +30,16 @@ class PageQuery(StrictSerializer):
     limit = serializers.IntegerField(default=20, min_value=1, max_value=MOST)
 
 
-class Page(NamedTuple, Generic[M]):
+class Page(NamedTuple):
     """Some rows of a list, and the cursor of those that follow, if any do."""
 
-    rows: list[M]
+    rows: list[Any]
     cursor: str | None
 
 
 def paginate(
-    queryset: QuerySet[M], ordering: Sequence[str], cursor: str | None, limit: int
-) -> Page[M]:
+    queryset: QuerySet[Any], ordering: Sequence[str], cursor: str | None, limit: int
+) -> Page:
     """Return one page of a list, with one query.
 
     Args:

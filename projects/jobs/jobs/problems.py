@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig
 from django.db import IntegrityError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse
+from psycopg.errors import ForeignKeyViolation
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
+from rest_framework.views import exception_handler
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
@@ -33,10 +34,6 @@ CONFLICTS = {
     "jobs_user_email_key": ("taken", "There is an account with this e-mail address."),
 }
 """What to say when the database refuses a row, by the name of the constraint."""
-
-FOREIGN_KEY_VIOLATION = "23503"
-"""PostgreSQL's code for it. It is a race here: the input named a row that existed then, or a row is
-deleted that nothing used then."""
 
 
 class Conflict(exceptions.APIException):
@@ -84,53 +81,35 @@ def respond(status: int, code: str, detail: str) -> JsonResponse:
     return JsonResponse(problem(status, code, detail), status=status, content_type=MEDIA_TYPE)
 
 
-def handle(exc: Exception, context: dict[str, Any]) -> Response | None:  # noqa: ARG001
+def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Be DRF's exception handler. An error that nobody foresaw goes on, to Django's handler500."""
-    error = known(exc)
-    if error is None:
+    response = exception_handler(known(exc), context)  # status and headers are DRF's
+    if response is None:
         return None
-    set_rollback()
-    if isinstance(error, exceptions.ValidationError):
-        listed = list(faults(error.detail))[:MOST_ERRORS]
-        data = problem(400, "invalid", "The request has faults; see errors.", listed)
+    code, text, listed = "invalid", "The request has faults; see errors.", list[dict[str, str]]()
+    if isinstance(exc, exceptions.ValidationError):
+        listed = list(faults(exc.detail))[:MOST_ERRORS]
     else:
-        detail: Any = error.detail
-        if isinstance(detail, dict):  # Simple JWT's
-            detail = detail["detail"]
-        data = problem(error.status_code, detail.code, str(detail))
-    response = Response(data, error.status_code, content_type=MEDIA_TYPE)
-    if (header := getattr(error, "auth_header", None)) is not None:
-        response["WWW-Authenticate"] = header
-    if (wait := getattr(error, "wait", None)) is not None:
-        response["Retry-After"] = str(wait)
+        detail = response.data["detail"]
+        code, text = detail.code, str(detail)
+    response.data = problem(response.status_code, code, text, listed)
+    response.content_type = MEDIA_TYPE
     return response
 
 
-def known(exc: Exception) -> exceptions.APIException | None:
-    """Return the DRF exception that says the same, if there is one."""
-    if isinstance(exc, exceptions.APIException):
-        return exc
-    if isinstance(exc, Http404):
-        return exceptions.NotFound()
-    if isinstance(exc, PermissionDenied):
-        return exceptions.PermissionDenied()
+def known(exc: Exception) -> Exception:
+    """Return what an error of the database says to clients, if it is their matter."""
     if isinstance(exc, IntegrityError):
-        if getattr(exc.__cause__, "sqlstate", None) == FOREIGN_KEY_VIOLATION:
+        if isinstance(exc.__cause__, ForeignKeyViolation):  # a race: it was there, or was unused
             return Conflict("Something that this needs has changed meanwhile. Try again.", "stale")
-        name = constraint(exc)
-        return Conflict(CONFLICTS[name][1], CONFLICTS[name][0]) if name in CONFLICTS else None
+        name = getattr(getattr(exc.__cause__, "diag", None), "constraint_name", None)
+        return Conflict(CONFLICTS[name][1], CONFLICTS[name][0]) if name in CONFLICTS else exc
     if isinstance(exc, OperationalError):  # no connection, or a lock that took too long
         logger.error("The database does not answer", exc_info=exc)
         error = exceptions.APIException("The database does not answer. Try again.", "unavailable")
         error.status_code = 503
         return error
-    return None
-
-
-def constraint(exc: IntegrityError) -> str:
-    """Return the name of the constraint that refused a row."""
-    diagnosis = getattr(exc.__cause__, "diag", None)
-    return getattr(diagnosis, "constraint_name", None) or ""
+    return exc
 
 
 def faults(detail: Any, field: str = "") -> Iterator[dict[str, str]]:

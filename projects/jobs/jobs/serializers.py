@@ -111,17 +111,16 @@ class CategorySerializer(serializers.ModelSerializer[Category]):
         fields = ("slug", "name")
 
 
-class CategoryInput(StrictSerializer):
-    """A new category."""
-
-    slug = serializers.RegexField(r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=40)
-    name = Line(max_length=60)
-
-
 class CategoryChange(StrictSerializer):
     """A category's new name."""
 
     name = Line(max_length=60)
+
+
+class CategoryInput(CategoryChange):
+    """A new category."""
+
+    slug = serializers.RegexField(r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=40)
 
 
 class CategoriesSerializer(serializers.Serializer[Any]):
@@ -241,9 +240,7 @@ class ApplicationDetailSerializer(ApplicationSerializer):
     class Meta(ApplicationSerializer.Meta):
         fields: ClassVar[Any] = (
             *ApplicationSerializer.Meta.fields,
-            "cover_letter",
-            "history",
-            "possible",
+            *("cover_letter", "history", "possible"),
         )
 
     def get_possible(self, application: Application) -> list[str]:

@@ -10,7 +10,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.db.models.functions import Now
-from django.http import Http404
+from django.shortcuts import get_object_or_404
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 
 from jobs import states, tasks
@@ -138,13 +138,11 @@ def delete_resume(owner: User, resume_id: UUID) -> None:
     """Delete a résumé and its file.
 
     Raises:
-        NotFound: if this person has no such résumé.
+        Http404: if this person has no such résumé.
         Conflict: if it belongs to an application.
     """
     with transaction.atomic():
-        resume = Resume.objects.select_for_update().filter(pk=resume_id, owner=owner).first()
-        if resume is None:
-            raise NotFound("There is no such résumé.")
+        resume = get_object_or_404(Resume.objects.select_for_update(), pk=resume_id, owner=owner)
         try:
             resume.delete()
         except ProtectedError:
@@ -160,7 +158,4 @@ def resume_of(user: User, application_id: int) -> Resume:
         Http404: if the user is neither its applicant nor of the job's employer.
     """
     visible = Application.objects.visible_to(user).select_related("resume")
-    application = visible.filter(pk=application_id).first()
-    if application is None:
-        raise Http404
-    return application.resume
+    return get_object_or_404(visible, pk=application_id).resume

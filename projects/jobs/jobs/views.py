@@ -37,7 +37,6 @@ Shape = type[Serializer[Any]]
 def described(
     operation: str,
     answer: Any = None,
-    *,
     status: int = 200,
     body: Shape | None = None,
     query: Shape | None = None,
@@ -70,8 +69,7 @@ def query_of(serializer: Shape, request: Request) -> dict[str, Any]:
     """Return the validated parameters of a request."""
     reader = serializer(data=request.query_params.dict())
     reader.is_valid(raise_exception=True)
-    wanted: dict[str, Any] = reader.validated_data
-    return wanted
+    return dict(reader.validated_data)
 
 
 def user_of(request: Request) -> User:
@@ -100,7 +98,7 @@ class PublicView(APIView):
 class RegisterView(PublicView):
     """Make an account of an applicant. Admins make all others."""
 
-    @described("register", serializers.UserSerializer, status=201, body=serializers.AccountInput)
+    @described("register", serializers.UserSerializer, 201, serializers.AccountInput)
     def post(self, request: Request) -> Response:
         """Make an applicant's account."""
         wanted = read(serializers.AccountInput, request)
@@ -180,7 +178,7 @@ class UsersView(APIView):
         query = query_of(PageQuery, request)
         return listed(request, User.objects.all(), LATEST, serializers.UserSerializer, query)
 
-    @described("make_user", serializers.UserSerializer, status=201, body=serializers.UserInput)
+    @described("make_user", serializers.UserSerializer, 201, serializers.UserInput)
     def post(self, request: Request) -> Response:
         """Make an account of any role."""
         wanted = read(serializers.UserInput, request)
@@ -228,12 +226,7 @@ class EmployersView(APIView):
         return listed(request, found, ("id",), serializers.EmployerSerializer, query)
 
     @transaction.atomic
-    @described(
-        "make_employer",
-        serializers.EmployerSerializer,
-        status=201,
-        body=serializers.EmployerInput,
-    )
+    @described("make_employer", serializers.EmployerSerializer, 201, serializers.EmployerInput)
     def post(self, request: Request) -> Response:
         """Add one."""
         employer = Employer.objects.create(**read(serializers.EmployerInput, request))
@@ -260,7 +253,7 @@ class EmployerJobsView(APIView):
         found = found.select_related("employer", "category").defer("text", "description")
         return listed(request, found, NEWEST, serializers.JobSerializer, query)
 
-    @described("offer_job", serializers.JobDetailSerializer, status=201, body=serializers.JobInput)
+    @described("offer_job", serializers.JobDetailSerializer, 201, serializers.JobInput)
     def post(self, request: Request, pk: int) -> Response:
         """Offer a job. It is open at once."""
         employer = self._employer(request, pk)
@@ -280,12 +273,7 @@ class CategoriesView(APIView):
         return Response({"results": serializers.CategorySerializer(found, many=True).data})
 
     @transaction.atomic
-    @described(
-        "make_category",
-        serializers.CategorySerializer,
-        status=201,
-        body=serializers.CategoryInput,
-    )
+    @described("make_category", serializers.CategorySerializer, 201, serializers.CategoryInput)
     def post(self, request: Request) -> Response:
         """Add one."""
         category = Category.objects.create(**read(serializers.CategoryInput, request))
@@ -398,12 +386,7 @@ class ApplicationsView(APIView):
         found = found.filter(**{name: query[name] for name in ("job", "status") if name in query})
         return listed(request, found, LATEST, serializers.ApplicationSerializer, query)
 
-    @described(
-        "apply",
-        serializers.ApplicationDetailSerializer,
-        status=201,
-        body=serializers.ApplicationInput,
-    )
+    @described("apply", serializers.ApplicationDetailSerializer, 201, serializers.ApplicationInput)
     def post(self, request: Request) -> Response:
         """Apply for a job. A person may do so once for each job."""
         wanted = read(serializers.ApplicationInput, request)
@@ -497,9 +480,7 @@ class ResumesView(APIView):
         found = Resume.objects.filter(owner=user_of(request))
         return listed(request, found, LATEST, serializers.ResumeSerializer, query)
 
-    @described(
-        "upload_resume", serializers.ResumeSerializer, status=201, body=serializers.ResumeInput
-    )
+    @described("upload_resume", serializers.ResumeSerializer, 201, serializers.ResumeInput)
     def post(self, request: Request) -> Response:
         """Upload a PDF file."""
         file = read(serializers.ResumeInput, request)["file"]

@@ -46,55 +46,42 @@ def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 PROBES = {"/healthz": require_safe(alive), "/readyz": require_safe(ready)}
 
 
-class ProbeMiddleware:
-    """Answers the probes first: an orchestrator asks without TLS, by an address nobody knows."""
-
-    def __init__(self, get_response: View) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer a probe, or pass the request on."""
-        return PROBES.get(request.path_info, self.get_response)(request)
+def probes(get_response: View) -> View:
+    """Answer the probes first: an orchestrator asks without TLS, by an address nobody knows."""
+    return lambda request: PROBES.get(request.path_info, get_response)(request)
 
 
-class HeadersMiddleware:
-    """Adds the security headers that Django has no setting for."""
+def headers(get_response: View) -> View:
+    """Add the security headers that Django has no setting for, and an answer does not have."""
 
-    def __init__(self, get_response: View) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, then add those that the answer does not have itself."""
-        response = self.get_response(request)
+    def with_headers(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
         for name, value in HEADERS.items():
             response.setdefault(name, value)
         return response
 
+    return with_headers
 
-class BodyLimitMiddleware:
-    """Refuses a body that is too large before anybody reads it.
+
+def body_limit(get_response: View) -> View:
+    """Refuse a body that is too large before anybody reads it.
 
     Django's limit (DATA_UPLOAD_MAX_MEMORY_SIZE) does not hold for DRF's parsers, which read the
     stream, nor for files.
     """
 
-    def __init__(self, get_response: View) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Look at the length, then pass the request on."""
+    def limited(request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        upload = request.path_info == UPLOADS
-        limit = (
-            settings.RESUME_BYTES + ROOM_FOR_FORM
-            if upload
-            else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        )
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if request.path_info == UPLOADS:
+            limit = settings.RESUME_BYTES + ROOM_FOR_FORM
         if not (length.isascii() and length.isdigit()):
             return problems.respond(400, "bad_request", "The Content-Length is not a number.")
         if int(length) > limit:
             return problems.respond(413, "too_large", f"The body may have {limit} bytes at most.")
-        return self.get_response(request)
+        return get_response(request)
+
+    return limited
 
 
 @require_safe

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from jobs import attempts, services
-from jobs.models import Application, Attempt, Category, Employer, Job, Resume, User
+from jobs.models import Application, Attempt, Category, Resume, User
 from jobs.states import Role, Status
 from jobs.views import read
 from tests.conftest import (
@@ -463,17 +463,3 @@ def test_a_file_whose_row_fails_is_removed(
     answer = upload(world.person)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert set(resumes_apart.iterdir()) == before
-
-
-def test_models_say_what_they_are(world: World) -> None:
-    change = world.application.history.get()
-    texts = [str(each) for each in (world.job, world.person, world.employer, world.job.category)]
-    assert "Baker" in texts
-    assert str(world.application) == f"{world.application.pk}: submitted"
-    assert [str(change), str(change.notice)] == [
-        "- to submitted",
-        f"- to submitted for {world.employer.email}",
-    ]
-    assert str(world.resume) == str(world.resume.pk)
-    assert str(Attempt(key="a", count=2)) == "a: 2"
-    assert [Employer.objects.count(), Job.objects.count()] == [2, 2]

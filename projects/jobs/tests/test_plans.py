@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from jobs import seeding
+from demo import seeding
 from tests.test_search import found
 
 ROWS = 20_000
