@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "ninja",  # for the files of its reference page
     "strawberry_django",
     "feed",
+    *(["demo"] if PLAIN_HTTP else []),  # `manage.py seed`
 ]
 MIDDLEWARE = [
     "feed.middleware.probes",  # nothing below can refuse or redirect a probe
@@ -44,7 +45,6 @@ ROOT_URLCONF = "feed.urls"
 WSGI_APPLICATION = "feed.wsgi.application"
 APPEND_SLASH = False
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000  # bytes
@@ -106,8 +106,6 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES
 SECURE_HSTS_SECONDS = 0 if PLAIN_HTTP else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not PLAIN_HTTP
 SECURE_HSTS_PRELOAD = not PLAIN_HTTP
-SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'"

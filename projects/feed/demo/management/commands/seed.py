@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
@@ -33,8 +33,6 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         """Fill the database, unless somebody is in it."""
-        if not settings.PLAIN_HTTP:
-            raise CommandError("The passwords are public. This is for PLAIN_HTTP=true only.")
         if User.objects.exists():
             self.stdout.write("There is data already. Nothing was done.")
             return
