@@ -36,7 +36,6 @@ FIRST = {
     "dataloader": ["notebooks/apis/graphql.html"],
     "kubectl": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
     "readiness probe": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
-    "point in time recovery": ["notebooks/shipping/deployment.html"],
     "point in time recovery": [
         "notebooks/shipping/deployment.html",
         "notes/gotchas/deployment.html",
