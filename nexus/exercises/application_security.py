@@ -413,8 +413,7 @@ def fetch(url, resolve, connect):
     if parts.hostname in ("localhost", "127.0.0.1"):
         raise ValueError("not that host")
     address = resolve(parts.hostname)[0]
-    status, headers, body = connect(address, parts.hostname, parts.path or "/")
-    return body
+    return connect(address, parts.hostname, parts.path or "/")[2]
 """
 
 
