@@ -26,6 +26,7 @@ TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "stays.operations.br
 app = Celery("stays", task_cls="stays.common.tasks:Task")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add("stays.operations.worker:EndsInTime")
 app.steps["worker"].add(DjangoStructLogInitStep)  # the request's id goes with its tasks
 
 

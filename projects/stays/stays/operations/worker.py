@@ -4,13 +4,14 @@ Celery's signals of failures are sent in the processes of the pool, each of whic
 itself. The main process hears of every end, also of those of killed processes, in `Request`.
 """
 
+import os
 import threading
 from typing import Any
 from wsgiref.simple_server import make_server
 
 import structlog
 from billiard.einfo import ExceptionWithTraceback
-from celery import current_app
+from celery import bootsteps, current_app
 from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
 from celery.signals import task_received, task_unknown, worker_ready
 from celery.worker.request import Request as CeleryRequest
@@ -35,6 +36,23 @@ TASKS = Counter(
 OUTCOMES = ("received", "retried", "failed", "lost")
 UNKNOWN = "unknown"
 """What a message is counted by whose task this worker does not have: it is thrown away."""
+
+
+class EndsInTime(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Ends a worker for good that was told to end, or failed, and does not.
+
+    After an error that it cannot recover from, Celery's main process may wait for ever for its
+    pool. It does nothing then, and nobody starts it again, because it is still there.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def close(self, worker: Any) -> None:  # noqa: ARG002
+        """Give the worker as long as a task may run, and a little more."""
+        seconds = settings.CELERY_TASK_TIME_LIMIT + 10
+        timer = threading.Timer(seconds, os._exit, [os.EX_SOFTWARE])
+        timer.daemon = True
+        timer.start()
 
 
 class Request(CeleryRequest):  # type: ignore[misc]

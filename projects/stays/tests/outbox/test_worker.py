@@ -195,6 +195,18 @@ def test_a_task_whose_whole_worker_is_killed_is_run_again_after_the_visibility_t
     assert third.text().count("Your stay is confirmed:") == 1
 
 
+def test_a_worker_that_does_not_end_is_ended(work: Callable[..., Program]) -> None:
+    """Its pool's process is suspended, and would be waited for until it goes on."""
+    worker = work("prefork", TASK_SECONDS="1")
+    (child,) = psutil.Process(worker.process.pid).children()
+    child.suspend()
+    worker.process.terminate()
+    try:
+        assert worker.process.wait(DEADLINE) == os.EX_SOFTWARE
+    finally:
+        child.kill()
+
+
 @pytest.fixture
 def own_valkey(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Another Valkey, which may be killed, as the broker that the outbox sends to."""
