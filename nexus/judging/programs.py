@@ -41,6 +41,8 @@ def program(
         NotYet: if it takes too long.
     """
     mark = uuid.uuid4().hex
+    # A title that setproctitle gives a process otherwise overwrites the mark in its environment.
+    marked = {MARK: mark, "SPT_NOENV": "1"}
     own = {
         name: value
         for name, value in os.environ.items()
@@ -52,7 +54,7 @@ def program(
         subprocess.Popen(
             command,
             cwd=folder,
-            env=plain(own | {"PYTHONDONTWRITEBYTECODE": "1"} | dict(environment) | {MARK: mark}),
+            env=plain(own | {"PYTHONDONTWRITEBYTECODE": "1"} | dict(environment) | marked),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
