@@ -1,11 +1,12 @@
 """Judges of "Deployment": a server block of nginx, a client's address, two probes."""
 
+import re
 import socket
 import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +25,9 @@ FOLDER = "/srv/shop"
 """What the exercise calls the release's folder; the judge has another one."""
 
 NAME = "shop.example:8443"
+ANOTHER = "inn.example"
+"""A second host, without a port: an answer may have written the first one down."""
+
 MEGABYTE = 1_000_000
 SECONDS = 3.0
 """How long nginx may take for one request."""
@@ -32,6 +36,19 @@ FILES = {
     "static/shop.css": ("h1 { color: teal }\n", ("text/css",)),
     "static/shop.js": ("let open = true\n", ("text/javascript", "application/javascript")),
 }
+MIME_TYPES = """types {
+    text/html html htm;
+    text/css css;
+    application/javascript js;
+    image/svg+xml svg;
+    image/jpeg jpeg jpg;
+    image/png png;
+}
+"""
+"""What `include mime.types;` finds: the judge's nginx is not installed by a package."""
+
+INCLUDE = re.compile(r"include\s+(?:\S*/)?mime\.types\s*;")
+
 SECRET = "SECRET_KEY=sk_live_4242\n"  # noqa: S105 (nobody's)
 
 
@@ -144,6 +161,8 @@ def block(answer: str) -> str:
         _, headers, _ = site.asked("GET / by TLS", "/", tls=True)
         _header(headers, "X-Forwarded-Proto", "https", "this request came by TLS")
         _header(headers, "Host", NAME, f"by TLS too, the address bar has {NAME}")
+        _, headers, _ = site.asked(f"GET / of {ANOTHER}", "/", headers={"Host": ANOTHER})
+        _header(headers, "Host", ANOTHER, f"another guest's browser has {ANOTHER}, without a port")
         _files(site)
         _bodies(site)
     return (
@@ -195,7 +214,8 @@ def _raw(port: int, path: str) -> bytes:
 
 
 def _bodies(site: Site) -> None:
-    fits = site.ask("a photo of 4 MB", "/photo", content=b"x" * (4 * MEGABYTE))
+    # Not always at one path: the exercise names none.
+    fits = site.ask("a photo of 4 MB", "/rooms/7/pictures", content=b"x" * (4 * MEGABYTE))
     if fits.status_code != 200 or site.app.seen[-1][2] != 4 * MEGABYTE:
         raise NotYet(f"a photo of 4 MB should reach the site; nginx answered {fits.status_code}")
     before = len(site.app.seen)
@@ -205,6 +225,14 @@ def _bodies(site: Site) -> None:
         status = 413  # it said so and closed, while the client was still sending
     if len(site.app.seen) > before or status != 413:
         raise NotYet(f"a photo of 6 MB should get 413 from nginx, and got {status}")
+    before = len(site.app.seen)
+    with suppress(NotYet):  # it said 413 and closed, while the client was still sending
+        site.ask("a photo of 6 MB", "/photo", content=iter([b"x" * MEGABYTE] * 6))
+    if any(got > 5 * MEGABYTE for _, _, got in site.app.seen[before:]):
+        raise NotYet(
+            "a photo of 6 MB reached the site when it came in chunks, without a Content-Length: "
+            "nginx has a directive that counts what arrives"
+        )
 
 
 @contextmanager
@@ -216,6 +244,8 @@ def _site(answer: str) -> Iterator[Site]:
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(text)
         (folder / ".env").write_text(SECRET)
+        (folder / "mime.types").write_text(MIME_TYPES)
+        own = INCLUDE.sub(f"include {folder}/mime.types;", answer.replace(FOLDER, str(folder)))
         pair = trustme.CA().issue_cert("shop.example")
         pair.private_key_and_cert_chain_pem.write_to_path(folder / "pair.pem")
         http = f"""
@@ -225,7 +255,7 @@ def _site(answer: str) -> Iterator[Site]:
                 listen unix:{folder}/tls ssl;
                 ssl_certificate {folder}/pair.pem;
                 ssl_certificate_key {folder}/pair.pem;
-                {answer.replace(FOLDER, str(folder))}
+                {own}
             }}"""
         try:
             front = nginx(http)
@@ -334,7 +364,7 @@ class Process:
         self.queries.append(timeout)
         if len(self.queries) > MOST_QUERIES:
             raise Enough(f"one probe sent {MOST_QUERIES} queries")
-        if self.hangs and timeout is not None and timeout < self.hangs:
+        if self.hangs and timeout is not None and timeout <= self.hangs:
             self.waited += timeout
             raise TimeoutError("the database did not answer in time")
         self.waited += self.hangs or 0.01
@@ -414,7 +444,7 @@ def _probed(probe: Probe, name: str, what: str, process: Process, expected: int)
         ) from None
     if name == "live" and process.queries:
         raise NotYet(f"{what}: live asked the database, and no restart can repair that")
-    if process.waited > PATIENCE:
+    if process.waited >= PATIENCE:
         raise NotYet(
             f"{what}: {name} waited for {process.waited:g} seconds, and the prober gives up "
             f"after {PATIENCE:g}"

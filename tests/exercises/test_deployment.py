@@ -42,6 +42,13 @@ def block(*changes: tuple[str, str]) -> str:
     return text
 
 
+WITH_INCLUDE = f"""
+    include mime.types;
+    location /static/ {{ alias /srv/shop/static/; }}
+    {HEADERS} {BODY} {TO_APP}
+"""
+BY_LENGTH = "if ($content_length ~ '^([6-9]|[0-9]{2,})[0-9]{6}$') { return 413; }"
+
 # -- 2. A client's address.
 
 
@@ -235,6 +242,22 @@ def in_a_hurry(process: Process) -> int:
     return 503 if process.stopping else 200
 
 
+def as_long_as_the_prober(process: Process) -> int:
+    try:
+        process.query(timeout=2)
+    except Exception:
+        return 503
+    return 503 if process.stopping else 200
+
+
+def just_in_time(process: Process) -> int:
+    try:
+        process.query(timeout=0.5)
+    except Exception:
+        return 503
+    return 503 if process.stopping else 200
+
+
 def one_error(process: Process) -> int:
     try:
         process.query(timeout=1)
@@ -274,6 +297,8 @@ class both(dict[str, Probe]):  # noqa: N801 (it is called like a function)
 RIGHT = [
     ("deployment.1", SOLUTION),
     ("deployment.1", ANOTHER_WAY),
+    ("deployment.1", WITH_INCLUDE),
+    ("deployment.1", WITH_INCLUDE.replace("mime.types", "/etc/nginx/mime.types")),
     ("deployment.2", from_the_right),
     ("deployment.2", with_a_list),
     ("deployment.3", both(live, ready)),
@@ -296,6 +321,8 @@ NOT_YET = [
         "203.0.113.7, 127.0.0.1",
     ),
     ("deployment.1", LOST_HEADERS, "the site should get Host"),
+    ("deployment.1", block(("$http_host", "shop.example:8443")), "should get Host: inn.example"),
+    ("deployment.1", block(("$http_host", "$host:8443")), "should get Host: inn.example"),
     ("deployment.1", block(("types { text/css css; text/javascript js; }", "")), "text/plain"),
     (
         "deployment.1",
@@ -308,6 +335,12 @@ NOT_YET = [
     ("deployment.1", block((BODY, "")), "4 MB should reach the site; nginx answered 413"),
     ("deployment.1", block(("5m", "0")), "6 MB should get 413"),
     ("deployment.1", block(("5m", "10m")), "6 MB should get 413"),
+    ("deployment.1", block((BODY, f"client_max_body_size 0; {BY_LENGTH}")), "came in chunks"),
+    (
+        "deployment.1",
+        block((BODY, f"location /photo {{ {BODY} proxy_pass http://app; }}")),
+        "4 MB should reach the site; nginx answered 413",
+    ),
     ("deployment.1", block(("http://app;", "http://app/;"), ("/ {", "/order {")), "and the site"),
     ("deployment.1", "return 200;", "the site did not get it"),
     ("deployment.1", "proxy_header Host;", 'unknown directive "proxy_header"'),
@@ -335,6 +368,8 @@ NOT_YET = [
     ("deployment.3", both(live, without_a_limit), "waited for 120 seconds"),
     ("deployment.3", both(live, three_tries), "waited for 3 seconds"),
     ("deployment.3", both(live, in_a_hurry), "after 0.5 seconds: ready should return 200"),
+    ("deployment.3", both(live, as_long_as_the_prober), "waited for 2 seconds"),
+    ("deployment.3", both(live, just_in_time), "after 0.5 seconds: ready should return 200"),
     ("deployment.3", both(live, one_error), "ready raised DatabaseError"),
     ("deployment.3", both(live, raises), "ready raised ConnectionError"),
     ("deployment.3", both(live, truth), "returned True"),
