@@ -98,7 +98,12 @@ class Actor:
         return Found(200 if fine[path] else 503)
 
     def end(self) -> None:
-        """SIGTERM: no new requests, and an end after the last one."""
+        """SIGTERM: no new requests, and an end after the last one, which may be a slow one.
+
+        It came by a connection that the proxy had kept.
+        """
+        if self.works and self.world.guests and not self.told_to_end:
+            self.under_way.append(self.world.now + SLOW)
         self.told_to_end = True
 
     def kill(self) -> None:

@@ -39,6 +39,37 @@ NUMBERS = frozenset(
 )
 """Fields that hold whole numbers."""
 
+MOST_READY = 60
+"""Seconds of minReadySeconds, which the model does not wait for."""
+
+FIELDS = {
+    "Deployment's spec": (
+        "minReadySeconds paused progressDeadlineSeconds replicas revisionHistoryLimit selector "
+        "strategy template"
+    ),
+    "Pod's spec": (
+        "activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig "
+        "dnsPolicy enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork "
+        "hostPID hostUsers hostname hostnameOverride imagePullSecrets initContainers nodeName "
+        "nodeSelector os overhead preemptionPolicy priority priorityClassName readinessGates "
+        "resourceClaims resources restartPolicy runtimeClassName schedulerName "
+        "schedulingGates securityContext serviceAccount serviceAccountName "
+        "setHostnameAsFQDN shareProcessNamespace subdomain terminationGracePeriodSeconds "
+        "tolerations topologySpreadConstraints volumes"
+    ),
+    "container": (
+        "args command env envFrom image imagePullPolicy lifecycle livenessProbe name ports "
+        "readinessProbe resizePolicy resources restartPolicy restartPolicyRules "
+        "securityContext startupProbe stdin stdinOnce terminationMessagePath "
+        "terminationMessagePolicy tty volumeDevices volumeMounts workingDir"
+    ),
+    "probe": (
+        "exec failureThreshold grpc httpGet initialDelaySeconds periodSeconds "
+        "successThreshold tcpSocket terminationGracePeriodSeconds timeoutSeconds"
+    ),
+}
+"""What Kubernetes knows; a model that overlooks a misspelt field gives a wrong reason later."""
+
 GIVEN_1 = """
 apiVersion: apps/v1
 kind: Deployment
@@ -115,12 +146,30 @@ def _deployment(answer: str) -> Object:
         raise NotYet("keep the name shop and the image shop:1: the judge rolls out shop:2")
     if not isinstance(labels, dict) or labels.get("app") != "shop" or chosen != {"app": "shop"}:
         raise NotYet("keep the label app: shop: the Service finds the Pods by it")
+    _check_fields("Deployment's spec", spec)
+    _check_fields("Pod's spec", spec["template"]["spec"])
+    _check_fields("container", container)
     _check_numbers(mine[0])
     _check_probes(container)
+    if spec.get("paused"):
+        raise NotYet("paused: true stops every rollout, so no release would come: leave it out")
+    if spec.get("minReadySeconds", 0) > MOST_READY:
+        raise NotYet(f"the model does not wait for minReadySeconds: {MOST_READY} are enough")
     replicas = spec.get("replicas", 1)
     if not 2 <= replicas <= MOST:
         raise NotYet(f"two Pods must serve at each moment, and {MOST} are enough: not {replicas}")
     return mine[0]
+
+
+def _check_fields(where: str, found: object) -> None:
+    """Refuses a field that is misspelt, or in the wrong place."""
+    if not isinstance(found, dict):
+        raise NotYet(f"the {where} should have fields with values, not {found!r:.60}")
+    for name in found:
+        if name not in FIELDS[where].split():
+            places = [place for place, fields in FIELDS.items() if name in fields.split()]
+            hint = f"it belongs in the {places[0]}" if places else "is it misspelt or misplaced?"
+            raise NotYet(f"a {where} has no field {name!s:.60}: {hint}")
 
 
 def _check_numbers(value: object, name: str = "") -> None:
@@ -145,6 +194,7 @@ def _check_probes(container: Mapping[str, Any]) -> None:
             continue
         if not isinstance(probe, dict) or not isinstance(probe.get("httpGet"), dict):
             raise NotYet(f"the {kind}Probe should have an httpGet: the model knows no other probe")
+        _check_fields("probe", probe)
         if kind != "readiness" and probe.get("successThreshold", 1) != 1:
             raise NotYet(f"Kubernetes allows a {kind}Probe only successThreshold: 1")
         path = probe["httpGet"].get("path", "/")
@@ -351,7 +401,8 @@ def _live(answer: Keep, chance: random.Random) -> None:
         raise NotYet(f"wanted {wanted}, and after many turns there are {_said(pods)}")
 
 
-Update = Callable[[Any, str, Callable[[Object], object]], Any]
+Change = Callable[[Object], object]
+Update = Callable[[Any, str, Change], Any]
 
 GIVEN_3 = """
 def update(api, name, change):
@@ -367,6 +418,10 @@ class ForbiddenError(ApiError):
     status, reason = 403, "Forbidden"
 
 
+class ChangeError(Exception):
+    """What a change raises that cannot be made."""
+
+
 class Api:
     """An API server with one object, to which others write between a read and a write."""
 
@@ -378,6 +433,7 @@ class Api:
         }
         self.guard = Guard(600, "you asked the server hundreds of times: when do you stop?")
         self.written = 0
+        self.returned: Object | None = None
 
     def get(self, name: str) -> Object:
         """A copy of the object."""
@@ -401,7 +457,9 @@ class Api:
             raise ConflictError("the object has been modified; please apply your changes again")
         self.written += 1
         self._store(copy.deepcopy(thing))
-        return copy.deepcopy(self.stored)
+        self.returned = copy.deepcopy(self.stored)
+        self.others_write()  # so who reads again, reads something else
+        return copy.deepcopy(self.returned)
 
     def others_write(self) -> None:
         """Somebody else changes the object."""
@@ -430,6 +488,7 @@ def update(answer: Update) -> str:
     _raises(answer, "shop", Api(0, "forbidden"), ForbiddenError, "the server forbade the write")
     _raises(answer, "shop", Api(2, "deleted"), NotFoundError, "the object was deleted meanwhile")
     _raises(answer, "inn", Api(0), NotFoundError, "there is no such object")
+    _raises(answer, "shop", Api(1), ChangeError, "change could not do its work", _fails)
     return "after up to 30 conflicts the change was stored once, and nothing of others was lost"
 
 
@@ -441,9 +500,14 @@ def _change(thing: Object) -> None:
     thing["data"]["notes"].append("mine")
 
 
-def _call(answer: Update, api: Api, name: str) -> Any:  # noqa: ANN401
+def _fails(_: Object) -> None:
+    """A change that cannot be made."""
+    raise ChangeError("this object cannot be changed so")
+
+
+def _call(answer: Update, api: Api, name: str, change: Change) -> Any:  # noqa: ANN401
     try:
-        return within(lambda: answer(api, name, _change), Clock())
+        return within(lambda: answer(api, name, change), Clock())
     finally:
         api.guard.check()
 
@@ -453,7 +517,7 @@ def _updated(answer: Update, conflicts: int) -> None:
     api = Api(conflicts)
     about = f"after {conflicts} conflicts" if conflicts != 1 else "after one conflict"
     try:
-        found = _call(answer, api, "shop")
+        found = _call(answer, api, "shop", _change)
     except ConflictError:
         raise NotYet(
             f"{about}, your function raised ConflictError: read again and try again"
@@ -465,14 +529,24 @@ def _updated(answer: Update, conflicts: int) -> None:
         raise NotYet(f"{about}, your change is stored {data['visits']} times, and not once")
     if api.written != 1:
         raise NotYet(f"{about}, you wrote {api.written} times: once is enough")
-    if found != api.stored:
-        raise NotYet(f"{about}, return what is stored, not {found!r:.60}")
+    if found != api.returned:
+        raise NotYet(
+            f"{about}, return what api.put returned, not {found!r:.60}: others may have written "
+            "since, and your own copy has the old resourceVersion"
+        )
 
 
-def _raises(answer: Update, name: str, api: Api, expected: type[ApiError], about: str) -> None:
+def _raises(
+    answer: Update,
+    name: str,
+    api: Api,
+    expected: type[Exception],
+    about: str,
+    change: Change = _change,
+) -> None:
     """An error that is no conflict reaches the caller."""
     try:
-        found = _call(answer, api, name)
+        found = _call(answer, api, name, change)
     except expected:
         return
     except ConflictError:

@@ -92,6 +92,16 @@ ANCHORED = with_(
      "          livenessProbe:\n            httpGet: *live"),
 )  # fmt: skip
 
+GRACE_IN_CONTAINER = with_(
+    ("      terminationGracePeriodSeconds: 60\n", ""),
+    ("          image:", "          terminationGracePeriodSeconds: 60\n          image:"),
+)
+
+BY_A_LITTLE = with_(
+    ("PeriodSeconds: 60", "PeriodSeconds: 36"),
+    ("  replicas: 2", "  minReadySeconds: 5\n  replicas: 2"),
+)
+
 Pods = list[dict[str, Any]]
 
 
@@ -272,6 +282,25 @@ def returns_its_copy(api: kubernetes.Api, name: str, change: Change) -> Object:
         return thing
 
 
+def reads_it_again(api: kubernetes.Api, name: str, change: Change) -> Object:
+    update(api, name, change)
+    return api.get(name)
+
+
+def stores_no_change(api: kubernetes.Api, name: str, change: Change) -> Object:
+    """Swallows what `change` raises."""
+    while True:
+        thing = api.get(name)
+        try:
+            change(thing)
+        except Exception:
+            thing = api.get(name)
+        try:
+            return api.put(thing)
+        except ConflictError:
+            continue
+
+
 def retries_everything(api: kubernetes.Api, name: str, change: Change) -> Object:
     while True:
         try:
@@ -297,6 +326,7 @@ RIGHT = [
     (ONE, RIGHT_1),
     (ONE, BY_DELAY),
     (ONE, MORE_PODS),
+    (ONE, BY_A_LITTLE),
     (TWO, keep),
     (TWO, keep_one_by_one),
     (THREE, update),
@@ -312,6 +342,7 @@ NOT_YET = [
     (ONE, without("lifecycle"), "SIGTERM already"),
     (ONE, with_(("seconds: 15", "seconds: 5")), "SIGTERM already"),
     (ONE, with_(("PeriodSeconds: 60", "PeriodSeconds: 20")), "SIGKILL ended its Pod"),
+    (ONE, with_(("      terminationGracePeriodSeconds: 60\n", "")), "SIGKILL ended its Pod"),
     (ONE, with_(("maxUnavailable: 0", "maxUnavailable: 1")), "only 1 of 2 Pods served"),
     (
         ONE,
@@ -326,7 +357,15 @@ NOT_YET = [
     (ONE, with_(("replicas: 2", "replicas: two")), "should be a whole number"),
     (ONE, with_(("/readyz", "/ready")), "answers '/ready' with 404"),
     (ONE, with_(("{app: shop}\n    spec", "{app: store}\n    spec")), "the Service finds the Pods"),
-    (ONE, with_(("readinessProbe", "readinesProbe")), "answered 503"),
+    (ONE, with_(("readinessProbe", "readinesProbe")), "no field readinesProbe: is it misspelt"),
+    (ONE, GRACE_IN_CONTAINER, "no field terminationGracePeriodSeconds: it belongs in the Pod's"),
+    (
+        ONE,
+        with_((" failureThreshold", " failureTreshold")),
+        "failureTreshold",
+    ),
+    (ONE, with_(("  replicas: 2", "  paused: true\n  replicas: 2")), "stops every rollout"),
+    (ONE, with_(("  replicas: 2", "  minReadySeconds: 9999\n  replicas: 2")), "does not wait"),
     (ONE, with_(("image: shop:1", "image: shop:2")), "the judge rolls out shop:2"),
     (ONE, with_(("httpGet: {path: /readyz", "tcpSocket: {path: /x")), "no other probe"),
     (ONE, ANCHORED, "without aliases"),
@@ -353,8 +392,10 @@ NOT_YET = [
     (THREE, newest_version, "what others wrote was lost"),
     (THREE, changes_twice, "twice for one copy"),
     (THREE, gives_up_quietly, "is stored 0 times"),
-    (THREE, returns_nothing, "return what is stored"),
-    (THREE, returns_its_copy, "return what is stored"),
+    (THREE, returns_nothing, "return what api.put returned"),
+    (THREE, returns_its_copy, "return what api.put returned"),
+    (THREE, reads_it_again, "others may have written since"),
+    (THREE, stores_no_change, "change could not do its work, and your function returned"),
     (THREE, retries_everything, "when do you stop?"),
     (THREE, nothing_is_no_error, "let the error through"),
     (THREE, writes_twice, "once is enough"),
