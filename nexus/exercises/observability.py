@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from math import isclose, isnan
+from numbers import Real
 from typing import Any
 
 from nexus.judging import NotYet, judge
@@ -36,6 +37,25 @@ P99: tuple[tuple[str, Answers, float | None], ...] = (
         "the 99th request is the last one of a bucket",
         [{"0.1": 99, "0.25": 100, "+Inf": 100}],
         0.1,
+    ),
+    (
+        "the 99th request is the last one of a bucket, and the next bucket is empty",
+        [{"0.1": 99, "0.25": 99, "0.5": 100, "+Inf": 100}],
+        0.1,
+    ),
+    (
+        "an empty bucket before the bucket of the 99th request",
+        [{"0.1": 10, "0.25": 10, "0.5": 100, "+Inf": 100}],
+        0.25 + 0.25 * (99 - 10) / 90,
+    ),
+    (
+        "three processes, and the slow requests are in the second one",
+        [
+            {"0.1": 30, "0.25": 40, "0.5": 40, "+Inf": 40},
+            {"0.1": 0, "0.25": 0, "0.5": 20, "+Inf": 20},
+            {"0.1": 40, "0.25": 40, "0.5": 40, "+Inf": 40},
+        ],
+        0.25 + 0.25 * (99 - 80) / 20,
     ),
     ("all requests are in the first bucket", [{"0.1": 200, "0.25": 200, "+Inf": 200}], 0.099),
     (
@@ -93,10 +113,10 @@ def _check_number(what: str, got: object, expected: float | None) -> None:
         if got is not None:
             raise NotYet(f"{what}, so it should return None; it returned {_shown(got)}")
         return
-    if type(got) not in (int, float) or isnan(got):  # type: ignore[arg-type]
+    if not isinstance(got, Real) or isinstance(got, bool) or isnan(got):
         raise NotYet(f"{what}: it should return a number, and not {_shown(got)}")
-    if not isclose(got, expected, abs_tol=1e-6):  # type: ignore[arg-type]
-        raise NotYet(f"{what}: the p99 is {expected:.5g}, and it returned {got:.5g}")
+    if not isclose(got, expected, abs_tol=1e-6):
+        raise NotYet(f"{what}: the p99 is {expected:.5g}, and it returned {float(got):.5g}")
 
 
 def _shown(value: object) -> str:
@@ -143,6 +163,11 @@ EVENTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"tokens": HIDDEN, "secrets": HIDDEN, "n": 2},
     ),
     (
+        "secrets that are a number, None, False and an empty text",
+        {"token": 123456, "secret": None, "cookie": False, "password": ""},
+        dict.fromkeys(("token", "secret", "cookie", "password"), HIDDEN),
+    ),
+    (
         "a card number in a text",
         {"event": f"card {CARD} was refused"},
         {"event": f"card {HIDDEN} was refused"},
@@ -163,6 +188,11 @@ EVENTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"lines": ["paid", f"by {HIDDEN}"], "form": {"fields": [{"note": HIDDEN}]}},
     ),
     (
+        "lists in a list",
+        {"rows": [["paid", f"by {CARD}"], [[{"password": "a"}]]]},
+        {"rows": [["paid", f"by {HIDDEN}"], [[{"password": HIDDEN}]]]},
+    ),
+    (
         "numbers that are no card numbers",
         {
             "request_id": "4242424242424242ab3f66d0c9e1a5b7",
@@ -176,6 +206,11 @@ EVENTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
             "phone": "+44 20 7946 0958",
             "bytes": 1234567890123456,
         },
+    ),
+    (
+        "letters before sixteen digits, and groups of which one has five digits",
+        {"id": "ab4242424242424242", "a": "14242 4242 4242 4242", "b": "4242-4242-4242-42421"},
+        {"id": "ab4242424242424242", "a": "14242 4242 4242 4242", "b": "4242-4242-4242-42421"},
     ),
     (
         "values that are no texts",
@@ -230,7 +265,7 @@ Spans = list[dict[str, Any]]
 
 
 def span(
-    name: str, start: int, end: int, id: str = "", parent: str | None = None
+    name: str, start: float, end: float, id: str = "", parent: str | None = None
 ) -> dict[str, Any]:
     """A span as the exercise has it."""
     return {
@@ -316,6 +351,34 @@ TRACES: tuple[tuple[str, Spans, str | None], ...] = (
     (
         "a parent that is not in the list, because another service did not send it",
         [span("GET", 0, 50, "b", "elsewhere"), span("SELECT", 10, 45, "c", "b")],
+        "SELECT",
+    ),
+    (
+        "a parent that is not in the list, and the span itself took most of the time",
+        [span("GET", 0, 50, "b", "elsewhere"), span("SELECT", 10, 20, "c", "b")],
+        "GET",
+    ),
+    (
+        "a short call that begins and ends within the time of a long one",
+        [
+            span("GET", 0, 100, "a"),
+            span("rates", 10, 80, "b", "a"),
+            span("photos", 20, 30, "c", "a"),
+        ],
+        "rates",
+    ),
+    (
+        "a task that seems to begin before its parent",
+        [
+            span("GET", 40, 100, "a"),
+            span("run", 0, 60, "b", "a"),
+            span("mail", 0, 35, "c", "b"),
+        ],
+        "GET",
+    ),
+    (
+        "times that are fractions of a second",
+        [span("GET", 0.0, 0.9, "a"), span("SELECT", 0.1, 0.8, "b", "a")],
         "SELECT",
     ),
     ("no span", [], None),

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -70,6 +71,50 @@ def by_single_buckets(answers: Answers) -> float | None:
         wanted -= inside
         low = high
     return low
+
+
+def in_fractions(answers: Answers) -> Fraction | None:
+    """Exact, so what it returns is no float."""
+    total: Counter[str] = Counter()
+    for answer in answers:
+        total.update(answer)
+    rank = Fraction(99, 100) * total.pop("+Inf", 0)
+    if not rank:
+        return None
+    low, below = Fraction(0), 0
+    for high, count in sorted((Fraction(bound), count) for bound, count in total.items()):
+        if count >= rank:
+            return low + (high - low) * (rank - below) / (count - below)
+        low, below = high, count
+    return low
+
+
+def past_the_rank(answers: Answers) -> float | None:
+    """Takes the first bucket with more than 99 % of the requests."""
+    bounds = [(0.0, 0.0), *sorted(added(answers).items())]
+    for (low, below), (high, count) in pairwise(bounds):
+        if count > 0.99 * bounds[-1][1]:
+            rank = 0.99 * bounds[-1][1]
+            return (
+                low if high == math.inf else low + (high - low) * (rank - below) / (count - below)
+            )
+    return None
+
+
+def without_empty_buckets(answers: Answers) -> float | None:
+    """Interpolates from the last bucket that is not empty."""
+    total = added(answers)
+    reached, filled = 0.0, dict[float, float]()
+    for bound, count in sorted(total.items()):
+        if count > reached or bound == math.inf:
+            filled[bound] = count
+        reached = count
+    last = max((bound for bound in total if bound < math.inf), default=None)
+    return of_buckets(filled, last=last)
+
+
+def first_and_last_process(answers: Answers) -> float | None:
+    return of_buckets(added([answers[0], answers[-1]])) if answers else None
 
 
 def mean_of_each(answers: Answers) -> float | None:
@@ -279,6 +324,53 @@ def no_borders(event: Event) -> Any:  # noqa: ANN401
     return redacts(event, card=lambda text: re.sub(r"\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}", "…", text))
 
 
+def letters_before(event: Event) -> Any:  # noqa: ANN401
+    number = r"(?<!\d)\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}(?![A-Za-z\d])"
+    return redacts(event, card=lambda text: re.sub(number, "…", text))
+
+
+def groups_without_borders(event: Event) -> Any:  # noqa: ANN401
+    number = r"\b\d{16}\b|\d{4}[ -]\d{4}[ -]\d{4}[ -]\d{4}"
+    return redacts(event, card=lambda text: re.sub(number, "…", text))
+
+
+def only_secrets_that(hides: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """A redactor that leaves some values of a secret name."""
+
+    def redact(value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, dict):
+            return {
+                name: "…" if NAME.search(name) and hides(each) else redact(each)
+                for name, each in value.items()
+            }
+        if isinstance(value, list):
+            return [redact(each) for each in value]
+        return CARD.sub("…", value) if isinstance(value, str) else value
+
+    return redact
+
+
+full_secrets = only_secrets_that(bool)
+secret_texts = only_secrets_that(lambda value: isinstance(value, str | list | dict))
+
+
+def swallows_inner_lists(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {
+            name: "…" if NAME.search(name) else swallows_inner_lists(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        try:
+            return [
+                swallows_inner_lists(each) if isinstance(each, dict) else CARD.sub("…", each)
+                for each in value
+            ]
+        except TypeError:
+            return value
+    return CARD.sub("…", value) if isinstance(value, str) else value
+
+
 def all_digits(event: Event) -> Any:  # noqa: ANN401
     return redacts(event, card=lambda text: re.sub(r"\d[\d -]{6,}\d", "…", text))
 
@@ -322,11 +414,11 @@ def own_times(
     return max(own, key=lambda name: own[name], default=None)
 
 
-def length(span: dict[str, Any]) -> int:
-    return int(span["end"] - span["start"])
+def length(span: dict[str, Any]) -> float:
+    return float(span["end"] - span["start"])
 
 
-def merged(span: dict[str, Any], children: Spans) -> int:
+def merged(span: dict[str, Any], children: Spans) -> float:
     time, reached = 0, span["start"]
     for start, end in [
         *sorted((c["start"], c["end"]) for c in children),
@@ -334,7 +426,7 @@ def merged(span: dict[str, Any], children: Spans) -> int:
     ]:
         time += max(0, min(start, span["end"]) - reached)
         reached = max(reached, end)
-    return int(time)
+    return float(time)
 
 
 def by_merging(spans: Spans) -> str | None:
@@ -366,7 +458,7 @@ def total_by_name(spans: Spans) -> str | None:
 
 
 def single_span(spans: Spans) -> str | None:
-    def own(span: dict[str, Any]) -> int:
+    def own(span: dict[str, Any]) -> float:
         return merged(span, [c for c in spans if c["parent"] == span["id"]])
 
     return max(spans, key=own)["name"] if spans else None
@@ -412,6 +504,52 @@ def own_times_of_all(spans: Spans, children: Callable[[dict[str, Any]], Spans]) 
     own: Counter[str] = Counter()
     for span in spans:
         own[span["name"]] += merged(span, children(span))
+    return max(own, key=lambda name: own[name], default=None)
+
+
+def ends_of_the_last_child(spans: Spans) -> str | None:
+    """Merges sorted children, and forgets that an earlier one may end later."""
+
+    def part(span: dict[str, Any], children: Spans) -> float:
+        time, reached = 0.0, span["start"]
+        for child in sorted(children, key=lambda child: child["start"]):
+            time += max(0, min(child["start"], span["end"]) - reached)
+            reached = child["end"]
+        return time + max(0, span["end"] - reached)
+
+    return own_times(spans, part)
+
+
+def begins_are_not_cut(spans: Spans) -> str | None:
+    def part(span: dict[str, Any], children: Spans) -> float:
+        time, reached = length(span), -math.inf
+        for child in sorted(children, key=lambda child: child["start"]):
+            begin, end = max(child["start"], reached), min(child["end"], span["end"])
+            time -= max(0, end - begin)
+            reached = max(reached, end)
+        return time
+
+    return own_times(spans, part)
+
+
+def whole_units(spans: Spans) -> str | None:
+    def units(span: dict[str, Any]) -> set[int]:
+        return set(range(int(span["start"]), int(span["end"])))
+
+    return own_times(spans, lambda span, all_: len(units(span).difference(*map(units, all_))))
+
+
+def swallows_orphans(spans: Spans) -> str | None:
+    by_id = {span["id"]: span for span in spans}
+    own: Counter[str] = Counter()
+    for span in spans:
+        try:
+            if span["parent"] is not None:
+                by_id[span["parent"]]
+            children = [c for c in spans if c["parent"] == span["id"]]
+            own[span["name"]] += merged(span, children)  # type: ignore[assignment]
+        except KeyError:
+            continue
     return max(own, key=lambda name: own[name], default=None)
 
 
@@ -461,6 +599,7 @@ def always_sql(spans: Spans) -> str | None:
 RIGHT = [
     ("observability.1", adds_and_reads),
     ("observability.1", by_single_buckets),
+    ("observability.1", in_fractions),
     ("observability.2", recursive),
     ("observability.2", by_hand),
     ("observability.3", by_merging),
@@ -485,6 +624,9 @@ NOT_YET = [
     ("observability.1", divides, "the answer raised ZeroDivisionError"),
     ("observability.1", swallows, "it should return a number, and not None"),
     ("observability.1", changes, "it changed the dictionaries that it got"),
+    ("observability.1", past_the_rank, "and the next bucket is empty"),
+    ("observability.1", without_empty_buckets, "an empty bucket before"),
+    ("observability.1", first_and_last_process, "three processes"),
     ("observability.1", remembers, "asked a second time"),
     ("observability.2", None, "give a function of an event"),
     ("observability.2", "event", "the answer should be a function"),
@@ -498,6 +640,11 @@ NOT_YET = [
     ("observability.2", first_card, "two card numbers in one text"),
     ("observability.2", whole_text, "a card number in a text"),
     ("observability.2", no_borders, "numbers that are no card numbers"),
+    ("observability.2", letters_before, "letters before sixteen digits"),
+    ("observability.2", groups_without_borders, "letters before sixteen digits"),
+    ("observability.2", full_secrets, "secrets that are a number, None"),
+    ("observability.2", secret_texts, "secrets that are a number, None"),
+    ("observability.2", swallows_inner_lists, "lists in a list"),
     ("observability.2", all_digits, "numbers that are no card numbers"),
     ("observability.2", in_its_text, "a password among other values"),
     ("observability.2", removes, "a password among other values"),
@@ -514,6 +661,10 @@ NOT_YET = [
     ("observability.3", subtracts_whole_children, "a task that ends after the request"),
     ("observability.3", by_time_alone, "neither of which is a part of the other"),
     ("observability.3", in_the_order_given, "eighty short queries"),
+    ("observability.3", ends_of_the_last_child, "within the time of a long one"),
+    ("observability.3", begins_are_not_cut, "seems to begin before its parent"),
+    ("observability.3", whole_units, "times that are fractions of a second"),
+    ("observability.3", swallows_orphans, "the span itself took most of the time"),
     ("observability.3", needs_a_root, "the answer raised KeyError"),
     ("observability.3", fails_for_none, "the answer raised ValueError"),
     ("observability.3", returns_a_span, "one slow query: it returned {"),
