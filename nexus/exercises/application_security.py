@@ -31,6 +31,7 @@ HUTS: dict[str, tuple[int, bool]] = {
     "axb house": (70, True),
     "Path\\to the sea": (55, True),
     "Path to the sea": (50, True),
+    'Union hut; select "x" -- drop {0} :x %s': (65, True),
     "A cabin that is not listed": (10, False),
 }
 TEXTS = (
@@ -44,7 +45,15 @@ ORDERS: dict[str, Callable[[str], tuple[object, ...]]] = {
 }
 NO_ORDERS = (
     *("iban", "price", "price DESC", "host_id", "id", "1", "title --", "title, price", "-title"),
-    *("title; DROP TABLE host", "(SELECT iban FROM host LIMIT 1)", "", "TITLE", "random()"),
+    *(
+        " title",
+        "title\n",
+        "title; DROP TABLE host",
+        "(SELECT iban FROM host LIMIT 1)",
+        "",
+        "TITLE",
+        "random()",
+    ),
     "CASE WHEN (SELECT iban FROM host LIMIT 1) LIKE 'CH%' THEN title END",
 )
 
@@ -120,6 +129,9 @@ def search(answer: Mapping[str, Any]) -> str:
             _no_order(box, find, order)
         if _state(box) != before:
             raise NotYet("after all searches, the tables are not as they were: an attack wrote")
+        box.admin.execute("UPDATE hut SET listed = NOT listed WHERE title LIKE '%cabin%'")
+        changed = {title: listed != ("cabin" in title) for title, (_, listed) in HUTS.items()}
+        _searched(box, find, "cabin", "title", ibans, changed)
     return (
         f"the attack works on the given search; find answered {len(TEXTS)} ordinary texts and "
         f"{len(_attacks()) + 1} attacks in three orders, and refused {len(NO_ORDERS)} other orders"
@@ -176,10 +188,18 @@ def _call(box: Sandbox, find: Callable[..., object], text: str, order: str) -> o
 
 
 def _searched(
-    box: Sandbox, find: Callable[..., object], text: str, order: str, ibans: Mapping[str, str]
+    box: Sandbox,
+    find: Callable[..., object],
+    text: str,
+    order: str,
+    ibans: Mapping[str, str],
+    changed: Mapping[str, bool] | None = None,
 ) -> None:
-    """One search returns what the words of the exercise say."""
+    """One search returns what the words of the exercise say; changed says what is listed now."""
     what = f"find(connection, {text!r}, {order!r})"
+    if changed:
+        what = f"after other huts were listed, {what}"
+    listed = changed or {title: listed for title, (_, listed) in HUTS.items()}
     try:
         found = _call(box, find, text, order)
     except NotYet:
@@ -193,7 +213,7 @@ def _searched(
     if stolen := [name for name, iban in ibans.items() if any(iban in title for title in found)]:
         raise NotYet(f"{what} returned the IBAN of {stolen[0]}: the text became code")
     right = sorted(
-        (title for title, (_, listed) in HUTS.items() if listed and text.lower() in title.lower()),
+        (title for title in HUTS if listed[title] and text.lower() in title.lower()),
         key=ORDERS[order],
     )
     if sorted(found) != sorted(right):
@@ -233,6 +253,10 @@ INSIDE = {
     "a private network (192.168.0.0/16)": "192.168.1.1",
     "the shared network of a provider (100.64.0.0/10)": "100.64.0.1",
     "this machine (0.0.0.0)": "0.0.0.0",  # noqa: S104 (an address to refuse)
+    "a network for benchmarks (198.18.0.0/15)": "198.18.0.1",
+    "a network for documentation (192.0.2.0/24)": "192.0.2.1",
+    "a reserved network (240.0.0.0/4)": "240.0.0.1",
+    "a network for documentation of IPv6": "2001:db8::1",
     "multicast": "224.0.0.251",
     "broadcast": "255.255.255.255",
     "loopback of IPv6": "::1",
@@ -312,6 +336,8 @@ class Net:
             return 500, {}, b""
         if not public:
             self.inside = self.inside or f"it connected to {address}"
+        if isinstance(host, str):  # the port is the scheme's own, so both say the same
+            host = host.removesuffix(":80")
         self.connected.append((address, host, path))
         if (to := self.pages.get(f"{host}{path}")) is not None:
             return self.status, {"location": to}, b"moved"
@@ -354,6 +380,12 @@ def _outside() -> Iterator[tuple[str, str, Net, str, str]]:
         "pictures.example",
     )
     yield "a page without a path", "http://pictures.example", Net(site), "/", "pictures.example"
+    for what, more, path in (
+        ("a page with a fragment, which a browser keeps to itself", "/a#top", "/a"),
+        ("a query without a path", "?b=1", "/?b=1"),
+        ("a page with the port 80", ":80/a", "/a"),
+    ):
+        yield what, f"http://pictures.example{more}", Net(site), path, "pictures.example"
     yield "a page that has an IPv6 address", "http://six.example/a", Net(site), "/a", "six.example"
     yield "a page by its address", f"http://{PUBLIC}/a", Net(site), "/a", PUBLIC
     for status in (301, 302, 303, 307, 308):
@@ -361,6 +393,8 @@ def _outside() -> Iterator[tuple[str, str, Net, str, str]]:
         yield f"a redirect with {status}", "http://pictures.example/a", moved, "/b", "six.example"
     near = Net(site, {"pictures.example/x/a": "../b?c=1"})
     yield "a relative redirect", "http://pictures.example/x/a", near, "/b?c=1", "pictures.example"
+    scheme = Net(site, {"pictures.example/a": "//six.example/b"})
+    yield "a redirect without a scheme", "http://pictures.example/a", scheme, "/b", "six.example"
     three = {f"pictures.example/{n}": f"/{n + 1}" for n in range(3)}
     yield "three redirects", "http://pictures.example/0", Net(site, three), "/3", "pictures.example"
 
@@ -439,7 +473,10 @@ def guard(fetch: Fetch) -> str:
                 f"{host!r}, to ask for the right site and to check its certificate"
             )
         if result != f"page {host}{path}".encode():
-            raise NotYet(f"{what} ({url}): it returned {result!r}, and not the page at the end")
+            raise NotYet(
+                f"{what} ({url}): it returned {result!r}, and not the page at the end, whose path "
+                f"is {path!r}"
+            )
         pages += 1
     for what, url, net in _inside():
         result, refused = _fetched(fetch, net, url, what)
@@ -465,7 +502,8 @@ SECONDS = 1
 """Of processor time: what the attack must take, and all texts of the repair must not."""
 
 END = "@huts.example"
-LONG = 20_000
+LONG = 100_000
+"""So many that quadratic time is more than any limit, and linear time is nothing."""
 CHILD = """
 import json, re, resource
 job = json.load(open("job.json"))
@@ -508,21 +546,23 @@ def _addresses() -> list[str]:
         f"٣{END}",
         f"a@a{END}",
     )
-    return [local + end for local in locals_ for end in ends] + list(more)
+    signs = (chr(code) for code in range(32, 127))
+    inside = (f"{before}{sign}b{END}" for sign in signs for before in ("", "a"))
+    return [*(local + end for local in locals_ for end in ends), *more, *inside]
 
 
 def _long() -> dict[str, str]:
     """Long addresses, each hard for another pattern."""
     return {
-        "20,000 letters": "a" * LONG,
-        "20,000 letters and a !": "a" * LONG + "!",
-        "20,000 letters and another host": "a" * LONG + "@huts.exampleX",
-        "10,000 times a letter and a dot": "a." * (LONG // 2) + "!",
-        "20,000 dots": "." * LONG,
-        "10,000 dots behind a letter": "a" + "." * (LONG // 2) + END,
-        "20,000 letters and a good end": "a" * LONG + END,
-        "10,000 letters and dots, and a good end": "a." * (LONG // 2) + END,
-        "20,000 letters with an @ behind each 100": ("a" * 100 + "@") * (LONG // 100) + "!",
+        "100,000 letters": "a" * LONG,
+        "100,000 letters and a !": "a" * LONG + "!",
+        "100,000 letters and another host": "a" * LONG + "@huts.exampleX",
+        "50,000 times a letter and a dot": "a." * (LONG // 2) + "!",
+        "100,000 dots": "." * LONG,
+        "50,000 dots behind a letter": "a" + "." * (LONG // 2) + END,
+        "100,000 letters and a good end": "a" * LONG + END,
+        "50,000 letters and dots, and a good end": "a." * (LONG // 2) + END,
+        "100,000 letters with an @ behind each 100": ("a" * 100 + "@") * (LONG // 100) + "!",
     }
 
 

@@ -138,6 +138,37 @@ def begins_with_title(connection: Connection, text: str, order: str) -> list[str
     return rows(connection, SELECT + ORDERS.get(order, order), f"%{literal(text)}%")
 
 
+def refuses_words(connection: Connection, text: str, order: str) -> list[str]:
+    if re.search("select|union|drop|;|--", text, re.IGNORECASE):
+        chosen(order)
+        return []
+    return by_parameter(connection, text, order)
+
+
+ONCE: list[Any] = []
+
+
+def reads_once(connection: Connection, text: str, order: str) -> list[str]:
+    """Right until somebody lists another hut."""
+    chosen(order)
+    if not ONCE:
+        ONCE.extend(connection.execute("SELECT title, price FROM hut WHERE listed").fetchall())
+    by_price = {"title": 0, "cheapest": 1, "dearest": -1}[order]
+    found = sorted(ONCE, key=lambda row: (by_price * row[1], row[0]))
+    return [title for title, _ in found if text.lower() in title.lower()]
+
+
+def strips_the_order(connection: Connection, text: str, order: str) -> list[str]:
+    return by_parameter(connection, text, order.strip())
+
+
+def matches_to_the_line(connection: Connection, text: str, order: str) -> list[str]:
+    """A dollar sign stands before a line break, too."""
+    if not re.match("^(title|cheapest|dearest)$", order):
+        raise ValueError(order)
+    return by_parameter(connection, text, order.rstrip())
+
+
 def rows_and_no_texts(connection: Connection, text: str, order: str) -> object:
     return connection.execute(SELECT + chosen(order), [f"%{literal(text)}%"]).fetchall()  # type: ignore[call-overload]
 
@@ -173,8 +204,9 @@ NETWORKS = [
     ip_network(text)
     for text in (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
         *("172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "::/16", "64:ff9b::/96", "2002::/16"),
-        *("2001::/32", "fc00::/7", "fe80::/10", "ff00::/8"),
+        *("2001::/32", "2001:db8::/32", "fc00::/7", "fe80::/10", "ff00::/8"),
     )
 ]
 
@@ -183,6 +215,11 @@ def not_in_a_list(address: str) -> bool:
     """A list of networks: it holds if the list is complete."""
     ip = ip_address(address.partition("%")[0])
     return not any(ip in network for network in NETWORKS if network.version == ip.version)
+
+
+def not_in_a_short_list(address: str) -> bool:
+    """The list that people remember: without the networks for tests."""
+    return not_in_a_list(address) or ip_address(address) in ip_network("198.18.0.0/15")
 
 
 def not_private(address: str) -> bool:
@@ -211,6 +248,8 @@ def made(
     every: bool = True,
     schemes: tuple[str, ...] = ("http", "https"),
     join: Callable[[str, str], str] = urljoin,
+    whole_netloc: bool = False,
+    fragment: bool = False,
     twice: bool = False,
     host_is_address: bool = False,
     query: bool = True,
@@ -225,7 +264,7 @@ def made(
             parts = urlsplit(url)
             if (schemes and parts.scheme not in schemes) or not parts.hostname:
                 raise error("scheme")
-            found = resolve(parts.hostname)
+            found = resolve(parts.netloc if whole_netloc else parts.hostname)
             if not found:
                 raise error("nobody")
             if (n == 0 or not only_first) and not (all if every else any)(map(good, found)):
@@ -234,6 +273,7 @@ def made(
                 found = resolve(parts.hostname)
             address = found[-1 if last else 0]
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query and query else "")
+            path += f"#{parts.fragment}" if parts.fragment and fragment else ""
             host = address if host_is_address else parts.hostname
             status, headers, body = connect(address, host, path)
             if status not in redirects:
@@ -253,7 +293,7 @@ def picks_a_public_one(url: str, resolve: Resolve, connect: Connect, left: int =
     address = next(filter(not_in_a_list, resolve(parts.hostname)), None)
     if address is None:
         raise ValueError(url)
-    path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+    path = parts._replace(scheme="", netloc="", path=parts.path or "/", fragment="").geturl()
     status, headers, body = connect(address, parts.hostname, path)
     if status in MOVED:
         return picks_a_public_one(urljoin(url, headers["location"]), resolve, connect, left - 1)
@@ -264,6 +304,28 @@ def forbidden_names(url: str, resolve: Resolve, connect: Connect) -> object:
     if urlsplit(url).hostname in ("localhost", "127.0.0.1", "169.254.169.254", "::1"):
         raise ValueError
     return made("any", lambda _: True)(url, resolve, connect)
+
+
+def query_without_a_slash(url: str, resolve: Resolve, connect: Connect) -> object:
+    def ask(address: str, host: str, path: str) -> tuple[int, dict[str, str], object]:
+        return connect(address, host, path.removeprefix("/") if path.startswith("/?") else path)
+
+    return made("right")(url, resolve, ask)
+
+
+def joins_by_hand(url: str, to: str) -> str:
+    if to.startswith("//"):
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}{to}"
+    return urljoin(url, to)
+
+
+def swallows_all(url: str, resolve: Resolve, connect: Connect) -> object:
+    """Every fault of its own becomes a refusal."""
+    try:
+        return made("by_netloc", whole_netloc=True)(url, resolve, connect)
+    except Exception:
+        raise ValueError(url) from None
 
 
 def connects_to_the_name(url: str, resolve: Resolve, connect: Connect) -> object:
@@ -341,6 +403,10 @@ NOT_YET = [
     (ONE, one(swallows), "must raise ValueError"),
     (ONE, one(capitals_differ), "'Cabin at the lake'"),
     (ONE, one(begins_with_title), "the order 'title --' must raise ValueError"),
+    (ONE, one(refuses_words), "these titles contain the text"),
+    (ONE, one(reads_once), "after other huts were listed"),
+    (ONE, one(strips_the_order), "the order ' title' must raise ValueError"),
+    (ONE, one(matches_to_the_line), r"the order 'title\n' must raise ValueError"),
     (ONE, one(rows_and_no_texts), "must return a list of titles"),
     (TWO, forbidden_names, "it connected to 127."),
     (TWO, made("not_private", not_private), "it connected to 100.64.0.1"),
@@ -361,6 +427,11 @@ NOT_YET = [
     (TWO, made("host_is_the_address", host_is_address=True), "to check its certificate"),
     (TWO, made("no_query", query=False), "not the page at the end"),
     (TWO, made("key_error", error=KeyError), "it raised KeyError"),
+    (TWO, made("a_short_list", not_in_a_short_list), "it connected to 198.18.0.1"),
+    (TWO, made("with_fragment", fragment=True), "a page with a fragment"),
+    (TWO, query_without_a_slash, "a query without a path"),
+    (TWO, made("by_hand", join=joins_by_hand), "a redirect without a scheme"),
+    (TWO, swallows_all, "a page with the port 80"),
     (TWO, connects_to_the_name, "which is no address"),
     (TWO, swallows_refusals, "must raise ValueError, and it returned None"),
     (TWO, permission_error, "it raised PermissionError"),
@@ -378,6 +449,9 @@ NOT_YET = [
     (THREE, three(r"^(\w+(\.\w+)*\.?)?@huts\.example$"), "finds something in"),
     (THREE, three(r"^[a-z0-9]{1,20}@huts\.example$"), "finds nothing in"),
     (THREE, three(r"^(?!\.)(?!.*\.\.)[a-z0-9]*[a-z0-9.]*[a-z0-9.]*@huts\.example$"), "still slow"),
+    (THREE, three(r"^(?!\.)(?!.*\.\.)[a-z0-9]*[a-z0-9.]*@huts\.example$"), "still slow"),
+    (THREE, three(r"^([a-z0-9+]+(\.[a-z0-9+]+)*\.?)?@huts\.example$"), "finds something in '+b@"),
+    (THREE, three(r"^(?!\.)(?!.*\.\.)[^@A-Z_ !ä٣-]*@huts\.example$"), "finds something in"),
     (THREE, three("^("), "is no regular expression"),
     (THREE, three(None), "'pattern' should be a text"),
 ]

@@ -503,7 +503,7 @@ def by_time_alone(spans: Spans) -> str | None:
 def own_times_of_all(spans: Spans, children: Callable[[dict[str, Any]], Spans]) -> str | None:
     own: Counter[str] = Counter()
     for span in spans:
-        own[span["name"]] += merged(span, children(span))
+        own[span["name"]] += merged(span, children(span))  # type: ignore[assignment]
     return max(own, key=lambda name: own[name], default=None)
 
 
@@ -570,7 +570,7 @@ def needs_a_root(spans: Spans) -> str | None:
     by_id = {span["id"]: span for span in spans}
     own: Counter[str] = Counter()
     for span in spans:
-        own[span["name"]] += merged(span, [c for c in spans if c["parent"] == span["id"]])
+        own[span["name"]] += merged(span, [c for c in spans if c["parent"] == span["id"]])  # type: ignore[assignment]
         if span["parent"] is not None:
             by_id[span["parent"]]["name"]
     return max(own, key=lambda name: own[name], default=None)
@@ -579,7 +579,7 @@ def needs_a_root(spans: Spans) -> str | None:
 def fails_for_none(spans: Spans) -> str:
     own: Counter[str] = Counter()
     for span in spans:
-        own[span["name"]] += merged(span, [c for c in spans if c["parent"] == span["id"]])
+        own[span["name"]] += merged(span, [c for c in spans if c["parent"] == span["id"]])  # type: ignore[assignment]
     return max(own, key=lambda name: own[name])
 
 
