@@ -181,7 +181,8 @@ class Keeper:
         with open(log, "ab") as output:  # noqa: PTH123 (this path comes as text)
             server = subprocess.Popen(
                 argv,
-                env=env | {MARK: str(self.directory)},
+                # setproctitle would overwrite the environment, and the mark in it.
+                env=env | {MARK: str(self.directory), "SPT_NOENV": "1"},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -218,7 +219,13 @@ class Keeper:
                 os.kill(pid, number)
 
     def kill_group(self, pid: int) -> None:
-        """Kills what a server and the processes it started have left running."""
+        """Kills what a server and the processes it started have left running.
+
+        A number that was collected is free. A process that has it now is a stranger's, and its
+        group too: the number would not be free if the server's group still had a member.
+        """
+        if self.servers[pid].returncode is not None and born(pid):
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
 

@@ -293,3 +293,25 @@ def start_and_end(directory: Path) -> None:
         check=True,
         capture_output=True,
     )
+
+
+def test_a_number_that_a_stranger_has_got_is_not_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda group, _: killed.append(group))
+    keeper = keeper_program.Keeper(tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    running = subprocess.Popen(["sleep", "1000"])
+    try:
+        keeper.servers[running.pid] = ended  # as if the number had come round
+        keeper.kill_group(running.pid)
+        assert killed == []
+        keeper.servers[running.pid] = running
+        keeper.kill_group(running.pid)
+        assert killed == [running.pid]
+    finally:
+        running.kill()
+        running.wait()
+    keeper.lock.close()
