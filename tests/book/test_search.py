@@ -35,13 +35,17 @@ FIRST = {
     "keyset pagination": ["notebooks/apis/rest-with-drf.html"],
     "dataloader": ["notebooks/apis/graphql.html"],
     "kubectl": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
-    "readiness probe": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
+    "readiness probe": [
+        "notebooks/shipping/deployment.html",
+        "notebooks/shipping/kubernetes.html",
+        "notes/gotchas/kubernetes.html",
+    ],
     "point in time recovery": [
         "notebooks/shipping/deployment.html",
         "notes/gotchas/deployment.html",
     ],
     "slow clients": ["notebooks/shipping/deployment.html"],
-    "liveness": ["notebooks/shipping/deployment.html", "notes/gotchas/deployment.html"],
+    "liveness": ["notebooks/shipping/deployment.html", "notebooks/shipping/kubernetes.html"],
     "blue green": ["notebooks/shipping/ci-cd.html"],
     "SQL injection": ["notebooks/shipping/application-security.html"],
     "SSRF": ["notebooks/shipping/application-security.html"],
@@ -55,7 +59,7 @@ FIRST = {
     "burn rate": ["notebooks/shipping/observability.html"],
     "waterfall": ["notebooks/shipping/observability.html"],
     "nginx": ["snippets/nginx/README.html"],
-    "gunicorn": ["snippets/gunicorn/README.html"],
+    "gunicorn": ["notebooks/shipping/deployment.html", "snippets/gunicorn/README.html"],
     "changelog": ["CHANGELOG.html"],
 }
 # Of these the page itself is the answer, since its title says it.
