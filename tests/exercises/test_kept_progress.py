@@ -179,4 +179,4 @@ def test_without_the_map_names_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shown = repr(nexus.progress())
     assert re.search(r"^Chapters\n(  .*\n)*  background-jobs ", shown, re.MULTILINE)
     assert "template" not in shown
-    assert re.search(r"^Next: exercise 1 of auth$", shown, re.MULTILINE)
+    assert re.search(r"^Next: exercise 1 of application-security$", shown, re.MULTILINE)

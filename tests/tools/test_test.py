@@ -348,9 +348,23 @@ def test_an_import_against_the_arrows_fails(
     assert not lint.run(imports)
 
 
+def test_a_name_that_is_not_there_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nexus").mkdir()
+    (tmp_path / ".venv").symlink_to(chapters.ROOT / ".venv")
+    shutil.copy(chapters.ROOT / "pyproject.toml", tmp_path)
+    shutil.copy(chapters.ROOT / "nexus" / "book.py", tmp_path / "nexus")
+    monkeypatch.setattr(lint, "ROOT", tmp_path)
+    (names,) = (known for known in lint.CHECKS if known.name == "names")
+    assert lint.run(names)
+    (tmp_path / "nexus" / "bad.py").write_text(
+        "from nexus.book import Chapter\n\n\ndef file(one: Chapter) -> str:\n    return one.file\n"
+    )
+    assert not lint.run(names)
+
+
 def test_every_check_is_shown_to_fail() -> None:
     (marks,) = test_each_check_can_fail.pytestmark
-    shown = {case[2] for case in marks.args[1]} | {"imports", "plain English"}
+    shown = {case[2] for case in marks.args[1]} | {"imports", "names", "plain English"}
     assert shown == {check.name for check in lint.CHECKS}
 
 
