@@ -5,13 +5,12 @@ The collector runs in the kernel, in threads that end with it. It keeps spans in
 
 import gzip
 import io
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from nexus.services.listener import Handler, Listener
 from nexus.services.process import wait_for
 
 if TYPE_CHECKING:
@@ -61,24 +60,16 @@ class Collector:
         self.spans: list[Span] = []
         spans = self.spans
 
-        class Handler(BaseHTTPRequestHandler):
+        class Spans(Handler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 spans.extend(read(body))
-                self.send_response(200)  # an empty answer is a whole one in protobuf
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.reply(kind="application/x-protobuf")  # an empty answer is a whole one there
 
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="collector", daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._listener = Listener(Spans)
+        self.url = self._listener.url
 
     def traces(self) -> list[list[Span]]:
         """The traces, each with its spans, in the order in which they began."""
@@ -108,8 +99,7 @@ class Collector:
 
     def close(self) -> None:
         """Stops listening."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._listener.close()
 
 
 def read(body: bytes) -> Iterator[Span]:

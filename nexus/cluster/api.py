@@ -6,15 +6,14 @@ no authentication, no admission, no validation by schema, and no server-side app
 """
 
 import json
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from nexus.cluster import patch
 from nexus.cluster.controller import is_ending
 from nexus.cluster.store import KINDS, ApiError, NotFoundError, Object, Store
+from nexus.services.listener import Handler, Listener
 
 SHORT = {"configmaps": "cm", "deployments": "deploy", "replicasets": "rs", "pods": "po"}
 SHORT |= {"services": "svc", "namespaces": "ns", "events": "ev"}
@@ -161,15 +160,12 @@ def fits(thing: Object, query: Mapping[str, str]) -> bool:
     return True
 
 
-class Handler(BaseHTTPRequestHandler):
+class Request(Handler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
     store: ClassVar[Store]
     logs: ClassVar[Callable[[str], str]]
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing: what happens is in the store's log."""
 
     def do_GET(self) -> None:
         """Discovery, an object, a list, or a watch."""
@@ -338,26 +334,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, status: int, body: Any) -> None:  # noqa: ANN401
         """Sends an answer."""
-        is_text = isinstance(body, str)
-        text = body.encode() if is_text else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain" if is_text else "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
+        if isinstance(body, str):
+            self.reply(status, body.encode())
+        else:
+            self.reply(status, json.dumps(body).encode(), kind="application/json")
 
 
-class Server(ThreadingHTTPServer):
-    """The API server of a store, on a free port of loopback."""
-
-    daemon_threads = True
-    block_on_close = False
+class Server(Listener):
+    """The API server of a store."""
 
     def __init__(self, store: Store, logs: Callable[[str], str]) -> None:
         about = {"store": store, "logs": staticmethod(logs)}
-        super().__init__(("127.0.0.1", 0), type("Handler", (Handler,), about))
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-
-    def handle_error(self, *_: object) -> None:
-        """Says nothing of a client that has gone."""
+        super().__init__(type("Request", (Request,), about))

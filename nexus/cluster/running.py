@@ -105,7 +105,6 @@ class Gunicorn(Server):
             psutil.Process(self.pid).terminate()
 
 
-from_here = None
 PROBERS = ThreadPoolExecutor(8, thread_name_prefix="probe")
 
 
@@ -315,8 +314,7 @@ class Cluster:
         self._over.set()
         self.store.close()
         self._loop.join()
-        self._api.shutdown()
-        self._api.server_close()
+        self._api.close()
         for program in [*self.node.programs(), *self.proxies.values()]:
             program.kill()
             program.close()

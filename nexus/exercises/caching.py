@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 import httpx
@@ -23,6 +22,7 @@ from nexus.judging.limits import Run, all_of, within
 from nexus.judging.sandbox import own_valkey
 from nexus.judging.workers import Worker, worker
 from nexus.services import Nginx, Valkey, nginx
+from nexus.services.listener import Handler, Listener
 from nexus.services.process import wait_for
 
 PEOPLE = 12
@@ -770,18 +770,16 @@ def _forgets(story: Story) -> None:
         story.expect("version 3", f"{told}; then it was changed and read")
 
 
-class Site(ThreadingHTTPServer):
+class Site(Listener):
     """A site that answers with the headers of an answer, and counts what reaches it."""
 
-    daemon_threads = True
-
     def __init__(self, headers: Callable[[str], object]) -> None:
-        super().__init__(("127.0.0.1", 0), SiteHandler)
         self.headers = headers
         self.count = 0
+        super().__init__(Page)
 
 
-class SiteHandler(BaseHTTPRequestHandler):
+class Page(Handler):
     """Says for whom a page is, in which language, and which number it has."""
 
     def do_GET(self) -> None:
@@ -792,15 +790,7 @@ class SiteHandler(BaseHTTPRequestHandler):
         french = self.headers.get("Accept-Language", "en").startswith("fr")
         text = {"/best": "best", "/greeting": "bonjour" if french else "hello"}
         body = text.get(self.path, f"the bookings of {who}").encode()
-        self.send_response(200)
-        for name, value in cast(dict[str, str], site.headers(self.path)).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        self.reply(body=body, headers=cast(dict[str, str], site.headers(self.path)))
 
 
 MINUTE = 60
@@ -821,15 +811,8 @@ server {
 @contextmanager
 def proxied(headers: Callable[[str], object]) -> Iterator[tuple[Nginx, Site]]:
     """A site with an nginx before it."""
-    site = Site(headers)
-    thread = threading.Thread(target=site.serve_forever, daemon=True)
-    thread.start()
-    try:
-        with nginx(PROXY.replace("SITE", str(site.server_port))) as proxy:
-            yield proxy, site
-    finally:
-        site.shutdown()
-        site.server_close()
+    with Site(headers) as site, nginx(PROXY.replace("SITE", str(site.server_port))) as proxy:
+        yield proxy, site
 
 
 GIVEN_4 = """

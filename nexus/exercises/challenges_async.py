@@ -19,7 +19,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -43,6 +42,7 @@ from nexus.judging.sandbox import (
 from nexus.judging.verdict import first_line
 from nexus.judging.workers import OtherProcessError, Worker, worker
 from nexus.services import Postgres, ServiceError, Valkey
+from nexus.services.listener import Handler, Listener
 from nexus.services.process import wait_for
 from nexus.services.web import Web
 
@@ -715,7 +715,7 @@ class Provider:
         self.over = threading.Event()
         provider = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Charges(Handler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 provider.asked.append(body)
@@ -725,32 +725,17 @@ class Provider:
                 if mode in {"silent", "hangs up"}:
                     self.close_connection = True
                     return
-                text = json.dumps({"status": mode}).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
+                self.reply(200, json.dumps({"status": mode}).encode(), kind="application/json")
 
-            def log_message(self, *_: object) -> None: ...
-
-        class Quiet(ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
-
-            def handle_error(self, *_: object) -> None: ...
-
-        self.server = Quiet(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/charges"
+        self._listener = Listener(Charges)
+        self.url = f"{self._listener.url}/charges"
 
     def __enter__(self) -> "Provider":
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
-        self.server.shutdown()
-        self.server.server_close()
+        self._listener.close()
 
 
 @judge(

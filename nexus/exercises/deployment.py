@@ -4,11 +4,9 @@ import re
 import socket
 import ssl
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +16,7 @@ import trustme
 from nexus.judging import NotYet, judge
 from nexus.judging.limits import Enough, within
 from nexus.services import Nginx, ServiceError, nginx
+from nexus.services.listener import Handler, Listener
 
 # -- 1. A server block. The answer is given to nginx, with an application behind it that remembers.
 
@@ -52,30 +51,15 @@ INCLUDE = re.compile(r"include\s+(?:\S*/)?mime\.types\s*;")
 SECRET = "SECRET_KEY=sk_live_4242\n"  # noqa: S105 (nobody's)
 
 
-class App(ThreadingHTTPServer):
+class App(Listener):
     """An application that answers everything, and remembers what it was sent."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[tuple[str, dict[str, list[str]], int]] = []
-        # Asked often whether it shall end: closing it waits for that.
-        ask_often = {"poll_interval": 0.02}
-        self._serving = threading.Thread(target=self.serve_forever, kwargs=ask_often, daemon=True)
-        self._serving.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Ends, and its thread with it."""
-        self.shutdown()
-        self._serving.join()
-        self.server_close()
-
-    def handle_error(self, *_: object) -> None:
-        """Says nothing: nginx may leave in the middle of a request."""
+        super().__init__(Remember)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Remember(Handler):
     """Reads a request to its end, and remembers it."""
 
     timeout = SECONDS
@@ -87,16 +71,9 @@ class Handler(BaseHTTPRequestHandler):
         names = {name.lower() for name in self.headers}
         headers = {name: self.headers.get_all(name, []) for name in names}
         cast(App, self.server).seen.append((self.path, headers, got))
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "4")
-        self.end_headers()
-        self.wfile.write(b"page")
+        self.reply(body=b"page", kind="text/html")
 
-    do_GET = do_POST = answer  # noqa: N815 (the library's names)
-
-    def log_message(self, *_: object) -> None:
-        """Prints nothing."""
+    do_GET = do_POST = answer
 
 
 @dataclass
