@@ -10,8 +10,7 @@ loopback), no admission, no schema, no users and no rights. Only the first conta
 Time runs ten times as fast as a manifest says.
 """
 
-from nexus.cluster.guests import Guests
 from nexus.cluster.running import Cluster
 from nexus.cluster.store import ApiError, ConflictError, NotFoundError, Store
 
-__all__ = ["ApiError", "Cluster", "ConflictError", "Guests", "NotFoundError", "Store"]
+__all__ = ["ApiError", "Cluster", "ConflictError", "NotFoundError", "Store"]

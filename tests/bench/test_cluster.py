@@ -17,10 +17,11 @@ import psutil
 import pytest
 
 from nexus import needs
-from nexus.cluster import Cluster, ConflictError, Guests, NotFoundError, Store
+from nexus.cluster import Cluster, ConflictError, NotFoundError, Store
 from nexus.cluster.patch import json_patch, merge
 from nexus.cluster.rehearsal import Image, Rehearsal
 from nexus.cluster.store import AlreadyExistsError
+from nexus.load import Load
 from nexus.services.process import wait_for
 
 pytestmark = pytest.mark.long(40)
@@ -317,9 +318,9 @@ def test_the_real_kubectl_declares_reads_rolls_and_rolls_back(cluster: Cluster) 
 def test_guests_note_who_answered(cluster: Cluster) -> None:
     cluster.apply(MANIFEST)
     settled(cluster)
-    with Guests(cluster.address("shop")) as guests:
-        guests.until("1", times=5)
-    assert (guests.failed, guests.answers) == (0, "1 200")
+    with Load(cluster.address("shop")) as load:
+        load.until("1", times=5)
+    assert (load.failed, load.answered) == (0, "1 200")
 
 
 def test_a_service_without_pods_answers_503(cluster: Cluster) -> None:
