@@ -17,7 +17,7 @@ IMAGES = {"shop:1": Image(20), "shop:2": Image(40), "shop:3": Image(30, works=Fa
 SERVICE = {"metadata": {"name": "shop"}, "spec": {"selector": {"app": "shop"}}}
 GOOD = ("shop:1", "shop:2")
 
-STARTS, ROLLS, WATCHED, OUTAGE, HANGS = 240, 900, 200, 120, 240
+STARTS, ROLLS, WATCHED, OUTAGE, HANGS = 240, 900, 200, 120, 120
 """Seconds: to start, to roll, to look at a bad release, without a database, and to notice."""
 
 MOST = 10
@@ -235,7 +235,7 @@ def _rehearse(deployment: Object) -> None:
             return
     raise NotYet(
         f"a process hung, answered nothing, and was still there after {HANGS // 60} minutes: who "
-        "restarts it?"
+        "restarts it, and how soon?"
     )
 
 

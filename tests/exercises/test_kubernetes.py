@@ -1,11 +1,13 @@
 """The judges of "Kubernetes": stubs, right answers, wrong ones."""
 
+import json
 import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from nexus.cluster import ApiError, ConflictError, NotFoundError
 from nexus.exercises import kubernetes
@@ -85,6 +87,16 @@ MORE_PODS = with_(
 LIVENESS = "          livenessProbe:\n            httpGet: {path: /"
 DATABASE_LIVENESS = with_((f"{LIVENESS}livez", f"{LIVENESS}database"))
 
+LATE_LIVENESS = with_(
+    (
+        f"{LIVENESS}livez, port: 8000}}",
+        f"{LIVENESS}livez, port: 8000}}\n            periodSeconds: 30",
+    )
+)
+"""Three failures take 90 seconds, and the grace period one minute more."""
+
+IN_JSON = json.dumps(yaml.safe_load(RIGHT_1))
+
 ANCHORED = with_(
     ("          startupProbe:\n            httpGet: {path: /livez, port: 8000}",
      "          startupProbe:\n            httpGet: &live {path: /livez, port: 8000}"),
@@ -120,6 +132,12 @@ def keep_one_by_one(wanted: int, pods: Pods) -> list[Any]:
     if number < wanted:
         return [1, []]
     return [0, (new + ready)[: min(1, number - wanted)]]
+
+
+def keep_by_names(wanted: int, pods: Pods) -> tuple[int, set[str]]:
+    living = {pod["name"]: pod["ready"] for pod in pods if not pod["ending"]}
+    kept = sorted(living, key=lambda name: not living[name])[:wanted]
+    return max(wanted - len(living), 0), set(living) - set(kept)
 
 
 def counts_all(wanted: int, pods: Pods) -> tuple[int, list[str]]:
@@ -327,8 +345,10 @@ RIGHT = [
     (ONE, BY_DELAY),
     (ONE, MORE_PODS),
     (ONE, BY_A_LITTLE),
+    (ONE, IN_JSON),
     (TWO, keep),
     (TWO, keep_one_by_one),
+    (TWO, keep_by_names),
     (THREE, update),
     (THREE, update_again),
 ]
@@ -351,6 +371,7 @@ NOT_YET = [
     ),
     (ONE, DATABASE_LIVENESS, "while the database was down, a Pod was restarted"),
     (ONE, without("livenessProbe"), "a process hung"),
+    (ONE, LATE_LIVENESS, "still there after 2 minutes"),
     (ONE, without("startupProbe"), "failed liveness probe, will be restarted"),
     (ONE, with_(("failureThreshold: 24", "failureThreshold: 6")), "failed startup probe"),
     (ONE, with_(("replicas: 2", "replicas: 1")), "two Pods must serve"),
