@@ -101,8 +101,9 @@ class Probe:
 def slept(container: Mapping[str, Any]) -> float:
     """How long the preStop hook of a container takes: `sleep`, or a command that sleeps."""
     hook = container.get("lifecycle", {}).get("preStop", {})
-    command = " ".join(map(str, hook.get("exec", {}).get("command", [])))
-    found = re.fullmatch(r"(?:(?:/bin/)?(?:ba)?sh -c )?(?:/bin/)?sleep (\d+)", command)
+    # One argument a line: no program is called "sleep 15", and `sh -c sleep 15` sleeps for nothing.
+    command = "\n".join(map(str, hook.get("exec", {}).get("command", [])))
+    found = re.fullmatch(r"(?:/bin/)?(?:sleep\n|(?:ba)?sh\n-c\n(?:/bin/)?sleep )(\d+)", command)
     return float(found[1]) if found else hook.get("sleep", {}).get("seconds", 0)
 
 

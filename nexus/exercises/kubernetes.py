@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from nexus.cluster.node import slept
 from nexus.cluster.rehearsal import Image, Rehearsal
 from nexus.cluster.store import ApiError, ConflictError, NotFoundError, Object
 from nexus.judging import NotYet, first_line, judge
@@ -151,6 +152,7 @@ def _deployment(answer: str) -> Object:
     _check_fields("container", container)
     _check_numbers(mine[0])
     _check_probes(container)
+    _check_hook(container)
     if spec.get("paused"):
         raise NotYet("paused: true stops every rollout, so no release would come: leave it out")
     if spec.get("minReadySeconds", 0) > MOST_READY:
@@ -200,6 +202,21 @@ def _check_probes(container: Mapping[str, Any]) -> None:
         path = probe["httpGet"].get("path", "/")
         if path not in ("/", "/livez", "/readyz", "/database"):
             raise NotYet(f"the program answers {path!r} with 404, so the {kind}Probe always fails")
+
+
+def _check_hook(container: Mapping[str, Any]) -> None:
+    """Refuses a command of preStop that Kubernetes refuses, or that the model cannot run."""
+    try:
+        command = container["lifecycle"]["preStop"]["exec"]["command"]
+    except (KeyError, TypeError):
+        return
+    if not isinstance(command, list) or not all(isinstance(each, str) for each in command):
+        raise NotYet(f"a command is a list of texts: quote the numbers in {command!r:.80}")
+    if not slept(container):
+        raise NotYet(
+            f"preStop cannot run {command!r:.80}: the first text is the program, each argument is "
+            "a text of its own, and the model has no program but sleep and sh -c"
+        )
 
 
 def _rehearse(deployment: Object) -> None:

@@ -95,6 +95,13 @@ LATE_LIVENESS = with_(
 )
 """Three failures take 90 seconds, and the grace period one minute more."""
 
+SLEEP = "sleep: {seconds: 15}"
+ONE_TEXT, A_NUMBER, TWO_TEXTS = (
+    with_((SLEEP, f"exec: {{command: {command}}}"))
+    for command in ('["sleep 15"]', "[sleep, 15]", '[sh, -c, sleep, "15"]')
+)
+"""A program that is called `sleep 15`, what is no text, and a sleep without its argument."""
+
 IN_JSON = json.dumps(yaml.safe_load(RIGHT_1))
 
 ANCHORED = with_(
@@ -346,6 +353,7 @@ RIGHT = [
     (ONE, MORE_PODS),
     (ONE, BY_A_LITTLE),
     (ONE, IN_JSON),
+    (ONE, with_((SLEEP, 'exec: {command: [/bin/sleep, "15"]}'))),
     (TWO, keep),
     (TWO, keep_one_by_one),
     (TWO, keep_by_names),
@@ -361,6 +369,9 @@ NOT_YET = [
     (ONE, with_(("/readyz", "/database")), "answered 503"),
     (ONE, without("lifecycle"), "SIGTERM already"),
     (ONE, with_(("seconds: 15", "seconds: 5")), "SIGTERM already"),
+    (ONE, ONE_TEXT, "preStop cannot run ['sleep 15']"),
+    (ONE, A_NUMBER, "quote the numbers in ['sleep', 15]"),
+    (ONE, TWO_TEXTS, "preStop cannot run ['sh', '-c', 'sleep', '15']"),
     (ONE, with_(("PeriodSeconds: 60", "PeriodSeconds: 20")), "SIGKILL ended its Pod"),
     (ONE, with_(("      terminationGracePeriodSeconds: 60\n", "")), "SIGKILL ended its Pod"),
     (ONE, with_(("maxUnavailable: 0", "maxUnavailable: 1")), "only 1 of 2 Pods served"),
