@@ -222,6 +222,11 @@ EVENTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"status": 200, "seconds": 0.25, "cached": False, "user": None, "tags": [], "more": {}},
         {"status": 200, "seconds": 0.25, "cached": False, "user": None, "tags": [], "more": {}},
     ),
+    (
+        "names that contain other words, such as card, auth and key",
+        {"card_type": "visa", "discarded": 3, "author": "Amina", "key": "stay:7", "passed": True},
+        {"card_type": "visa", "discarded": 3, "author": "Amina", "key": "stay:7", "passed": True},
+    ),
     ("an empty event", {}, {}),
 )
 

@@ -308,6 +308,14 @@ def exact_names(event: Event) -> Any:  # noqa: ANN401
     return redacts(event, re.compile("^(password|token|secret|authorization|cookie)$", re.I))
 
 
+def more_words(event: Event) -> Any:  # noqa: ANN401
+    return redacts(event, re.compile(f"card|{NAME.pattern}", re.IGNORECASE))
+
+
+def beginnings(event: Event) -> Any:  # noqa: ANN401
+    return redacts(event, re.compile("pass|token|secret|auth|cookie", re.IGNORECASE))
+
+
 def small_letters(event: Event) -> Any:  # noqa: ANN401
     return redacts(event, re.compile(NAME.pattern))
 
@@ -664,6 +672,8 @@ NOT_YET = [
     ("observability.2", "event", "the answer should be a function"),
     ("observability.2", given(GIVEN_2, "redact"), "names that contain such a word"),
     ("observability.2", exact_names, "names that contain such a word"),
+    ("observability.2", more_words, "names that contain other words"),
+    ("observability.2", beginnings, "names that contain other words"),
     ("observability.2", small_letters, "names that contain such a word, in capitals too"),
     ("observability.2", top_only, "a header in a dictionary in a dictionary"),
     ("observability.2", no_lists, "dictionaries in a list"),
