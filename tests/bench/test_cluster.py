@@ -390,3 +390,16 @@ def test_a_closed_cluster_leaves_no_process() -> None:
     while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(map(psutil.pid_exists, pids))
+
+
+@with_kubectl
+def test_a_cluster_that_has_stopped_says_why_and_kubectl_does_not_wait_for_it() -> None:
+    probe = "readinessProbe: {httpGet: {path: /, port: 8000}"
+    with Cluster() as stopped:
+        stopped.build("shop:1", APP)
+        stopped.apply(MANIFEST.replace(probe, "readinessProbe: {exec: {}"))
+        why = r"the cluster has stopped \(InvalidError: this model knows only probes with httpGet\)"
+        with pytest.raises(RuntimeError, match=why):
+            stopped.kubectl("rollout status deployment/shop")
+        with pytest.raises(RuntimeError, match=why):
+            settled(stopped)
