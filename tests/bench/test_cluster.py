@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from nexus import needs
-from nexus.cluster import Cluster, ConflictError, Guests, NotFoundError, Store
+from nexus.cluster import ApiError, Cluster, ConflictError, Guests, NotFoundError, Store
+from nexus.cluster.api import fits
 from nexus.cluster.patch import json_patch, merge
 from nexus.cluster.rehearsal import Image, Rehearsal
 from nexus.cluster.store import AlreadyExistsError
@@ -131,6 +132,33 @@ def test_a_json_patch_replaces_adds_and_removes() -> None:
         {"op": "remove", "path": "/x"},
     ]
     assert json_patch({"a": {"b/c": 1}, "l": [1], "x": 0}, steps) == {"a": {"b/c": 2}, "l": [1, 3]}
+
+
+# What kubectl asks for.
+
+
+@pytest.mark.parametrize(
+    ("query", "chosen"),
+    [
+        ({}, True),
+        ({"labelSelector": "app=shop"}, True),
+        ({"labelSelector": "app==shop,tier=web"}, True),
+        ({"labelSelector": "app=shop,tier=db"}, False),
+        ({"fieldSelector": "status.phase=Running"}, True),
+        ({"fieldSelector": "status.phase=Pending"}, False),
+        ({"fieldSelector": "metadata.name=one", "labelSelector": "app=inn"}, False),
+    ],
+)
+def test_a_selector_chooses_by_equal_values(query: dict[str, str], chosen: bool) -> None:
+    labels = {"app": "shop", "tier": "web"}
+    pod = {"metadata": {"name": "one", "labels": labels}, "status": {"phase": "Running"}}
+    assert fits(pod, query) is chosen
+
+
+@pytest.mark.parametrize("selector", ["app", "app!=shop", "app in (shop,inn)", "!app"])
+def test_a_selector_that_is_not_known_is_refused(selector: str) -> None:
+    with pytest.raises(ApiError, match="selectors such as app=shop only, and not"):
+        fits(thing(), {"labelSelector": selector})
 
 
 # Controllers and node, in made-up time.
