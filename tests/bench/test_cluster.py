@@ -19,8 +19,9 @@ import pytest
 from nexus import needs
 from nexus.cluster import ApiError, Cluster, ConflictError, Guests, NotFoundError, Store
 from nexus.cluster.api import fits
+from nexus.cluster.node import Probe
 from nexus.cluster.patch import json_patch, merge
-from nexus.cluster.rehearsal import Image, Rehearsal
+from nexus.cluster.rehearsal import Found, Image, Rehearsal
 from nexus.cluster.store import AlreadyExistsError
 from nexus.services.process import wait_for
 
@@ -244,6 +245,39 @@ def test_the_template_of_before_finds_its_replicaset_again(world: Rehearsal) -> 
     revision = "deployment.kubernetes.io/revision"
     assert sorted(one["metadata"]["annotations"][revision] for one in sets) == ["2", "3"]
     assert sorted(one["spec"]["replicas"] for one in sets) == [0, 4]
+
+
+class Says:
+    """A program that answers a probe with one status after the other."""
+
+    port = 8000
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+
+    def ask(self, _: str) -> Found:
+        return Found(self.statuses.pop(0))
+
+
+def test_a_probe_waits_for_its_time_and_counts_answers_in_a_row() -> None:
+    spec = {"httpGet": {}, "failureThreshold": 2, "successThreshold": 3}
+    probe = Probe(spec | {"initialDelaySeconds": 10, "periodSeconds": 5}, 0)
+    program: Any = Says(200, 200, 302, 503, 200, 404, 500)
+    seen = []
+    for now in range(0, 41, 5):
+        problem = probe.step(program, now)
+        seen.append((now, bool(problem), probe.succeeded, probe.failed))
+    assert seen == [
+        (0, False, False, False),
+        (5, False, False, False),
+        (10, False, False, False),
+        (15, False, False, False),
+        (20, False, True, False),
+        (25, True, False, False),
+        (30, False, False, False),
+        (35, True, False, False),
+        (40, True, False, True),
+    ]
 
 
 def test_a_crash_waits_ten_twenty_forty_seconds_and_the_first_one_does_not(
