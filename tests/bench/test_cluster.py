@@ -19,7 +19,7 @@ import pytest
 from nexus import needs
 from nexus.cluster import ApiError, Cluster, ConflictError, Guests, NotFoundError, Store
 from nexus.cluster.api import fits
-from nexus.cluster.node import Probe
+from nexus.cluster.node import Probe, slept
 from nexus.cluster.patch import json_patch, merge
 from nexus.cluster.rehearsal import Found, Image, Rehearsal
 from nexus.cluster.store import AlreadyExistsError
@@ -278,6 +278,23 @@ def test_a_probe_waits_for_its_time_and_counts_answers_in_a_row() -> None:
         (35, True, False, False),
         (40, True, False, True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("hook", "seconds"),
+    [
+        ({"sleep": {"seconds": 5}}, 5),
+        ({"exec": {"command": ["sleep", "5"]}}, 5),
+        ({"exec": {"command": ["/bin/sleep", "5"]}}, 5),
+        ({"exec": {"command": ["sh", "-c", "sleep 5"]}}, 5),
+        ({"exec": {"command": ["sleep 5"]}}, 0),
+        ({"exec": {"command": ["sh", "sleep 5"]}}, 0),
+        ({"exec": {"command": ["nginx", "-s", "quit"]}}, 0),
+        ({}, 0),
+    ],
+)
+def test_how_long_a_hook_sleeps(hook: dict[str, Any], seconds: float) -> None:
+    assert slept({"lifecycle": {"preStop": hook}}) == seconds
 
 
 def test_a_crash_waits_ten_twenty_forty_seconds_and_the_first_one_does_not(
