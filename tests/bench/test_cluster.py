@@ -18,7 +18,8 @@ import pytest
 
 from nexus import needs
 from nexus.cluster import ApiError, Cluster, ConflictError, Guests, NotFoundError, Store
-from nexus.cluster.api import fits
+from nexus.cluster.api import fits, pod_state
+from nexus.cluster.controller import is_ending, is_ready
 from nexus.cluster.node import Probe, slept
 from nexus.cluster.patch import json_patch, merge
 from nexus.cluster.rehearsal import Found, Image, Rehearsal
@@ -196,7 +197,14 @@ def to(world: Rehearsal, image: str) -> None:
 
 @pytest.mark.parametrize(
     ("surge", "missing", "most", "least"),
-    [(1, 0, 5, 4), (0, 1, 4, 3), (2, 1, 6, 3), ("25%", "25%", 5, 3), ("50%", 0, 6, 4)],
+    [
+        (1, 0, 5, 4),
+        (0, 1, 4, 3),
+        (2, 1, 6, 3),
+        ("25%", "25%", 5, 3),
+        ("50%", 0, 6, 4),
+        (0, "10%", 4, 3),  # both would be none
+    ],
 )
 def test_a_rolling_update_keeps_its_limits(
     world: Rehearsal, surge: object, missing: object, most: int, least: int
@@ -245,6 +253,71 @@ def test_the_template_of_before_finds_its_replicaset_again(world: Rehearsal) -> 
     revision = "deployment.kubernetes.io/revision"
     assert sorted(one["metadata"]["annotations"][revision] for one in sets) == ["2", "3"]
     assert sorted(one["spec"]["replicas"] for one in sets) == [0, 4]
+
+
+KEY = {"valueFrom": {"configMapKeyRef": {"name": "words", "key": "greeting"}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "said"),
+    [
+        ({"image": "shop:9"}, "ErrImagePull", 'Failed to pull image "shop:9"'),
+        (
+            {"env": [{"name": "A", **KEY}]},
+            "CreateContainerConfigError",
+            "Error: couldn't find key greeting in ConfigMap default/words",
+        ),
+        (
+            {"envFrom": [{"configMapRef": {"name": "inn"}}]},
+            "CreateContainerConfigError",
+            'Error: configmap "inn" not found',
+        ),
+    ],
+)
+def test_a_pod_that_cannot_start_says_why_and_starts_when_it_can(
+    world: Rehearsal, change: dict[str, Any], state: str, said: str
+) -> None:
+    world.store.create("configmaps", thing("words"))
+    new = deployment(1)
+    new["spec"]["template"]["spec"]["containers"][0] |= change
+    world.store.create("deployments", new)
+    for _ in range(3):
+        world.tick()
+    (pod,) = world.pods()
+    assert pod_state(pod) == state
+    (event,) = [one for one in world.store.all("events") if one["reason"] == "Failed"]
+    assert event["message"].startswith(said)
+    world.images["shop:9"] = world.images["shop:1"]
+    world.store.replace("configmaps", thing("words", greeting="hello"))
+    world.store.create("configmaps", thing("inn"))
+    world.tick()
+    assert pod_state(world.pods()[0]) == "Running"
+
+
+def test_of_too_many_pods_those_that_are_not_ready_go(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(2))
+    for _ in range(20):
+        world.tick()
+    for victim in (0, 1):
+        world.actors[victim].hangs = True
+        for _ in range(5):  # until it is not ready any more
+            world.tick()
+        ready = [pod["metadata"]["name"] for pod in world.pods() if is_ready(pod)]
+        world.store.change("deployments", "shop", lambda o: o["spec"].update(replicas=1))
+        world.tick()
+        assert [p["metadata"]["name"] for p in world.pods() if not is_ending(p)] == ready
+        world.store.change("deployments", "shop", lambda o: o["spec"].update(replicas=2))
+        for _ in range(60):
+            world.tick()
+
+
+def test_a_pod_that_was_removed_leaves_no_program(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(1))
+    world.tick()
+    (actor,), (pod,) = world.actors, world.pods()
+    world.store.remove("pods", pod["metadata"]["name"])
+    world.tick()
+    assert actor.exit == -signal.SIGKILL
 
 
 class Says:
