@@ -311,6 +311,39 @@ def test_of_too_many_pods_those_that_are_not_ready_go(world: Rehearsal) -> None:
             world.tick()
 
 
+def test_recreate_waits_until_the_old_pods_are_gone(world: Rehearsal) -> None:
+    new = deployment(2)
+    new["spec"]["strategy"] = {"type": "Recreate"}
+    world.store.create("deployments", new)
+    for _ in range(20):
+        world.tick()
+    world.guests = True  # their requests keep the old Pods for a while
+    to(world, "shop:2")
+    images = []
+    for _ in range(80):
+        world.tick()
+        images.append({pod["spec"]["containers"][0]["image"] for pod in world.pods()})
+    assert {"shop:1", "shop:2"} not in images
+    assert set() in images
+    assert (images[-1], world.serving()) == ({"shop:2"}, 2)
+
+
+def test_the_same_event_is_counted_and_a_pod_is_told_to_end_once(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(1, "shop:3"))
+    for _ in range(20):
+        world.tick()
+    events = [one for one in world.store.all("events") if one["reason"] == "Unhealthy"]
+    counts = {one["message"].rpartition(": ")[2]: one["count"] for one in events}
+    assert counts.keys() == {"connection refused", "503"}
+    assert counts["503"] > 10
+    (pod,) = world.pods()
+    world.store.delete("pods", pod["metadata"]["name"])
+    told = world.store.get("pods", pod["metadata"]["name"])["metadata"]
+    world.now += 5
+    again = world.store.delete("pods", pod["metadata"]["name"])["metadata"]
+    assert again == told
+
+
 def test_a_pod_that_was_removed_leaves_no_program(world: Rehearsal) -> None:
     world.store.create("deployments", deployment(1))
     world.tick()
