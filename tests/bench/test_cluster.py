@@ -136,6 +136,24 @@ def test_a_json_patch_replaces_adds_and_removes() -> None:
     assert json_patch({"a": {"b/c": 1}, "l": [1], "x": 0}, steps) == {"a": {"b/c": 2}, "l": [1, 3]}
 
 
+def test_a_json_patch_unescapes_names_and_stops_where_a_test_fails() -> None:
+    old = {"a~1": 1, "a/": 2}
+    remove = [{"op": "remove", "path": "/a~01"}]
+    assert json_patch(old, [{"op": "test", "path": "/a~1", "value": 2}, *remove]) == {"a/": 2}
+    with pytest.raises(ApiError, match="a failed test"):
+        json_patch(old, [{"op": "test", "path": "/a~1", "value": 3}, *remove])
+    with pytest.raises(ApiError, match="the path /b/c does not exist"):
+        json_patch(old, [{"op": "replace", "path": "/b/c", "value": 1}])
+
+
+def test_a_patch_can_replace_a_whole_and_name_the_keys_to_keep() -> None:
+    old = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}
+    recreate = {"$retainKeys": ["type"], "type": "Recreate"}
+    assert merge(old, {"strategy": recreate}, strategic=True) == {"strategy": {"type": "Recreate"}}
+    whole = {"$patch": "replace", "type": "Recreate"}
+    assert merge(old, {"strategy": whole}, strategic=True) == {"strategy": {"type": "Recreate"}}
+
+
 # What kubectl asks for.
 
 
@@ -342,6 +360,22 @@ def test_the_same_event_is_counted_and_a_pod_is_told_to_end_once(world: Rehearsa
     world.now += 5
     again = world.store.delete("pods", pod["metadata"]["name"])["metadata"]
     assert again == told
+
+
+def test_a_service_has_the_ready_pods_that_it_selects_and_none_that_ends(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(2))
+    for _ in range(20):
+        world.tick()
+
+    def endpoints(**selector: str) -> int:
+        service = {"metadata": {"name": "shop"}, "spec": {"selector": selector}}
+        return len(world.services.endpoints(service, world.pods()))
+
+    assert (endpoints(app="shop"), endpoints(app="inn"), endpoints()) == (2, 0, 0)
+    name = world.pods()[0]["metadata"]["name"]
+    world.store.delete("pods", name)
+    assert endpoints(app="shop") == 1
+    assert pod_state(world.store.get("pods", name)) == "Terminating"
 
 
 def test_a_pod_that_was_removed_leaves_no_program(world: Rehearsal) -> None:
