@@ -544,7 +544,9 @@ def test_guests_note_who_answered(cluster: Cluster) -> None:
 def test_a_service_without_pods_answers_503(cluster: Cluster) -> None:
     service = {"metadata": {"name": "empty"}, "spec": {"selector": {"app": "nobody"}}}
     cluster.store.create("services", service)
-    assert httpx.get(cluster.address("empty")).status_code == 503
+    with Guests(cluster.address("empty")) as guests:
+        guests.until("nobody", 503, times=5)
+    assert (guests.failed, guests.answers) == (len(guests.log), "nobody 503")
 
 
 def test_settings_come_from_a_configmap_and_a_missing_one_is_named(cluster: Cluster) -> None:
