@@ -191,6 +191,9 @@ def make() -> None:
             # pip brings uv, at the version that is pinned; uv brings the rest in seconds.
             run(python, "-m", "pip", "install", "--quiet", uv_pin[0], held=held)
             install = [python, "-m", "uv", "pip", "install", "--python", python]
+            # Where PYTHONDONTWRITEBYTECODE is set, as in many containers, every program would
+            # compile what it imports, each time it starts.
+            install.append("--compile-bytecode")
             run(*install, *(f"--requirement={path}" for path in PINS), held=held)
             run(*install, "--quiet", "--no-deps", "--no-build-isolation", "-e", ".", held=held)
             new = STAMP.with_suffix(".new")

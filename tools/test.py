@@ -166,6 +166,12 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     return found
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of all steps, in which Python keeps what it has compiled."""
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONUNBUFFERED": "1"}
+
+
 def processor_of_children() -> float:
     """Return the processor's seconds of the children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -190,7 +196,7 @@ class Run:
         self.process = subprocess.Popen(
             [*step.command, *report],
             cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "TEST_SHARED": str(folder)},
+            env=environment() | {"TEST_SHARED": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,

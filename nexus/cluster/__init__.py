@@ -11,8 +11,7 @@ and a probe asks the port where that one listens, whatever port the probe names.
 Time runs ten times as fast as a manifest says.
 """
 
-from nexus.cluster.guests import Guests
 from nexus.cluster.running import Cluster
 from nexus.cluster.store import ApiError, ConflictError, NotFoundError, Store
 
-__all__ = ["ApiError", "Cluster", "ConflictError", "Guests", "NotFoundError", "Store"]
+__all__ = ["ApiError", "Cluster", "ConflictError", "NotFoundError", "Store"]

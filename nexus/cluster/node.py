@@ -103,14 +103,10 @@ class Probe:
 def slept(container: Mapping[str, Any]) -> float:
     """How long the preStop hook of a container takes: `sleep`, or a command that sleeps."""
     hook = container.get("lifecycle", {}).get("preStop", {})
-    command = hook.get("exec", {}).get("command", [])
-    match command:
-        case ["sh" | "bash" | "/bin/sh" | "/bin/bash", "-c", str(line)]:
-            command = line.split()
-    match command:
-        case ["sleep" | "/bin/sleep", seconds] if re.fullmatch(r"\d+", str(seconds)):
-            return float(seconds)
-    return float(hook.get("sleep", {}).get("seconds", 0))
+    # One argument a line: no program is called "sleep 15", and `sh -c sleep 15` sleeps for nothing.
+    command = "\n".join(map(str, hook.get("exec", {}).get("command", [])))
+    found = re.fullmatch(r"(?:/bin/)?(?:sleep\n|(?:ba)?sh\n-c\n(?:/bin/)?sleep )(\d+)", command)
+    return float(found[1]) if found else hook.get("sleep", {}).get("seconds", 0)
 
 
 class Container:

@@ -420,7 +420,7 @@ def _inside() -> Iterator[tuple[str, str, Net]]:
     yield "four redirects", "http://pictures.example/0", Net(site, four)
     loop = Net(site, {"pictures.example/a": "/a"})
     yield "a redirect to itself", "http://pictures.example/a", loop
-    for scheme in ("ftp", "file", "gopher"):
+    for scheme in ("ftp", "file", "http+unix"):
         yield f"the scheme {scheme}", f"{scheme}://pictures.example/a", Net(site)
     other = Net(site, {"pictures.example/a": "ftp://pictures.example/b"})
     yield "a redirect to the scheme ftp", "http://pictures.example/a", other

@@ -287,6 +287,7 @@ CASES: tuple[tuple[str, str, str | None, str], ...] = (
         "198.51.100.4, <script>, 192.0.2.10",
         "192.0.2.10",
     ),
+    ("an entry is empty", "10.0.0.5", "198.51.100.4, , 192.0.2.10", "192.0.2.10"),
     ("the header is empty", "10.0.0.5", "", "10.0.0.5"),
 )
 
@@ -387,8 +388,8 @@ def probes(answer: dict[str, Probe]) -> str:
         ("the database answers after 0.5 seconds", lambda: Process(hangs=0.5), 200, 200),
         ("the process was told to stop", lambda: Process(stopping=True), 200, 503),
         ("another process is not stopping", Process, 200, 200),
-        ("the main loop has been silent for 31 seconds", lambda: Process(silent=31), 503, 0),
-        ("the main loop has been silent for 29 seconds", lambda: Process(silent=29), 200, 200),
+        ("the main loop has been silent for 30.5 seconds", lambda: Process(silent=30.5), 503, 0),
+        ("the main loop has been silent for 30 seconds", lambda: Process(silent=30), 200, 200),
         (
             "the main loop is silent, and the database refuses",
             lambda: Process(silent=90, error=refused),

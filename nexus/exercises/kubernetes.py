@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from nexus.cluster.node import slept
 from nexus.cluster.rehearsal import Image, Rehearsal
 from nexus.cluster.store import ApiError, ConflictError, NotFoundError, Object
 from nexus.judging import NotYet, first_line, judge
@@ -17,7 +18,7 @@ IMAGES = {"shop:1": Image(20), "shop:2": Image(40), "shop:3": Image(30, works=Fa
 SERVICE = {"metadata": {"name": "shop"}, "spec": {"selector": {"app": "shop"}}}
 GOOD = ("shop:1", "shop:2")
 
-STARTS, ROLLS, WATCHED, OUTAGE, HANGS = 240, 900, 200, 120, 240
+STARTS, ROLLS, WATCHED, OUTAGE, HANGS = 240, 900, 200, 120, 120
 """Seconds: to start, to roll, to look at a bad release, without a database, and to notice."""
 
 MOST = 10
@@ -165,6 +166,7 @@ def _deployment(answer: str) -> Object:
         raise NotYet("the model runs one container: keep only web")
     if spec["template"]["spec"].get("restartPolicy", "Always") != "Always":
         raise NotYet("Kubernetes allows in a Deployment only restartPolicy: Always")
+    _check_hook(container)
     if spec.get("paused"):
         raise NotYet("paused: true stops every rollout, so no release would come: leave it out")
     if spec.get("minReadySeconds", 0) > MOST_READY:
@@ -237,6 +239,21 @@ def _number(port: object, container: Mapping[str, Any]) -> object:
     return port
 
 
+def _check_hook(container: Mapping[str, Any]) -> None:
+    """Refuses a command of preStop that Kubernetes refuses, or that the model cannot run."""
+    try:
+        command = container["lifecycle"]["preStop"]["exec"]["command"]
+    except (KeyError, TypeError):
+        return
+    if not isinstance(command, list) or not all(isinstance(each, str) for each in command):
+        raise NotYet(f"a command is a list of texts: quote the numbers in {command!r:.80}")
+    if not slept(container):
+        raise NotYet(
+            f"preStop cannot run {command!r:.80}: the first text is the program, each argument is "
+            "a text of its own, and the model has no program but sleep and sh -c"
+        )
+
+
 def _rehearse(deployment: Object) -> None:
     """Plays everything that happens to the shop."""
     world = Rehearsal(IMAGES)
@@ -270,7 +287,7 @@ def _rehearse(deployment: Object) -> None:
             return
     raise NotYet(
         f"a process hung, answered nothing, and was still there after {HANGS // 60} minutes: who "
-        "restarts it?"
+        "restarts it, and how soon?"
     )
 
 

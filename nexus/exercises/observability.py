@@ -213,9 +213,19 @@ EVENTS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"id": "ab4242424242424242", "a": "14242 4242 4242 4242", "b": "4242-4242-4242-42421"},
     ),
     (
+        "two groups of eight digits, and groups with nothing between two of them",
+        {"a": "42424242 42424242", "b": "4242-42424242-4242"},
+        {"a": "42424242 42424242", "b": "4242-42424242-4242"},
+    ),
+    (
         "values that are no texts",
         {"status": 200, "seconds": 0.25, "cached": False, "user": None, "tags": [], "more": {}},
         {"status": 200, "seconds": 0.25, "cached": False, "user": None, "tags": [], "more": {}},
+    ),
+    (
+        "names that contain other words, such as card, auth and key",
+        {"card_type": "visa", "discarded": 3, "author": "Amina", "key": "stay:7", "passed": True},
+        {"card_type": "visa", "discarded": 3, "author": "Amina", "key": "stay:7", "passed": True},
     ),
     ("an empty event", {}, {}),
 )
@@ -375,6 +385,15 @@ TRACES: tuple[tuple[str, Spans, str | None], ...] = (
             span("mail", 0, 35, "c", "b"),
         ],
         "GET",
+    ),
+    (
+        "a task whose parent is the short step that sent it",
+        [
+            span("POST", 0, 100, "a"),
+            span("apply_async", 10, 15, "b", "a"),
+            span("run", 20, 90, "c", "b"),
+        ],
+        "POST",
     ),
     (
         "times that are fractions of a second",

@@ -54,6 +54,11 @@ def by_position(connection: Connection, text: str, order: str) -> list[str]:
     return rows(connection, query + chosen(order), text)
 
 
+def by_a_literal_regular_expression(connection: Connection, text: str, order: str) -> list[str]:
+    query = "SELECT title FROM hut WHERE listed AND title ~* %s ORDER BY "
+    return rows(connection, query + chosen(order), f"***={text}")
+
+
 def in_python(connection: Connection, text: str, order: str) -> list[str]:
     found = connection.execute("SELECT title, price FROM hut WHERE listed").fetchall()
     keys: dict[str, Callable[[Any], Any]] = {
@@ -222,6 +227,10 @@ def not_in_a_short_list(address: str) -> bool:
     return not_in_a_list(address) or ip_address(address) in ip_network("198.18.0.0/15")
 
 
+def without_nat64(address: str) -> bool:
+    return globally(address) and not ip_address(address).is_multicast
+
+
 def not_private(address: str) -> bool:
     return not ip_address(address).is_private
 
@@ -247,6 +256,7 @@ def made(
     redirects: tuple[int, ...] = MOVED,
     every: bool = True,
     schemes: tuple[str, ...] = ("http", "https"),
+    prefix: str = "",
     join: Callable[[str, str], str] = urljoin,
     whole_netloc: bool = False,
     fragment: bool = False,
@@ -262,7 +272,10 @@ def made(
     def fetch(url: str, resolve: Resolve, connect: Connect) -> object:
         for n in range(most + 1):
             parts = urlsplit(url)
-            if (schemes and parts.scheme not in schemes) or not parts.hostname:
+            known = not schemes or parts.scheme in schemes
+            if prefix:
+                known = url.startswith(prefix)
+            if not known or not parts.hostname:
                 raise error("scheme")
             found = resolve(parts.netloc if whole_netloc else parts.hostname)
             if not found:
@@ -370,12 +383,15 @@ def three(pattern: object, attack: object = SLOW) -> Answer:
 RIGHT = [
     (ONE, one(by_parameter)),
     (ONE, one(by_position, "' AND false UNION SELECT iban FROM host -- ")),
+    (ONE, one(by_a_literal_regular_expression)),
     (ONE, one(in_python, "x%' UNION ALL SELECT iban FROM host WHERE name ILIKE 'd%")),
     (TWO, made("right")),
     (TWO, made("by_a_list", not_in_a_list)),
     (TWO, picks_a_public_one),
     (THREE, three(REPAIRED)),
     (THREE, three(r"^(?!\.)(?!.*\.\.)[a-z0-9.]*@huts\.example$", "0" * 36 + "@hut")),
+    (THREE, three(r"^([a-z0-9]\.?)*@huts\.example$")),
+    (THREE, three(r"\A(?>(?:[a-z0-9]+\.?)*)@huts[.]example\Z")),
     (THREE, three(r"^(?:[a-z0-9]++\.?+)*+@huts\.example$", "ab" * 20)),
     (THREE, three(r"^(?:[a-z0-9]+(?:\.(?!\.)|(?=@)))*@huts\.example$", "a" * 40)),
 ]
@@ -411,6 +427,7 @@ NOT_YET = [
     (TWO, forbidden_names, "it connected to 127."),
     (TWO, made("not_private", not_private), "it connected to 100.64.0.1"),
     (TWO, made("globally", globally), "it connected to 224.0.0.251"),
+    (TWO, made("without_nat64", without_nat64), "it connected to 64:ff9b::a9fe:a9fe"),
     (TWO, made("only_version_4", only_version_4), "a page that has an IPv6 address"),
     (TWO, made("without_6to4", without_6to4), "it connected to 2002:a9fe:a9fe::1"),
     (TWO, made("no_redirects", redirects=()), "not the page at the end"),
@@ -423,6 +440,7 @@ NOT_YET = [
     (TWO, made("any_of_them", every=False, last=True), "it connected to 10.0.0.5"),
     (TWO, made("resolves_twice", twice=True), "it connected to 169.254.169.254"),
     (TWO, made("every_scheme", schemes=()), "the scheme ftp"),
+    (TWO, made("begins_with_http", prefix="http"), "the scheme http+unix"),
     (TWO, made("no_join", join=lambda _, to: to), "a relative redirect"),
     (TWO, made("host_is_the_address", host_is_address=True), "to check its certificate"),
     (TWO, made("no_query", query=False), "not the page at the end"),

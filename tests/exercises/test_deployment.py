@@ -1,5 +1,6 @@
 """The judges of "Deployment": stubs, right answers, wrong ones."""
 
+from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 
 from nexus.exercises.deployment import GIVEN_1, PROXIES, Probe, Process
@@ -47,6 +48,17 @@ WITH_INCLUDE = f"""
     location /static/ {{ alias /srv/shop/static/; }}
     {HEADERS} {BODY} {TO_APP}
 """
+BY_CONDITION = f"""
+    {BODY}
+    set $proto http;
+    if ($https = on) {{ set $proto https; }}
+    location /static {{ root /srv/shop; include mime.types; try_files $uri =404; }}
+    location / {{ try_files /nothing @app; }}
+    location @app {{
+        {HEADERS.replace("$scheme", "$proto")}
+        proxy_pass http://app;
+    }}
+"""
 BY_LENGTH = "if ($content_length ~ '^([6-9]|[0-9]{2,})[0-9]{6}$') { return 413; }"
 
 # -- 2. A client's address.
@@ -77,6 +89,17 @@ def with_a_list(peer: str, forwarded: str | None, proxies: list[str]) -> str:
         return any(ip_address(address) in ip_network(each) for each in proxies)
 
     return next((address for address in chain if not is_proxy(address)), chain[-1])
+
+
+def by_recursion(peer: str, forwarded: str | None, proxies: list[str]) -> str:
+    if not forwarded or not any(ip_address(peer) in ip_network(each) for each in proxies):
+        return peer
+    rest, _, last = forwarded.rpartition(",")
+    try:
+        before = ip_address(last.strip()).compressed
+    except ValueError:
+        return peer
+    return by_recursion(before, rest, proxies)
 
 
 def leftmost(peer: str, forwarded: str | None, proxies: list[str]) -> str:
@@ -124,6 +147,12 @@ def skips_nonsense(peer: str, forwarded: str | None, proxies: list[str]) -> str:
             return False
 
     kept = ",".join(part for part in (forwarded or "").split(",") if is_address(part))
+    return from_the_right(peer, kept or None, proxies)
+
+
+def skips_empty(peer: str, forwarded: str | None, proxies: list[str]) -> str:
+    """Two commas are read as one."""
+    kept = ",".join(part for part in (forwarded or "").split(",") if part.strip())
     return from_the_right(peer, kept or None, proxies)
 
 
@@ -188,6 +217,16 @@ def ready_too(process: Process) -> int:
     return status
 
 
+def ready_with_names(process: Process) -> HTTPStatus:
+    if process.stopping:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    try:
+        process.query(timeout=1.9)
+    except BaseException:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.OK
+
+
 def always(_: Process) -> int:
     return 200
 
@@ -214,6 +253,14 @@ def dies_when_told(process: Process) -> int:
 
 def impatient(process: Process) -> int:
     return 503 if process.silent > 20 else 200
+
+
+def at_thirty(process: Process) -> int:
+    return 503 if process.silent >= 30 else 200
+
+
+def from_31(process: Process) -> int:
+    return 503 if process.silent >= 31 else 200
 
 
 def without_a_limit(process: Process) -> int:
@@ -299,9 +346,12 @@ RIGHT = [
     ("deployment.1", ANOTHER_WAY),
     ("deployment.1", WITH_INCLUDE),
     ("deployment.1", WITH_INCLUDE.replace("mime.types", "/etc/nginx/mime.types")),
+    ("deployment.1", BY_CONDITION),
     ("deployment.2", from_the_right),
     ("deployment.2", with_a_list),
+    ("deployment.2", by_recursion),
     ("deployment.3", both(live, ready)),
+    ("deployment.3", both(live, ready_with_names)),
     ("deployment.3", both(live, ready_too)),
 ]
 
@@ -352,17 +402,20 @@ NOT_YET = [
     ("deployment.2", by_text, "only begins like that of a proxy"),
     ("deployment.2", first_stranger, "a client behind one proxy lies"),
     ("deployment.2", skips_nonsense, "is no address"),
+    ("deployment.2", skips_empty, "an entry is empty"),
     ("deployment.2", without_blanks, "there are no blanks"),
     ("deployment.2", one_hop, "a client behind one proxy lies"),
     ("deployment.2", these_proxies, "no proxy is trusted"),
     ("deployment.2", an_object, "IPv4Address"),
     ("deployment.2", swallows, "a client behind one proxy lies"),
     ("deployment.2", "10.0.0.5", "this is of type str"),
-    ("deployment.3", both(always, ready), "silent for 31 seconds: live should return 503"),
+    ("deployment.3", both(always, ready), "silent for 30.5 seconds: live should return 503"),
     ("deployment.3", both(asks, ready), "live asked the database"),
     ("deployment.3", both(asks_and_forgives, ready), "live asked the database"),
     ("deployment.3", both(dies_when_told, ready), "told to stop: live should return 200"),
-    ("deployment.3", both(impatient, ready), "silent for 29 seconds"),
+    ("deployment.3", both(impatient, ready), "silent for 30 seconds"),
+    ("deployment.3", both(at_thirty, ready), "silent for 30 seconds: live should return 200"),
+    ("deployment.3", both(from_31, ready), "silent for 30.5 seconds: live should return 503"),
     ("deployment.3", both(live, always), "refuses connections: ready should return 503"),
     ("deployment.3", both(live, asks), "told to stop: ready should return 503"),
     ("deployment.3", both(live, without_a_limit), "waited for 120 seconds"),

@@ -1,11 +1,13 @@
 """The judges of "Kubernetes": stubs, right answers, wrong ones."""
 
+import json
 import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from nexus.cluster import ApiError, ConflictError, NotFoundError
 from nexus.exercises import kubernetes
@@ -85,6 +87,23 @@ MORE_PODS = with_(
 LIVENESS = "          livenessProbe:\n            httpGet: {path: /"
 DATABASE_LIVENESS = with_((f"{LIVENESS}livez", f"{LIVENESS}database"))
 
+LATE_LIVENESS = with_(
+    (
+        f"{LIVENESS}livez, port: 8000}}",
+        f"{LIVENESS}livez, port: 8000}}\n            periodSeconds: 30",
+    )
+)
+"""Three failures take 90 seconds, and the grace period one minute more."""
+
+SLEEP = "sleep: {seconds: 15}"
+ONE_TEXT, A_NUMBER, TWO_TEXTS = (
+    with_((SLEEP, f"exec: {{command: {command}}}"))
+    for command in ('["sleep 15"]', "[sleep, 15]", '[sh, -c, sleep, "15"]')
+)
+"""A program that is called `sleep 15`, what is no text, and a sleep without its argument."""
+
+IN_JSON = json.dumps(yaml.safe_load(RIGHT_1))
+
 ANCHORED = with_(
     ("          startupProbe:\n            httpGet: {path: /livez, port: 8000}",
      "          startupProbe:\n            httpGet: &live {path: /livez, port: 8000}"),
@@ -125,6 +144,12 @@ def keep_one_by_one(wanted: int, pods: Pods) -> list[Any]:
     if number < wanted:
         return [1, []]
     return [0, (new + ready)[: min(1, number - wanted)]]
+
+
+def keep_by_names(wanted: int, pods: Pods) -> tuple[int, set[str]]:
+    living = {pod["name"]: pod["ready"] for pod in pods if not pod["ending"]}
+    kept = sorted(living, key=lambda name: not living[name])[:wanted]
+    return max(wanted - len(living), 0), set(living) - set(kept)
 
 
 def counts_all(wanted: int, pods: Pods) -> tuple[int, list[str]]:
@@ -333,8 +358,11 @@ RIGHT = [
     (ONE, MORE_PODS),
     (ONE, BY_A_LITTLE),
     (ONE, BY_NAME),
+    (ONE, IN_JSON),
+    (ONE, with_((SLEEP, 'exec: {command: [/bin/sleep, "15"]}'))),
     (TWO, keep),
     (TWO, keep_one_by_one),
+    (TWO, keep_by_names),
     (THREE, update),
     (THREE, update_again),
 ]
@@ -347,6 +375,9 @@ NOT_YET = [
     (ONE, with_(("/readyz", "/database")), "answered 503"),
     (ONE, without("lifecycle"), "SIGTERM already"),
     (ONE, with_(("seconds: 15", "seconds: 5")), "SIGTERM already"),
+    (ONE, ONE_TEXT, "preStop cannot run ['sleep 15']"),
+    (ONE, A_NUMBER, "quote the numbers in ['sleep', 15]"),
+    (ONE, TWO_TEXTS, "preStop cannot run ['sh', '-c', 'sleep', '15']"),
     (ONE, with_(("PeriodSeconds: 60", "PeriodSeconds: 20")), "SIGKILL ended its Pod"),
     (ONE, with_(("      terminationGracePeriodSeconds: 60\n", "")), "SIGKILL ended its Pod"),
     (ONE, with_(("maxUnavailable: 0", "maxUnavailable: 1")), "only 1 of 2 Pods served"),
@@ -357,6 +388,7 @@ NOT_YET = [
     ),
     (ONE, DATABASE_LIVENESS, "while the database was down, a Pod was restarted"),
     (ONE, without("livenessProbe"), "a process hung"),
+    (ONE, LATE_LIVENESS, "still there after 2 minutes"),
     (ONE, without("startupProbe"), "failed liveness probe, will be restarted"),
     (ONE, with_(("failureThreshold: 24", "failureThreshold: 6")), "failed startup probe"),
     (ONE, with_(("replicas: 2", "replicas: 1")), "two Pods must serve"),
@@ -381,11 +413,6 @@ NOT_YET = [
     (ONE, with_(("maxUnavailable", "maxUnavailble")), "rollingUpdate has no field maxUnavailble"),
     (ONE, with_(("preStop:", "prestop:")), "lifecycle has no field prestop"),
     (ONE, with_(("sleep: {seconds: 15}", "seconds: 15")), "preStop hook has no field seconds"),
-    (
-        ONE,
-        with_(("sleep: {seconds: 15}", "exec: {command: [sleep 15]}")),
-        "SIGTERM already",
-    ),
     (ONE, RIGHT_1 + "        - {name: log, image: log:1}\n", "keep only web"),
     (
         ONE,

@@ -2,6 +2,7 @@
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
@@ -87,6 +88,21 @@ def in_fractions(answers: Answers) -> Fraction | None:
             return low + (high - low) * (rank - below) / (count - below)
         low, below = high, count
     return low
+
+
+def by_bisection(answers: Answers) -> float | None:
+    bounds = [0.0, *sorted({float(bound) for answer in answers for bound in answer})]
+    counts = [
+        sum(count for answer in answers for name, count in answer.items() if float(name) == bound)
+        for bound in bounds
+    ]
+    if not counts[-1]:
+        return None
+    rank = 0.99 * counts[-1]
+    place = bisect_left(counts, rank, lo=1)
+    low, high = bounds[place - 1 : place + 1]
+    below, reached = counts[place - 1 : place + 1]
+    return low if high == math.inf else low + (high - low) * (rank - below) / (reached - below)
 
 
 def past_the_rank(answers: Answers) -> float | None:
@@ -292,6 +308,14 @@ def exact_names(event: Event) -> Any:  # noqa: ANN401
     return redacts(event, re.compile("^(password|token|secret|authorization|cookie)$", re.I))
 
 
+def more_words(event: Event) -> Any:  # noqa: ANN401
+    return redacts(event, re.compile(f"card|{NAME.pattern}", re.IGNORECASE))
+
+
+def beginnings(event: Event) -> Any:  # noqa: ANN401
+    return redacts(event, re.compile("pass|token|secret|auth|cookie", re.IGNORECASE))
+
+
 def small_letters(event: Event) -> Any:  # noqa: ANN401
     return redacts(event, re.compile(NAME.pattern))
 
@@ -326,6 +350,11 @@ def no_borders(event: Event) -> Any:  # noqa: ANN401
 
 def letters_before(event: Event) -> Any:  # noqa: ANN401
     number = r"(?<!\d)\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}(?![A-Za-z\d])"
+    return redacts(event, card=lambda text: re.sub(number, "…", text))
+
+
+def with_separators_or_not(event: Event) -> Any:  # noqa: ANN401
+    number = r"\b(?:\d{4}[ -]?){3}\d{4}\b"
     return redacts(event, card=lambda text: re.sub(number, "…", text))
 
 
@@ -445,6 +474,16 @@ def by_moments(spans: Spans) -> str | None:
         for span in at_work:
             own[span["name"]] += (end - begin) * (span["id"] not in busy)
     return max(own, key=lambda name: own[name], default=None)
+
+
+def without_descendants(spans: Spans) -> str | None:
+    """Takes the children of children, too."""
+
+    def below(id: str) -> Spans:
+        children = [span for span in spans if span["parent"] == id]
+        return [*children, *(deeper for child in children for deeper in below(child["id"]))]
+
+    return own_times_of_all(spans, lambda span: below(span["id"]))
 
 
 def longest_leaf(spans: Spans) -> str | None:
@@ -600,6 +639,7 @@ RIGHT = [
     ("observability.1", adds_and_reads),
     ("observability.1", by_single_buckets),
     ("observability.1", in_fractions),
+    ("observability.1", by_bisection),
     ("observability.2", recursive),
     ("observability.2", by_hand),
     ("observability.3", by_merging),
@@ -632,6 +672,8 @@ NOT_YET = [
     ("observability.2", "event", "the answer should be a function"),
     ("observability.2", given(GIVEN_2, "redact"), "names that contain such a word"),
     ("observability.2", exact_names, "names that contain such a word"),
+    ("observability.2", more_words, "names that contain other words"),
+    ("observability.2", beginnings, "names that contain other words"),
     ("observability.2", small_letters, "names that contain such a word, in capitals too"),
     ("observability.2", top_only, "a header in a dictionary in a dictionary"),
     ("observability.2", no_lists, "dictionaries in a list"),
@@ -641,6 +683,7 @@ NOT_YET = [
     ("observability.2", whole_text, "a card number in a text"),
     ("observability.2", no_borders, "numbers that are no card numbers"),
     ("observability.2", letters_before, "letters before sixteen digits"),
+    ("observability.2", with_separators_or_not, "two groups of eight digits"),
     ("observability.2", groups_without_borders, "letters before sixteen digits"),
     ("observability.2", full_secrets, "secrets that are a number, None"),
     ("observability.2", secret_texts, "secrets that are a number, None"),
@@ -659,6 +702,7 @@ NOT_YET = [
     ("observability.3", single_span, "eighty short queries"),
     ("observability.3", subtracts_sums, "must not be subtracted twice"),
     ("observability.3", subtracts_whole_children, "a task that ends after the request"),
+    ("observability.3", without_descendants, "the short step that sent it"),
     ("observability.3", by_time_alone, "neither of which is a part of the other"),
     ("observability.3", in_the_order_given, "eighty short queries"),
     ("observability.3", ends_of_the_last_child, "within the time of a long one"),

@@ -156,6 +156,13 @@ def test_makes_the_environment_once(checkout: Checkout, shell: str) -> None:
     assert checkout.called() == ["venv", "pip", "uv", "uv", "lab"]
 
 
+def test_what_is_installed_is_compiled_once(checkout: Checkout) -> None:
+    checkout.run(PYTHONDONTWRITEBYTECODE="1")
+    installs = [line for line in checkout.starts.read_text().splitlines() if "-m uv" in line]
+    assert len(installs) == 2
+    assert all("--compile-bytecode" in line for line in installs), installs
+
+
 @pytest.mark.parametrize("pins", ["requirements.txt", "requirements-heavy.txt"])
 def test_remakes_when_requirements_change(checkout: Checkout, pins: str) -> None:
     checkout.run()

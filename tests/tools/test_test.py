@@ -80,6 +80,18 @@ def test_tests_of_one_group_run_in_one_process(folder: Path) -> None:
     assert len(list(folder.glob("gw*"))) == 1
 
 
+def test_a_step_keeps_what_it_has_compiled(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (folder / "imported.py").touch()
+    (outcome,) = test_run.run(
+        [says("some", f"import sys; sys.path.insert(0, {str(folder)!r}); import imported")]
+    )
+    assert not outcome.failed, capsys.readouterr().out
+    assert [*folder.glob("__pycache__/imported.*.pyc")]
+
+
 def test_a_step_that_fails_shows_what_it_said(capsys: pytest.CaptureFixture[str]) -> None:
     bad = says("bad", "print('the reason'); import sys; sys.exit(3)")
     outcomes = list(test_run.run([bad, says("good", "print('not shown')")]))

@@ -201,11 +201,7 @@ class Client:
             timeout=self.limits.timeout,
             follow_redirects=False,
             trust_env=False,  # no proxy, and no password from a file
-            limits=httpx.Limits(
-                max_connections=self.limits.parallel,
-                max_keepalive_connections=self.limits.parallel,
-                keepalive_expiry=1.5,  # gunicorn closes an idle connection after two seconds
-            ),
+            limits=httpx.Limits(max_connections=self.limits.parallel),
         )
 
     def close(self) -> None:
@@ -261,7 +257,10 @@ class Client:
         else:
             shown = content if isinstance(content, str) else "" if content is None else "(bytes)"
             kind = {}
+        # A connection for each request. One that is kept may be closed, by the server or by another
+        # thread of httpx, in the moment in which it is taken again; a POST must not be sent twice.
         all_headers = {"accept": "application/json", **self.headers, **kind, **(headers or {})}
+        all_headers["connection"] = "close"
         raw = content.encode() if isinstance(content, str) else content
         for _ in range(HOPS):
             answer = self._exchange(method, path, raw, all_headers, shown, who)
@@ -285,29 +284,25 @@ class Client:
         shown: str,
         who: str,
     ) -> Answer:
-        """Send one request once, or a GET twice if the server had just closed the connection."""
+        """Send one request once, and record the answer."""
         with self._places:
-            for attempt in (1, 2):
-                self._count()
-                began = time.perf_counter()
-                sent = f"{method} {path}" + (f"\n{short(shown)}" if shown else "")
-                try:
-                    answer = self._read(method, path, content, headers, shown, who)
-                except httpx.TimeoutException:
-                    wanted = f"An answer within {self.limits.timeout:g} s (see --timeout)"
-                    came = f"nothing in {time.perf_counter() - began:.1f} s"
-                    raise Failed(sent=sent, came=came, wanted=wanted) from None
-                except httpx.ConnectError as error:
-                    raise Unreachable(f"Nothing answers at {self.url} ({error})") from None
-                except httpx.TransportError as error:
-                    if attempt == 1 and method in {"GET", "HEAD"}:
-                        continue
-                    came = f"a broken connection ({type(error).__name__}: {error})"
-                    raise Failed(sent=sent, came=came, wanted="An answer in HTTP") from None
-                with self._lock:
-                    self.record.append(answer)
-                return answer
-        raise AssertionError
+            self._count()
+            began = time.perf_counter()
+            sent = f"{method} {path}" + (f"\n{short(shown)}" if shown else "")
+            try:
+                answer = self._read(method, path, content, headers, shown, who)
+            except httpx.TimeoutException:
+                wanted = f"An answer within {self.limits.timeout:g} s (see --timeout)"
+                came = f"nothing in {time.perf_counter() - began:.1f} s"
+                raise Failed(sent=sent, came=came, wanted=wanted) from None
+            except httpx.ConnectError as error:
+                raise Unreachable(f"Nothing answers at {self.url} ({error})") from None
+            except httpx.TransportError as error:
+                came = f"a broken connection ({type(error).__name__}: {error})"
+                raise Failed(sent=sent, came=came, wanted="An answer in HTTP") from None
+            with self._lock:
+                self.record.append(answer)
+            return answer
 
     def _count(self) -> None:
         with self._lock:

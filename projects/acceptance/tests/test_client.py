@@ -143,23 +143,34 @@ def test_nobody_there() -> None:
         sender.send("GET", "/")
 
 
-def test_a_broken_connection_is_tried_again_for_get_only() -> None:
+def test_a_broken_connection_fails_and_nothing_is_sent_twice() -> None:
     tries = []
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def hang_up(handler: BaseHTTPRequestHandler) -> None:
         tries.append(handler.command)
-        if len(tries) == 1 or handler.command == "POST":
-            handler.close_connection = True
-            handler.connection.close()
-            handler.wfile = handler.rfile = open("/dev/null", "r+b")  # type: ignore[assignment] # noqa: PTH123, SIM115
-            return
+        handler.close_connection = True
+        handler.connection.close()
+        handler.wfile = handler.rfile = open("/dev/null", "r+b")  # type: ignore[assignment] # noqa: PTH123, SIM115
+
+    with serving(hang_up) as url, client(url) as sender:
+        for method in ("GET", "POST"):
+            with pytest.raises(Failed, match="broken connection"):
+                sender.send(method, "/")
+    assert tries == ["GET", "POST"]
+
+
+def test_each_request_has_a_connection_of_its_own() -> None:
+    connections = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        connections.append((handler.client_address, handler.headers["connection"]))
         reply(handler)
 
     with serving(answer) as url, client(url) as sender:
-        assert sender.send("GET", "/").ok
-        with pytest.raises(Failed, match="broken connection"):
-            sender.send("POST", "/")
-    assert tries == ["GET", "GET", "POST"]
+        for method in ("GET", "POST", "POST"):
+            sender.send(method, "/")
+    assert len({address for address, _ in connections}) == 3
+    assert {asked for _, asked in connections} == {"close"}
 
 
 def test_a_redirect_on_the_host_is_followed_by_get() -> None:
