@@ -178,7 +178,7 @@ def waterfall(traces: Sequence[Sequence[Span]], titles: Sequence[str], *, alt: s
     colour = dict(zip(services, COLOURS * len(services), strict=False))
     rows = [len(trace) for trace in traces]
     heights = [0.5 + (0.2 if count < 20 else 0.03) * count for count in rows]
-    longest = max(s.end for t in traces for s in t for s in [replace(s, end=s.end - _begin(t))])
+    longest = max(max(span.end for span in trace) - _begin(trace) for trace in traces)
     with mpl.rc_context(draw.STYLE):
         figure = Figure(figsize=(draw.WIDTH, sum(heights) + 0.7), layout="constrained")
         axes = figure.subplots(len(traces), 1, height_ratios=heights, squeeze=False)[:, 0]

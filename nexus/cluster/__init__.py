@@ -6,7 +6,8 @@ processes with real probes; an nginx stands for a Service; the client is the rea
 
 There is no scheduler (one node takes every Pod), no container, image or cgroup (a Pod is a process
 of this machine, an "image" is a Python module), no network of Pods and no DNS (everything is on
-loopback), no admission, no schema, no users and no rights. Only the first container of a Pod runs.
+loopback), no admission, no schema, no users and no rights. Only the first container of a Pod runs,
+and a probe asks the port where that one listens, whatever port the probe names.
 Time runs ten times as fast as a manifest says.
 """
 

@@ -7,7 +7,7 @@ no authentication, no admission, no validation by schema, and no server-side app
 
 import json
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from nexus.cluster import patch
@@ -143,15 +143,26 @@ def table(resource: str, objects: Iterable[Object], version: str = "") -> dict[s
     }
 
 
+def pairs(selector: str) -> Iterator[tuple[str, str]]:
+    """The names and values of a selector: only equality is known here.
+
+    Raises:
+        ApiError: if it is a selector of another kind.
+    """
+    for part in filter(None, selector.split(",")):
+        name, sign, value = part.replace("==", "=").partition("=")
+        if not sign or name.endswith("!"):
+            raise ApiError(f"this server knows selectors such as app=shop only, and not {part}")
+        yield name, value
+
+
 def fits(thing: Object, query: Mapping[str, str]) -> bool:
-    """Whether an object is one that a selector selects: only equality is known here."""
+    """Whether an object is one that the selectors of a query select."""
     labels = thing["metadata"].get("labels", {})
-    for part in filter(None, query.get("labelSelector", "").split(",")):
-        name, _, value = part.replace("==", "=").partition("=")
+    for name, value in pairs(query.get("labelSelector", "")):
         if labels.get(name) != value:
             return False
-    for part in filter(None, query.get("fieldSelector", "").split(",")):
-        name, _, value = part.replace("==", "=").partition("=")
+    for name, value in pairs(query.get("fieldSelector", "")):
         found: Any = thing
         for step in name.split("."):
             found = found.get(step, "") if isinstance(found, dict) else ""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from nexus.cluster.controller import is_ending
-from nexus.cluster.store import Object, Store
+from nexus.cluster.store import InvalidError, Object, Store
 
 FIRST_WAIT, LONGEST_WAIT = 10, 300
 """Seconds that a container waits after its second crash, and at most: twice as long each time."""
@@ -63,6 +63,8 @@ class Probe:
     """One probe of a running container, and how often it was answered well or badly."""
 
     def __init__(self, spec: Mapping[str, Any], now: float) -> None:
+        if "httpGet" not in spec:
+            raise InvalidError("this model knows only probes with httpGet")
         self.path = spec["httpGet"].get("path", "/")
         self.period = spec.get("periodSeconds", 10)
         self.most_failures = spec.get("failureThreshold", 3)

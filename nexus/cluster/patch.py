@@ -1,7 +1,6 @@
 """The patches that kubectl sends: strategic merge, merge, and JSON patch."""
 
 import copy
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,7 +71,7 @@ def json_patch(target: Json, steps: list[dict[str, Any]]) -> Json:
     result = copy.deepcopy(target)
     for step in steps:
         *way, last = [
-            re.sub(r"~1", "/", part).replace("~0", "~") for part in step["path"].split("/")[1:]
+            part.replace("~1", "/").replace("~0", "~") for part in step["path"].split("/")[1:]
         ]
         place = result
         try:

@@ -38,6 +38,9 @@ PATIENCE = 30.0
 """Our seconds that a probe waits for an answer, whatever the manifest says: a machine under load
 must not fail a probe."""
 
+LOOKS = 0.5
+"""Our seconds after which it is looked whether the cluster that a kubectl waits for still runs."""
+
 GUNICORN = ["gunicorn", "--no-control-socket", "--preload", "--workers=1", "--log-level=warning"]
 NO_ENDPOINTS = """
     server {
@@ -131,6 +134,7 @@ class Cluster:
         store: all objects.
         services: the Services; `services.lag` is how long a change needs to reach the proxy.
         url: where the API server listens.
+        problem: what has stopped the cluster; None while it runs.
     """
 
     def __init__(self) -> None:
@@ -165,6 +169,15 @@ class Cluster:
                     self.store.wait(0.02)
         except BaseException as error:
             self.problem = error
+
+    def _check(self) -> None:
+        """Says so if nothing runs any more: mostly the model does not know a field's value."""
+        if self.problem is not None:
+            what = f"{type(self.problem).__name__}: {self.problem}"
+            raise RuntimeError(
+                f"the cluster has stopped ({what}): this model cannot run what it was given. "
+                "Make a new Cluster, and leave that out"
+            ) from self.problem
 
     def has(self, image: str) -> bool:
         """Whether there is an image of this name."""
@@ -211,20 +224,33 @@ class Cluster:
 
         Returns:
             Its exit status, and what it printed.
+
+        Raises:
+            RuntimeError: if the cluster has stopped, for which kubectl would wait in vain.
         """
         words = shlex.split(command)
         if words[0] in ("apply", "create", "replace"):
             words.append("--validate=false")  # this server has no schemas
         cache = f"--cache-dir={self.directory / 'cache'}"
-        done = subprocess.run(
+        with subprocess.Popen(
             [str(programs.kubectl()), *words, cache],
-            input=manifest or "",
             env=plain(os.environ) | {"KUBECONFIG": str(self._config)},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-        return done.returncode, done.stdout.replace(self.url.partition("//")[2], "127.0.0.1:6443")
+        ) as process:
+            said, given = None, manifest or ""
+            try:
+                while said is None and self.problem is None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        said, _ = process.communicate(given, timeout=LOOKS)
+                    given = None  # it has got it
+            finally:
+                process.kill()
+        self._check()
+        shown = (said or "").replace(self.url.partition("//")[2], "127.0.0.1:6443")
+        return process.returncode, shown
 
     def apply(self, manifests: str) -> None:
         """Stores objects, or changes them, as `kubectl create` and `replace` would.
@@ -282,11 +308,11 @@ class Cluster:
 
         Raises:
             TimeoutError: if it does not hold in time.
+            RuntimeError: if the cluster has stopped.
         """
 
         def holds() -> bool:
-            if self.problem is not None:
-                raise RuntimeError("the cluster has stopped") from self.problem
+            self._check()
             return bool(condition())
 
         wait_for(holds, patience, what)

@@ -24,6 +24,9 @@ STARTS, ROLLS, WATCHED, OUTAGE, HANGS = 240, 900, 200, 120, 120
 MOST = 10
 """Replicas."""
 
+PORT = 8000
+"""Where the program listens."""
+
 NUMBERS = frozenset(
     {
         "replicas",
@@ -68,6 +71,11 @@ FIELDS = {
         "exec failureThreshold grpc httpGet initialDelaySeconds periodSeconds "
         "successThreshold tcpSocket terminationGracePeriodSeconds timeoutSeconds"
     ),
+    "httpGet": "host httpHeaders path port scheme",
+    "strategy": "rollingUpdate type",
+    "rollingUpdate": "maxSurge maxUnavailable",
+    "lifecycle": "postStart preStop stopSignal",
+    "preStop hook": "exec httpGet sleep tcpSocket",
 }
 """What Kubernetes knows; a model that overlooks a misspelt field gives a wrong reason later."""
 
@@ -150,8 +158,14 @@ def _deployment(answer: str) -> Object:
     _check_fields("Deployment's spec", spec)
     _check_fields("Pod's spec", spec["template"]["spec"])
     _check_fields("container", container)
+    _check_below(spec, "strategy", "rollingUpdate")
+    _check_below(container, "lifecycle", "preStop")
     _check_numbers(mine[0])
     _check_probes(container)
+    if len(spec["template"]["spec"]["containers"]) > 1:
+        raise NotYet("the model runs one container: keep only web")
+    if spec["template"]["spec"].get("restartPolicy", "Always") != "Always":
+        raise NotYet("Kubernetes allows in a Deployment only restartPolicy: Always")
     _check_hook(container)
     if spec.get("paused"):
         raise NotYet("paused: true stops every rollout, so no release would come: leave it out")
@@ -172,6 +186,14 @@ def _check_fields(where: str, found: object) -> None:
             places = [place for place, fields in FIELDS.items() if name in fields.split()]
             hint = f"it belongs in the {places[0]}" if places else "is it misspelt or misplaced?"
             raise NotYet(f"a {where} has no field {name!s:.60}: {hint}")
+
+
+def _check_below(found: Mapping[str, Any], name: str, inner: str) -> None:
+    """Refuses a misspelt field in a field, and in one field of that; each may be left out."""
+    if (outer := found.get(name)) is not None:
+        _check_fields(name, outer)
+        if outer.get(inner) is not None:
+            _check_fields("preStop hook" if inner == "preStop" else inner, outer[inner])
 
 
 def _check_numbers(value: object, name: str = "") -> None:
@@ -197,11 +219,24 @@ def _check_probes(container: Mapping[str, Any]) -> None:
         if not isinstance(probe, dict) or not isinstance(probe.get("httpGet"), dict):
             raise NotYet(f"the {kind}Probe should have an httpGet: the model knows no other probe")
         _check_fields("probe", probe)
+        _check_fields("httpGet", probe["httpGet"])
+        if _number(probe["httpGet"].get("port"), container) != PORT:
+            asked = probe["httpGet"].get("port", "no port")
+            raise NotYet(f"the program listens at port {PORT}, and the {kind}Probe asks {asked!r}")
         if kind != "readiness" and probe.get("successThreshold", 1) != 1:
             raise NotYet(f"Kubernetes allows a {kind}Probe only successThreshold: 1")
         path = probe["httpGet"].get("path", "/")
         if path not in ("/", "/livez", "/readyz", "/database"):
             raise NotYet(f"the program answers {path!r} with 404, so the {kind}Probe always fails")
+
+
+def _number(port: object, container: Mapping[str, Any]) -> object:
+    """The number of a port, which a probe may call by its name."""
+    ports = container.get("ports")
+    for one in ports if isinstance(ports, list) else ():
+        if isinstance(one, dict) and port is not None and one.get("name") == port:
+            return one.get("containerPort")
+    return port
 
 
 def _check_hook(container: Mapping[str, Any]) -> None:

@@ -104,8 +104,8 @@ def kubectl() -> Path:
 def chromium() -> Path:
     """Chromium or Chrome (NEXUS_CHROMIUM names another one)."""
     places = [Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")]
-    for name in ("chromium-browser", "google-chrome"):
-        places += filter(None, [shutil.which(name) and Path(str(shutil.which(name)))])
+    others = map(shutil.which, ("chromium-browser", "google-chrome"))
+    places += [Path(found) for found in others if found]
     return find("chromium", "NEXUS_CHROMIUM", places, "apt-get install chromium")
 
 

@@ -17,9 +17,12 @@ import psutil
 import pytest
 
 from nexus import needs
-from nexus.cluster import Cluster, ConflictError, NotFoundError, Store
+from nexus.cluster import ApiError, Cluster, ConflictError, NotFoundError, Store
+from nexus.cluster.api import fits, pod_state
+from nexus.cluster.controller import is_ending, is_ready
+from nexus.cluster.node import Probe, slept
 from nexus.cluster.patch import json_patch, merge
-from nexus.cluster.rehearsal import Image, Rehearsal
+from nexus.cluster.rehearsal import Found, Image, Rehearsal
 from nexus.cluster.store import AlreadyExistsError
 from nexus.load import Load
 from nexus.services.process import wait_for
@@ -134,6 +137,51 @@ def test_a_json_patch_replaces_adds_and_removes() -> None:
     assert json_patch({"a": {"b/c": 1}, "l": [1], "x": 0}, steps) == {"a": {"b/c": 2}, "l": [1, 3]}
 
 
+def test_a_json_patch_unescapes_names_and_stops_where_a_test_fails() -> None:
+    old = {"a~1": 1, "a/": 2}
+    remove = [{"op": "remove", "path": "/a~01"}]
+    assert json_patch(old, [{"op": "test", "path": "/a~1", "value": 2}, *remove]) == {"a/": 2}
+    with pytest.raises(ApiError, match="a failed test"):
+        json_patch(old, [{"op": "test", "path": "/a~1", "value": 3}, *remove])
+    with pytest.raises(ApiError, match="the path /b/c does not exist"):
+        json_patch(old, [{"op": "replace", "path": "/b/c", "value": 1}])
+
+
+def test_a_patch_can_replace_a_whole_and_name_the_keys_to_keep() -> None:
+    old = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}
+    recreate = {"$retainKeys": ["type"], "type": "Recreate"}
+    assert merge(old, {"strategy": recreate}, strategic=True) == {"strategy": {"type": "Recreate"}}
+    whole = {"$patch": "replace", "type": "Recreate"}
+    assert merge(old, {"strategy": whole}, strategic=True) == {"strategy": {"type": "Recreate"}}
+
+
+# What kubectl asks for.
+
+
+@pytest.mark.parametrize(
+    ("query", "chosen"),
+    [
+        ({}, True),
+        ({"labelSelector": "app=shop"}, True),
+        ({"labelSelector": "app==shop,tier=web"}, True),
+        ({"labelSelector": "app=shop,tier=db"}, False),
+        ({"fieldSelector": "status.phase=Running"}, True),
+        ({"fieldSelector": "status.phase=Pending"}, False),
+        ({"fieldSelector": "metadata.name=one", "labelSelector": "app=inn"}, False),
+    ],
+)
+def test_a_selector_chooses_by_equal_values(query: dict[str, str], chosen: bool) -> None:
+    labels = {"app": "shop", "tier": "web"}
+    pod = {"metadata": {"name": "one", "labels": labels}, "status": {"phase": "Running"}}
+    assert fits(pod, query) is chosen
+
+
+@pytest.mark.parametrize("selector", ["app", "app!=shop", "app in (shop,inn)", "!app"])
+def test_a_selector_that_is_not_known_is_refused(selector: str) -> None:
+    with pytest.raises(ApiError, match="selectors such as app=shop only, and not"):
+        fits(thing(), {"labelSelector": selector})
+
+
 # Controllers and node, in made-up time.
 
 
@@ -168,7 +216,14 @@ def to(world: Rehearsal, image: str) -> None:
 
 @pytest.mark.parametrize(
     ("surge", "missing", "most", "least"),
-    [(1, 0, 5, 4), (0, 1, 4, 3), (2, 1, 6, 3), ("25%", "25%", 5, 3), ("50%", 0, 6, 4)],
+    [
+        (1, 0, 5, 4),
+        (0, 1, 4, 3),
+        (2, 1, 6, 3),
+        ("25%", "25%", 5, 3),
+        ("50%", 0, 6, 4),
+        (0, "10%", 4, 3),  # both would be none
+    ],
 )
 def test_a_rolling_update_keeps_its_limits(
     world: Rehearsal, surge: object, missing: object, most: int, least: int
@@ -217,6 +272,170 @@ def test_the_template_of_before_finds_its_replicaset_again(world: Rehearsal) -> 
     revision = "deployment.kubernetes.io/revision"
     assert sorted(one["metadata"]["annotations"][revision] for one in sets) == ["2", "3"]
     assert sorted(one["spec"]["replicas"] for one in sets) == [0, 4]
+
+
+KEY = {"valueFrom": {"configMapKeyRef": {"name": "words", "key": "greeting"}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "said"),
+    [
+        ({"image": "shop:9"}, "ErrImagePull", 'Failed to pull image "shop:9"'),
+        (
+            {"env": [{"name": "A", **KEY}]},
+            "CreateContainerConfigError",
+            "Error: couldn't find key greeting in ConfigMap default/words",
+        ),
+        (
+            {"envFrom": [{"configMapRef": {"name": "inn"}}]},
+            "CreateContainerConfigError",
+            'Error: configmap "inn" not found',
+        ),
+    ],
+)
+def test_a_pod_that_cannot_start_says_why_and_starts_when_it_can(
+    world: Rehearsal, change: dict[str, Any], state: str, said: str
+) -> None:
+    world.store.create("configmaps", thing("words"))
+    new = deployment(1)
+    new["spec"]["template"]["spec"]["containers"][0] |= change
+    world.store.create("deployments", new)
+    for _ in range(3):
+        world.tick()
+    (pod,) = world.pods()
+    assert pod_state(pod) == state
+    (event,) = [one for one in world.store.all("events") if one["reason"] == "Failed"]
+    assert event["message"].startswith(said)
+    world.images["shop:9"] = world.images["shop:1"]
+    world.store.replace("configmaps", thing("words", greeting="hello"))
+    world.store.create("configmaps", thing("inn"))
+    world.tick()
+    assert pod_state(world.pods()[0]) == "Running"
+
+
+def test_of_too_many_pods_those_that_are_not_ready_go(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(2))
+    for _ in range(20):
+        world.tick()
+    for victim in (0, 1):
+        world.actors[victim].hangs = True
+        for _ in range(5):  # until it is not ready any more
+            world.tick()
+        ready = [pod["metadata"]["name"] for pod in world.pods() if is_ready(pod)]
+        world.store.change("deployments", "shop", lambda o: o["spec"].update(replicas=1))
+        world.tick()
+        assert [p["metadata"]["name"] for p in world.pods() if not is_ending(p)] == ready
+        world.store.change("deployments", "shop", lambda o: o["spec"].update(replicas=2))
+        for _ in range(60):
+            world.tick()
+
+
+def test_recreate_waits_until_the_old_pods_are_gone(world: Rehearsal) -> None:
+    new = deployment(2)
+    new["spec"]["strategy"] = {"type": "Recreate"}
+    world.store.create("deployments", new)
+    for _ in range(20):
+        world.tick()
+    world.guests = True  # their requests keep the old Pods for a while
+    to(world, "shop:2")
+    images = []
+    for _ in range(80):
+        world.tick()
+        images.append({pod["spec"]["containers"][0]["image"] for pod in world.pods()})
+    assert {"shop:1", "shop:2"} not in images
+    assert set() in images
+    assert (images[-1], world.serving()) == ({"shop:2"}, 2)
+
+
+def test_the_same_event_is_counted_and_a_pod_is_told_to_end_once(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(1, "shop:3"))
+    for _ in range(20):
+        world.tick()
+    events = [one for one in world.store.all("events") if one["reason"] == "Unhealthy"]
+    counts = {one["message"].rpartition(": ")[2]: one["count"] for one in events}
+    assert counts.keys() == {"connection refused", "503"}
+    assert counts["503"] > 10
+    (pod,) = world.pods()
+    world.store.delete("pods", pod["metadata"]["name"])
+    told = world.store.get("pods", pod["metadata"]["name"])["metadata"]
+    world.now += 5
+    again = world.store.delete("pods", pod["metadata"]["name"])["metadata"]
+    assert again == told
+
+
+def test_a_service_has_the_ready_pods_that_it_selects_and_none_that_ends(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(2))
+    for _ in range(20):
+        world.tick()
+
+    def endpoints(**selector: str) -> int:
+        service = {"metadata": {"name": "shop"}, "spec": {"selector": selector}}
+        return len(world.services.endpoints(service, world.pods()))
+
+    assert (endpoints(app="shop"), endpoints(app="inn"), endpoints()) == (2, 0, 0)
+    name = world.pods()[0]["metadata"]["name"]
+    world.store.delete("pods", name)
+    assert endpoints(app="shop") == 1
+    assert pod_state(world.store.get("pods", name)) == "Terminating"
+
+
+def test_a_pod_that_was_removed_leaves_no_program(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(1))
+    world.tick()
+    (actor,), (pod,) = world.actors, world.pods()
+    world.store.remove("pods", pod["metadata"]["name"])
+    world.tick()
+    assert actor.exit == -signal.SIGKILL
+
+
+class Says:
+    """A program that answers a probe with one status after the other."""
+
+    port = 8000
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+
+    def ask(self, _: str) -> Found:
+        return Found(self.statuses.pop(0))
+
+
+def test_a_probe_waits_for_its_time_and_counts_answers_in_a_row() -> None:
+    spec = {"httpGet": {}, "failureThreshold": 2, "successThreshold": 3}
+    probe = Probe(spec | {"initialDelaySeconds": 10, "periodSeconds": 5}, 0)
+    program: Any = Says(200, 200, 302, 503, 200, 404, 500)
+    seen = []
+    for now in range(0, 41, 5):
+        problem = probe.step(program, now)
+        seen.append((now, bool(problem), probe.succeeded, probe.failed))
+    assert seen == [
+        (0, False, False, False),
+        (5, False, False, False),
+        (10, False, False, False),
+        (15, False, False, False),
+        (20, False, True, False),
+        (25, True, False, False),
+        (30, False, False, False),
+        (35, True, False, False),
+        (40, True, False, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hook", "seconds"),
+    [
+        ({"sleep": {"seconds": 5}}, 5),
+        ({"exec": {"command": ["sleep", "5"]}}, 5),
+        ({"exec": {"command": ["/bin/sleep", "5"]}}, 5),
+        ({"exec": {"command": ["sh", "-c", "sleep 5"]}}, 5),
+        ({"exec": {"command": ["sleep 5"]}}, 0),
+        ({"exec": {"command": ["sh", "sleep 5"]}}, 0),
+        ({"exec": {"command": ["nginx", "-s", "quit"]}}, 0),
+        ({}, 0),
+    ],
+)
+def test_how_long_a_hook_sleeps(hook: dict[str, Any], seconds: float) -> None:
+    assert slept({"lifecycle": {"preStop": hook}}) == seconds
 
 
 def test_a_crash_waits_ten_twenty_forty_seconds_and_the_first_one_does_not(
@@ -391,3 +610,16 @@ def test_a_closed_cluster_leaves_no_process() -> None:
     while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(map(psutil.pid_exists, pids))
+
+
+@with_kubectl
+def test_a_cluster_that_has_stopped_says_why_and_kubectl_does_not_wait_for_it() -> None:
+    probe = "readinessProbe: {httpGet: {path: /, port: 8000}"
+    with Cluster() as stopped:
+        stopped.build("shop:1", APP)
+        stopped.apply(MANIFEST.replace(probe, "readinessProbe: {exec: {}"))
+        why = r"the cluster has stopped \(InvalidError: this model knows only probes with httpGet\)"
+        with pytest.raises(RuntimeError, match=why):
+            stopped.kubectl("rollout status deployment/shop")
+        with pytest.raises(RuntimeError, match=why):
+            settled(stopped)

@@ -565,10 +565,10 @@ def test_the_migrations_of_libraries_are_not_ours(base: Path) -> None:
         "(token_blacklist, 0001_initial)... ERR\n\tRENAMING columns\n"
         "(chairs, 0001_initial)... WARNING\n\tCREATE INDEX locks table\n"
     )
-    found = [(each.file, each.says) for each in tools._linted(Project(base), said)]
-    assert found == [
-        (NEXT, "NOT NULL constraint on columns; DROPPING columns."),
-        ("mysite/seating/migrations/0007_seats.py", "CREATE INDEX locks table."),
+    found = tools._linted(Project(base), said)
+    assert [(str(each.severity), each.file, each.says) for each in found] == [
+        ("error", NEXT, "NOT NULL constraint on columns; DROPPING columns."),
+        ("warning", "mysite/seating/migrations/0007_seats.py", "CREATE INDEX locks table."),
     ]
 
 

@@ -3,9 +3,11 @@
 import contextlib
 import datetime
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,6 +23,7 @@ from nexus.judging.limits import Guard, Run, all_of, judgement, within
 from nexus.judging.manners import kept
 from nexus.judging.meeting import come_to_rest, holding, waiting
 from nexus.judging.orders import other_plans
+from nexus.judging.programs import program
 from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
 from nexus.judging.workers import OtherProcessError, worker
 from nexus.services import Postgres
@@ -451,3 +454,26 @@ def test_what_cannot_be_carried_over_is_said() -> None:
     for function in (lambda: lock, lambda: lambda: 0, refuses, leaves):
         with pytest.raises(elsewhere.CannotBeCarriedError):
             elsewhere.call(function, seed=1)
+
+
+TITLED = """
+import os, setproctitle, time
+if not os.fork():
+    os.setsid()
+    setproctitle.setproctitle("a title " * 200)
+    with open("new", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename("new", "pid")
+    time.sleep(600)
+while not os.path.exists("pid"):
+    time.sleep(0.01)
+"""
+
+
+def test_what_a_program_leaves_is_ended_although_it_has_a_title(tmp_path: Path) -> None:
+    assert program([sys.executable, "-c", TITLED], tmp_path, {}).returncode == 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        left = psutil.Process(int((tmp_path / "pid").read_text()))
+        status = left.status()
+        left.kill()
+        assert status == psutil.STATUS_ZOMBIE

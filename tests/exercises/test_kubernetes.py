@@ -121,6 +121,11 @@ BY_A_LITTLE = with_(
     ("  replicas: 2", "  minReadySeconds: 5\n  replicas: 2"),
 )
 
+BY_NAME = with_(
+    ("port: 8000}", "port: http}"),
+    ("[{containerPort: 8000}]", "[{name: http, containerPort: 8000}]"),
+)
+
 Pods = list[dict[str, Any]]
 
 
@@ -352,6 +357,7 @@ RIGHT = [
     (ONE, BY_DELAY),
     (ONE, MORE_PODS),
     (ONE, BY_A_LITTLE),
+    (ONE, BY_NAME),
     (ONE, IN_JSON),
     (ONE, with_((SLEEP, 'exec: {command: [/bin/sleep, "15"]}'))),
     (TWO, keep),
@@ -400,6 +406,19 @@ NOT_YET = [
     (ONE, with_(("  replicas: 2", "  minReadySeconds: 9999\n  replicas: 2")), "does not wait"),
     (ONE, with_(("image: shop:1", "image: shop:2")), "the judge rolls out shop:2"),
     (ONE, with_(("httpGet: {path: /readyz", "tcpSocket: {path: /x")), "no other probe"),
+    (ONE, with_(("/readyz, port: 8000", "/readyz, port: 9000")), "the readinessProbe asks 9000"),
+    (ONE, with_(("/readyz, port: 8000", "/readyz, port: http")), "the readinessProbe asks 'http'"),
+    (ONE, with_(("/readyz, port: 8000", "/readyz")), "the readinessProbe asks 'no port'"),
+    (ONE, with_(("{path: /readyz", "{pth: /readyz")), "httpGet has no field pth"),
+    (ONE, with_(("maxUnavailable", "maxUnavailble")), "rollingUpdate has no field maxUnavailble"),
+    (ONE, with_(("preStop:", "prestop:")), "lifecycle has no field prestop"),
+    (ONE, with_(("sleep: {seconds: 15}", "seconds: 15")), "preStop hook has no field seconds"),
+    (ONE, RIGHT_1 + "        - {name: log, image: log:1}\n", "keep only web"),
+    (
+        ONE,
+        with_(("      containers", "      restartPolicy: Never\n      containers")),
+        "only restart",
+    ),
     (ONE, ANCHORED, "without aliases"),
     (ONE, "kind: [", "not YAML"),
     (ONE, "kind: Deployment", "keep the shape"),

@@ -47,17 +47,17 @@ def outages(choice: random.Random, *, short: bool) -> Iterator[Outage]:
 
 def strike(site: Site, load: Load, outage: Outage, choice: random.Random) -> None:
     """Kill some parts, one shortly after the other, and start them again."""
-    one = choice.random() < 0.5  # of a worker's or gunicorn's processes only one
+    one = choice.random() < 0.5  # of a worker's processes only one, as always of gunicorn's
+    in_part = {"web", "worker"} if one else {"web"}
     empty = choice.random() < 0.3
     for number, name in enumerate(outage):
-        part = name == "web" or (name == "worker" and one)
-        site.kill(name, one=part, away=outage[:number])
+        site.kill(name, one=name in in_part, away=outage[:number])
         load.wait_for(choice.randrange(3), seconds=AWAY)
     load.wait_for(choice.randrange(3, 8), seconds=AWAY)
     for name in choice.sample(outage, len(outage)):
         if name == "valkey" and empty:
             site.empty_valkey()
-        if not (name == "web" or (name == "worker" and one)):
+        if name not in in_part:
             site.start(name)
         load.wait_for(choice.randrange(3), seconds=AWAY)
     load.wait_for(choice.randrange(8, 16), seconds=AWAY)

@@ -8,8 +8,9 @@ from typing import Any
 
 from chaos.site import SHORT, Site
 
+OUTBOX = "messages in the outbox"
 OPEN = {
-    "messages in the outbox": "SELECT count(*) FROM outbox_outboxmessage WHERE sent_at IS NULL",
+    OUTBOX: "SELECT count(*) FROM outbox_outboxmessage WHERE sent_at IS NULL",
     "payments that are not settled": """
         SELECT count(*) FROM payments_payment
         WHERE status IN ('created', 'processing', 'refunding')
@@ -61,7 +62,8 @@ def count(site: Site, told: Set[str]) -> Count:
         site: The project, at rest.
         told: The bookings that clients were told of.
     """
-    lost = [f"{number} {name}" for name, number in still_open(site).items()]
+    unkept = still_open(site)
+    lost = [f"{number} {name}" for name, number in unkept.items()]
 
     def must(holds: bool, what: str) -> None:
         if not holds:
@@ -73,6 +75,7 @@ def count(site: Site, told: Set[str]) -> Count:
             "SELECT id, status, confirmation_sent_at FROM bookings_booking"
         )
     }
+    alike = "as" if bookings.keys() == told else "not as"
     must(bookings.keys() == told, f"{len(bookings.keys() ^ told)} bookings not as clients know")
     ((overlaps,),) = site.query(
         """SELECT count(*) FROM bookings_booking a JOIN bookings_booking b
@@ -101,13 +104,13 @@ def count(site: Site, told: Set[str]) -> Count:
     must(given == back, f"{len(given.items() ^ back.items())} refunds differ")
     return Count(
         lines=[
-            f"bookings      {len(bookings)}, as clients were told: "
+            f"bookings      {len(bookings)}, {alike} clients were told: "
             + ", ".join(f"{number} {status}" for status, number in sorted(by_status.items())),
-            f"e-mails       {len(confirmed)} confirmed and their guests told, "
+            f"e-mails       {len(confirmed & mails.keys())} confirmed and their guests told, "
             f"{len(twice)} of {len(mails)} twice (a crash between sending it and noting that)",
             f"money         EUR {_euro(taken)} taken by {len(taken)} charges, "
             f"{_euro(given)} given back by {len(given)} refunds, {_euro(kept)} kept",
-            "outbox        empty",
+            f"outbox        {unkept.get(OUTBOX, 'empty')}",
         ],
         lost=lost,
     )

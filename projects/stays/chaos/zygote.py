@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import psutil
 
 from local.tied import PR_SET_PDEATHSIG
 
@@ -33,9 +34,14 @@ def main(directory: Path) -> None:
             become(command, directory / f"{name}.log")
         started.append(pid)
         print(pid, flush=True)  # noqa: T201
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # no number gets free from now on
+    ours = {child.pid for child in psutil.Process().children()}
     for pid in started:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+        # The number of one that has ended was free, if its group has no member any more. A process
+        # that has it now is a stranger's, and its group too.
+        if pid in ours or not psutil.pid_exists(pid):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
 
 
 def import_all() -> None:

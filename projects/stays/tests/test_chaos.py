@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from chaos.count import count
+from chaos.count import OPEN, Count, count
 from chaos.site import SHORT
+from stays.accounts.models import DELETED
 from stays.bookings.models import Booking
 from stays.outbox.services import send
 from stays.payments.models import Payment, Status
-from tests.factories import make_booking
+from tests.factories import make_booking, make_host, make_property, make_user
 from tests.payments.events import make_payment
 from tests.programs import DEADLINE, ROOT
 
@@ -73,8 +75,11 @@ class Rest:
     def mailed(self, booking: Booking, at: float = 0.0) -> None:
         self.write(self.mails, {"at": at, "id": f"<confirmed.{booking.id}@example.com>"})
 
+    def counted(self) -> Count:
+        return count(self, {str(booking.id) for booking in Booking.objects.all()})  # type: ignore[arg-type]
+
     def lost(self) -> list[str]:
-        return count(self, {str(booking.id) for booking in Booking.objects.all()}).lost  # type: ignore[arg-type]
+        return self.counted().lost
 
 
 @pytest.fixture
@@ -99,6 +104,10 @@ def test_where_all_is_well_nothing_is_lost(rest: Rest) -> None:
     rest.charged(given_back)
     rest.refunded(given_back)
     assert rest.lost() == []
+    said = "\n".join(rest.counted().lines)
+    assert "2, as clients were told: 1 cancelled, 1 confirmed" in said
+    assert "1 confirmed and their guests told, 0 of 1 twice" in said
+    assert "outbox        empty" in said
 
 
 def untold(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
@@ -126,6 +135,23 @@ def owed(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
     rest.charged(other)
 
 
+def unknown(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    other = make_payment(make_booking(), status=Status.SUCCEEDED)
+    rest.charged(other)
+
+
+def overdue(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    make_booking(expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def of_a_deleted_guest(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    make_booking(guest=make_user(email=f"1{DELETED}"))
+
+
+def of_a_deleted_host(rest: Rest, payment: Payment) -> None:  # noqa: ARG001
+    make_property(host=make_host(email=f"1{DELETED}"))
+
+
 def charged_twice(rest: Rest, payment: Payment) -> None:
     rest.charged(payment)
 
@@ -143,27 +169,46 @@ def refunded_twice(rest: Rest, payment: Payment) -> None:
     rest.refunded(payment, "refund")
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("spoil", "what"),
-    [
-        (untold, "1 guests who were not told"),
-        (unsent, "1 e-mails noted and not sent"),
-        (mailed_twice, "1 e-mails sent twice, with no crash in between"),
-        (waiting, "1 messages in the outbox"),
-        (unsettled, "1 payments that are not settled"),
-        (owed, "1 refunds that are owed"),
-        (charged_twice, "money taken twice"),
-        (charged_for_nothing, "1 charges differ"),
-        (refunded_for_nothing, "1 refunds differ"),
-        (refunded_twice, "money given back twice"),
-    ],
+SPOILT: tuple[tuple[Callable[[Rest, Payment], None], str], ...] = (
+    (untold, "1 guests who were not told"),
+    (unsent, "1 e-mails noted and not sent"),
+    (mailed_twice, "1 e-mails sent twice, with no crash in between"),
+    (waiting, "1 messages in the outbox"),
+    (unsettled, "1 payments that are not settled"),
+    (owed, "1 refunds that are owed"),
+    (unknown, "1 paid bookings that do not know it"),
+    (overdue, "1 bookings whose time has run out"),
+    (of_a_deleted_guest, "1 bookings of deleted guests"),
+    (of_a_deleted_host, "1 places of deleted hosts"),
+    (charged_twice, "money taken twice"),
+    (charged_for_nothing, "1 charges differ"),
+    (refunded_for_nothing, "1 refunds differ"),
+    (refunded_twice, "money given back twice"),
 )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("spoil", "what"), SPOILT)
 def test_what_is_lost_is_found(
     rest: Rest, spoil: Callable[[Rest, Payment], None], what: str
 ) -> None:
     spoil(rest, paid(rest))
     assert what in rest.lost()
+
+
+def test_every_promise_is_shown_to_be_broken() -> None:
+    assert {f"1 {name}" for name in OPEN} <= {what for _, what in SPOILT}
+
+
+@pytest.mark.django_db
+def test_what_is_told_is_only_what_holds(rest: Rest) -> None:
+    payment = paid(rest)
+    waiting(rest, payment)
+    unsent(rest, payment)
+    said = "\n".join(count(rest, set()).lines)  # type: ignore[arg-type]
+    assert "1, not as clients were told: 1 confirmed" in said
+    assert "0 confirmed and their guests told" in said
+    assert "outbox        1" in said
 
 
 @pytest.mark.django_db
