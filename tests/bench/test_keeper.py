@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,11 +20,20 @@ from tests.leftovers import PATIENCE, expect_nothing, processes, run_directory
 
 pytestmark = pytest.mark.long(60)
 
-START = """
+# It leaves its session, and its title is so long that it covers its environment; the tests find it
+# by the title.
+STRAY = """
+import os, setproctitle, time
+setproctitle.setproctitle((os.environ["NEXUS_RUN_DIR"] + " ") * 200)
+print("up", flush=True)
+time.sleep(1000)
+"""
+SLEEPER = f"(setsid {shlex.join([sys.executable, '-c', STRAY])} &); sleep 1000"
+START = f"""
 import nexus
 pg = nexus.postgres()
 cache = nexus.valkey()
-sleeper = nexus.serve(["sh", "-c", "(setsid sleep 1000 &); echo up; sleep 1000"], ready="up")
+sleeper = nexus.serve(["sh", "-c", {SLEEPER!r}], ready="up")
 print("started")
 """
 SERVERS = 4
