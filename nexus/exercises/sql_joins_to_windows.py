@@ -32,7 +32,9 @@ PLACES = """
 CHAPTER = Rows(
     "chapter",
     "on the rows of the chapter",
-    f"""{PLACES}
+    (
+        PLACES,
+        """
     INSERT INTO booking VALUES
         (1, 1, 1, '2026-03-02', 2, 200, '2026-02-20 09:00Z'),
         (2, 1, 2, '2026-03-04', 2, 200, '2026-02-20 18:00Z'),
@@ -43,9 +45,10 @@ CHAPTER = Rows(
         (7, 3, 1, '2026-04-20', 2, 600, '2026-03-31 23:30Z');
     INSERT INTO review VALUES (1, 1, 5), (2, 1, 5), (3, 1, 5), (4, 2, 1), (5, 3, 4);
     """,
+    ),
 )
-EMPTY = Rows("empty", "when the tables are empty", "")
-NOTHING = Rows("nothing", "when nothing was booked and nothing was reviewed", PLACES)
+EMPTY = Rows("empty", "when the tables are empty", ())
+NOTHING = Rows("nothing", "when nothing was booked and nothing was reviewed", (PLACES,))
 
 JOINS = (
     CHAPTER,
@@ -53,17 +56,22 @@ JOINS = (
     Rows(
         "equal",
         "when bookings have equal prices, and reviews equal stars",
-        f"""{PLACES}
+        (
+            PLACES,
+            """
         INSERT INTO booking
         SELECT i, 1 + i % 2, 1, date '2026-04-01' + i, 1, 70, '2026-03-01 12:00Z'
         FROM generate_series(1, 6) AS i;
         INSERT INTO review VALUES (1, 1, 4), (2, 1, 4), (3, 2, 5), (4, 2, 5), (5, 3, 5), (6, 3, 4);
         """,
+        ),
     ),
     Rows(
         "names",
         "when two properties and two guests have the same name",
-        f"""{PLACES}
+        (
+            PLACES,
+            """
         UPDATE property SET name = 'Cabin' WHERE id = 3;
         UPDATE guest SET name = 'Bode' WHERE id IN (3, 4);
         INSERT INTO booking VALUES
@@ -71,11 +79,14 @@ JOINS = (
             (2, 3, 2, '2026-04-04', 2, 300, '2026-02-20 18:00Z');
         INSERT INTO review VALUES (1, 1, 5), (2, 3, 2);
         """,
+        ),
     ),
     Rows(
         "edges",
         "when guests arrive on the first and the last day of April, and in other months",
-        f"""{PLACES}
+        (
+            PLACES,
+            """
         INSERT INTO booking VALUES
             (1, 1, 1, '2026-03-31', 2, 200, '2026-02-20 09:00Z'),
             (2, 1, 2, '2026-04-01', 2, 210, '2026-02-20 18:00Z'),
@@ -83,6 +94,7 @@ JOINS = (
             (4, 3, 4, '2026-05-01', 2, 230, '2026-02-20 18:00Z'),
             (5, 3, 1, '2025-04-10', 2, 240, '2025-02-20 18:00Z');
         """,
+        ),
     ),
     EMPTY,
 )
@@ -141,7 +153,9 @@ GROUPS = (
     Rows(
         "midnight",
         "in a session in New York, with bookings around midnight in Lagos",
-        f"""{PLACES}
+        (
+            PLACES,
+            """
         INSERT INTO booking VALUES
             (1, 1, 1, '2026-03-02', 1, 200, '2026-02-28 22:59:59Z'),
             (2, 1, NULL, '2026-03-04', 2, 210, '2026-02-28 23:00Z'),
@@ -150,12 +164,15 @@ GROUPS = (
             (5, 3, 4, '2026-04-14', 3, 95, '2026-03-07 22:30Z'),
             (6, 3, 4, '2026-04-15', 3, 95, '2026-03-07 23:00Z');
         """,
+        ),
         {"timezone": "America/New_York"},
     ),
     Rows(
         "years",
         "when there are bookings of other years, and a city without bookings in 2026",
-        f"""{PLACES}
+        (
+            PLACES,
+            """
         INSERT INTO property VALUES (5, 'Attic', 'Cairo'), (6, 'Loft', 'Cairo');
         INSERT INTO booking VALUES
             (1, 1, NULL, '2026-03-01', 1, 200, '2026-02-20 09:00Z'),
@@ -167,6 +184,7 @@ GROUPS = (
             (7, 5, NULL, '2025-04-14', 8, 95, '2025-02-20 18:00Z'),
             (8, 6, NULL, '2025-04-14', 8, 96, '2025-02-20 18:00Z');
         """,
+        ),
     ),
     NOTHING,
     EMPTY,
@@ -177,7 +195,7 @@ QUESTIONS_2 = {
         SELECT city, avg(CASE WHEN guest_id IS NULL THEN 100 ELSE 0 END)
         FROM booking AS b JOIN property AS p ON p.id = b.property_id GROUP BY city
         """,
-        ask="Of which type are the numbers that you divide, and which rows does each of them count?",
+        ask="Which type has each number that you divide, and which rows does it count?",
         digits=1,
     ),
     "months": Question(
@@ -241,18 +259,24 @@ WINDOWS = (
     Rows(
         "ties",
         "when guests arrive on the same day, and properties have the same name",
-        f"""{PLACES}
+        (
+            PLACES,
+            """
         UPDATE property SET name = 'Cabin' WHERE id IN (3, 4);
         INSERT INTO booking
         SELECT i, 1 + i % 3, 1, date '2026-04-07' - i % 2, 1, 10 * i, '2026-03-01 12:00Z'
         FROM generate_series(9, 1, -1) AS i;
         """,
+        ),
     ),
     Rows(
         "places",
         "when properties of one city have earned the same, and one of them nothing",
-        f"""{PLACES}
-        INSERT INTO property VALUES (5, 'Attic', 'Accra'), (6, 'Barn', 'Accra'), (7, 'Hut', 'Accra');
+        (
+            PLACES,
+            """
+        INSERT INTO property VALUES (5, 'Attic', 'Accra'), (6, 'Barn', 'Accra'),
+            (7, 'Hut', 'Accra');
         INSERT INTO booking VALUES
             (1, 1, 1, '2026-03-02', 2, 200, '2026-02-20 09:00Z'),
             (2, 2, 2, '2026-03-04', 2, 150, '2026-02-20 18:00Z'),
@@ -260,11 +284,14 @@ WINDOWS = (
             (4, 5, 3, '2026-03-14', 9, 90, '2026-02-20 18:00Z'),
             (5, 6, 3, '2026-03-15', 9, 400, '2026-02-20 18:00Z');
         """,
+        ),
     ),
     Rows(
         "overlap",
         "when stays of a property overlap, follow each other or lie within another one",
-        f"""{PLACES}
+        (
+            PLACES,
+            """
         INSERT INTO booking VALUES
             (7, 1, 1, '2026-03-01', 10, 200, '2026-02-20 09:00Z'),
             (6, 1, 2, '2026-03-03', 2, 150, '2026-02-20 18:00Z'),
@@ -274,14 +301,19 @@ WINDOWS = (
             (2, 2, 3, '2026-03-14', 1, 40, '2026-02-20 18:00Z'),
             (1, 2, 3, '2026-03-14', 1, 40, '2026-02-20 18:00Z');
         """,
+        ),
     ),
     Rows(
         "circle",
         "when guests have invited each other in a circle",
-        f"""{PLACES}
+        (
+            PLACES,
+            """
         UPDATE guest SET invited_by = 3 WHERE id = 1;
-        INSERT INTO guest VALUES (5, 'Esi', 5), (6, 'Farouk', 3), (7, 'Grace', 6), (8, 'Hawa', 5);
+        INSERT INTO guest VALUES (5, 'Esi', 5), (6, 'Farouk', 3), (7, 'Grace', 6),
+            (8, 'Hawa', 5);
         """,
+        ),
     ),
     EMPTY,
 )

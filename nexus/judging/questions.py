@@ -1,4 +1,4 @@
-"""Questions that are answered by a SELECT: judged by the rows that it gives, over several sets of rows.
+"""Questions that a SELECT answers: judged by what it gives, on several sets of rows.
 
 An answer is a dictionary, with a SELECT for each question. Each set of rows is a schema of the
 sandbox, so that all of them are made once; an answer may read them and cannot change them.
@@ -40,7 +40,7 @@ class Rows:
 
     name: str
     when: str
-    insert: str
+    insert: Sequence[str]
     settings: Mapping[str, str] | None = None
 
 
@@ -76,8 +76,8 @@ def build(connection: Connection, tables: str, sets: Sequence[Rows]) -> None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
         connection.execute(sql.SQL("SET search_path TO {}").format(name))
         connection.execute(tables)  # type: ignore[arg-type]
-        if rows.insert:
-            connection.execute(rows.insert)  # type: ignore[arg-type]
+        for statements in rows.insert:
+            connection.execute(statements)  # type: ignore[arg-type]
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO PUBLIC").format(name))
         grant = sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO PUBLIC")
         connection.execute(grant.format(name))
