@@ -1,11 +1,12 @@
 """Judges of "SQL": queries are judged by the rows that they give, on several sets of rows."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from nexus.judging import judge
 from nexus.judging.questions import Question, Rows, build, judge_questions
-from nexus.judging.sandbox import database
+from nexus.judging.sandbox import Connection, database
 
 TABLES = """
     CREATE TABLE property (id int PRIMARY KEY, name text NOT NULL, city text NOT NULL);
@@ -372,6 +373,11 @@ GIVEN_3 = {
 }
 
 
+def built(sets: Sequence[Rows]) -> Callable[[Connection], None]:
+    """Gives what makes the tables of an exercise, with each set of rows."""
+    return partial(build, tables=TABLES, sets=sets)
+
+
 @judge(
     "sql-joins-to-windows.1",
     takes=dict,
@@ -381,7 +387,7 @@ GIVEN_3 = {
 )
 def joins(answer: dict[Any, Any]) -> str:
     """Right if all four queries give the right rows."""
-    with database("nexus_sql_joins", partial(build, tables=TABLES, sets=JOINS)) as box:
+    with database("nexus_sql_joins", built(JOINS)) as box:
         return judge_questions(box, answer, QUESTIONS_1, JOINS)
 
 
@@ -394,7 +400,7 @@ def joins(answer: dict[Any, Any]) -> str:
 )
 def groups(answer: dict[Any, Any]) -> str:
     """Right if all five queries give the right rows."""
-    with database("nexus_sql_groups", partial(build, tables=TABLES, sets=GROUPS)) as box:
+    with database("nexus_sql_groups", built(GROUPS)) as box:
         return judge_questions(box, answer, QUESTIONS_2, GROUPS)
 
 
@@ -407,5 +413,5 @@ def groups(answer: dict[Any, Any]) -> str:
 )
 def windows(answer: dict[Any, Any]) -> str:
     """Right if all five queries give the right rows."""
-    with database("nexus_sql_windows", partial(build, tables=TABLES, sets=WINDOWS)) as box:
+    with database("nexus_sql_windows", built(WINDOWS)) as box:
         return judge_questions(box, answer, QUESTIONS_3, WINDOWS)

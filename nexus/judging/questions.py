@@ -194,16 +194,23 @@ def difference(wanted: list[Row], given: list[Row], *, is_ordered: bool) -> str:
     if missing:
         return f"it does not give {shown(missing)}"
     if extra:
-        again = "once too often" if min(extra, key=repr) in wanted else "which should not be there"
+        again = (
+            "once too often" if min(extra, key=in_order) in wanted else "which should not be there"
+        )
         return f"it gives {shown(extra)}, {again}"
     if is_ordered and wanted != given:
         return "the rows are right, and their order is not"
     return ""
 
 
+def in_order(row: Row) -> list[str]:
+    """By which rows of any types are sorted, so that hints name the same ones each time."""
+    return [str(value) for value in row]
+
+
 def shown(rows: Counter[Row]) -> str:
     """One of some rows, and how many more there are."""
-    row = min(rows, key=repr)
+    row = min(rows, key=in_order)
     values = ", ".join("NULL" if value is None else str(value) for value in row)
     text = values if len(values) <= SHOWN else f"{values[:SHOWN]}…"
     more = rows.total() - 1
