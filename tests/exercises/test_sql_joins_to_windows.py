@@ -99,7 +99,8 @@ OTHERWISE = [
             SELECT day, count(b.id) FROM generate_series(timestamptz '2026-03-01 00:00+01',
                 '2026-03-07 00:00+01', '24 hours') AS begins
             CROSS JOIN LATERAL (SELECT (begins AT TIME ZONE 'Africa/Lagos')::date AS day)
-            LEFT JOIN booking b ON created_at >= begins AND created_at < begins + interval '24 hours'
+            LEFT JOIN booking b
+                ON created_at >= begins AND created_at < begins + interval '24 hours'
             GROUP BY day""",
         "totals": f"""
             SELECT city, name, sum(euros) {EARNED} GROUP BY city, p.id UNION ALL

@@ -74,6 +74,14 @@ STATEMENTS = {
     "constraint-exists": "ALTER TABLE guest ADD CONSTRAINT guest_pkey CHECK (id > 0)",
     "constraint-missing": "ALTER TABLE guest DROP CONSTRAINT guest_email_uniq",
     "column-in-primary-key": "ALTER TABLE guest ALTER COLUMN id DROP NOT NULL",
+    "aggregate-in-where": "SELECT id FROM guest WHERE count(*) > 1 GROUP BY id",
+    "window-in-where": "SELECT id FROM guest WHERE row_number() OVER (ORDER BY id) = 1",
+    "subquery-many-rows": "SELECT (SELECT id FROM guest)",
+    "division-by-zero": "SELECT sum(age) / count(*) FILTER (WHERE age > 99) FROM guest",
+    "on-conflict-twice": "INSERT INTO guest VALUES (3, 'x', 1), (3, 'y', 1) "
+    "ON CONFLICT (id) DO UPDATE SET email = EXCLUDED.email",
+    "merge-twice": "MERGE INTO guest USING (VALUES (1), (1)) AS v(id) ON guest.id = v.id "
+    "WHEN MATCHED THEN UPDATE SET age = 1",
     "cached-plan": "PREPARE p AS SELECT * FROM guest; EXECUTE p; ALTER TABLE guest ADD x int; "
     "EXECUTE p",
 }
