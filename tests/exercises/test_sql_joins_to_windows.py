@@ -1,7 +1,8 @@
 """The judges of the chapter on SQL: each question with right queries and with wrong ones."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 
 import pytest
 
@@ -632,13 +633,16 @@ WRONG = [
 
 
 @pytest.fixture(scope="module")
-def boxes(server: None) -> Iterator[dict[str, Sandbox]]:  # noqa: ARG001
+def box_of(server: None) -> Iterator[Callable[[str], Sandbox]]:  # noqa: ARG001
     """A sandbox for each exercise, for all of its wrong queries: none of them can change it."""
     with ExitStack() as until_done:
-        yield {
-            exercise: until_done.enter_context(database(f"{exercise}_tests", judges.built(sets)))
-            for exercise, sets in SETS.items()
-        }
+
+        @cache
+        def box_of(exercise: str) -> Sandbox:
+            build = judges.built(SETS[exercise])
+            return until_done.enter_context(database(f"{exercise}_tests", build))
+
+        yield box_of
 
 
 @pytest.mark.parametrize(
@@ -647,9 +651,9 @@ def boxes(server: None) -> Iterator[dict[str, Sandbox]]:  # noqa: ARG001
     ids=[f"{name}-{number}" for number, (_, name, *_) in enumerate(WRONG)],
 )
 def test_a_wrong_query(
-    boxes: dict[str, Sandbox], exercise: str, name: str, query: str, hint: str
+    box_of: Callable[[str], Sandbox], exercise: str, name: str, query: str, hint: str
 ) -> None:
-    said = hint_for(boxes[exercise], query, QUESTIONS[exercise][name], SETS[exercise])
+    said = hint_for(box_of(exercise), query, QUESTIONS[exercise][name], SETS[exercise])
     assert said is not None
     assert hint in said
 
