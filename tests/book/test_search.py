@@ -51,6 +51,8 @@ FIRST = {
     "SSRF": ["notebooks/shipping/application-security.html"],
     "STRIDE": ["notebooks/shipping/application-security.html"],
     "ReDoS": ["notebooks/shipping/application-security.html"],
+    "window function": ["notebooks/data/sql-joins-to-windows.html"],
+    "gaps and islands": ["notebooks/data/sql-joins-to-windows.html"],
     "double vote": ["notebooks/practice/challenges-data.html"],
     "best practices": ["notebooks/practice/best-practices.html"],
     "study plan": ["notebooks/practice/progress.html"],
