@@ -332,7 +332,8 @@ def _same(box: Sandbox, rows: Sequence[Booked], what: str) -> None:
         "house": len({row[3:5] for row in rows}),
         "booking": len(rows),
     }.items():
-        (found,) = box.admin.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)  # type: ignore[arg-type]
+        count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+        (found,) = box.admin.execute(count).fetchone() or (0,)
         if found != number:
             raise NotYet(
                 f"{what} has {number} different rows for the table {table}, which has {found}"
@@ -391,9 +392,9 @@ def _keeps(box: Sandbox, what: str) -> None:
         if not refusal(box.admin, statement, values):
             raise NotYet(f"{thing} was accepted")
     for table in ("guest", "house"):
-        statement = f"DELETE FROM {table} WHERE id = (SELECT {table}_id FROM booking LIMIT 1)"
+        delete = sql.SQL("DELETE FROM {} WHERE id = (SELECT {} FROM booking LIMIT 1)")
         with suppress(psycopg.Error):
-            box.admin.execute(statement)  # type: ignore[arg-type]
+            box.admin.execute(delete.format(sql.Identifier(table), sql.Identifier(f"{table}_id")))
     (orphans,) = box.admin.execute("""
         SELECT count(*) FROM booking
         WHERE guest_id NOT IN (SELECT id FROM guest) OR house_id NOT IN (SELECT id FROM house)

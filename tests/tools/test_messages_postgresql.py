@@ -45,6 +45,17 @@ STATEMENTS = {
     "not-null-violation": "INSERT INTO guest VALUES (3, NULL, 1)",
     "check-violation": "INSERT INTO guest VALUES (3, 'x', -1)",
     "exclusion-violation": "INSERT INTO stay VALUES (1, '[2026-01-04,2026-01-06)')",
+    "enum-new-value": "CREATE TYPE mood AS ENUM ('a'); COMMIT; BEGIN; "
+    "ALTER TYPE mood ADD VALUE 'b'; SELECT 'b'::mood",
+    "identity-always": "CREATE TABLE bill (id int GENERATED ALWAYS AS IDENTITY); "
+    "INSERT INTO bill VALUES (1)",
+    "no-unique-for-reference": "CREATE TABLE card (email varchar REFERENCES guest (email))",
+    "restrict-violation": "CREATE TABLE card (guest int REFERENCES guest ON DELETE RESTRICT); "
+    "INSERT INTO card VALUES (2); DELETE FROM guest WHERE id = 2",
+    "row-level-security": "CREATE ROLE r4; GRANT USAGE ON SCHEMA public TO r4; "
+    "GRANT INSERT ON stay TO r4; ALTER TABLE stay ENABLE ROW LEVEL SECURITY; SET ROLE r4; "
+    "INSERT INTO stay VALUES (1, NULL)",
+    "date-out-of-range": "SELECT '2026-02-30'::date",
     "statement-timeout": "SET statement_timeout = 1; SELECT pg_sleep(60)",
     "undefined-table": "SELECT * FROM guests",
     "undefined-column": 'SELECT * FROM guest WHERE email = "amina"',
