@@ -16,6 +16,7 @@ import psycopg
 
 from nexus.judging import NotYet, judge
 from nexus.judging.limits import within
+from nexus.judging.migrating import migrated, two_lists
 from nexus.judging.querying import Asked, ask, django, leading_to, meet
 from nexus.judging.sandbox import Connection, Sandbox, database
 from nexus.judging.verdict import first_line
@@ -278,7 +279,7 @@ def migration(answer: Answer) -> str:
     with _sandbox() as (box, polls):
         from django.db.migrations.state import ModelState, ProjectState
 
-        before, after = _operations(within(answer))
+        before, after = two_lists(within(answer))
         state = ProjectState()
         for model in vars(polls).values():
             state.add_model(ModelState.from_model(model))
@@ -309,25 +310,6 @@ OLD = "INSERT INTO polls_poll (question, author_id) VALUES ('Old?', 1)"
 NEW = "INSERT INTO polls_poll (question, author_id, slug) VALUES ('New?', 1, 'new')"
 
 
-def _operations(returned: object) -> tuple[list[Any], list[Any]]:
-    """The operations of both lists.
-
-    Raises:
-        NotYet: if there are not two lists of operations.
-    """
-    from django.db.migrations.operations.base import Operation
-
-    if (
-        not isinstance(returned, tuple | list)
-        or len(returned) != 2
-        or not all(isinstance(part, tuple | list) for part in returned)
-    ):
-        raise NotYet("it should return two lists, before and after")
-    if wrong := [one for part in returned for one in part if not isinstance(one, Operation)]:
-        raise NotYet(f"{wrong[0]!r:.60} is no operation of Django's migrations")
-    return list(returned[0]), list(returned[1])
-
-
 def _write(box: Sandbox, insert: str, who: str, when: str) -> None:
     """Writes a poll, as a program does.
 
@@ -347,20 +329,10 @@ def _migrate(box: Sandbox, state: Any, operations: list[Any], name: str) -> Any:
         NotYet: if PostgreSQL refuses one.
     """
     from django.core.exceptions import FieldError
-    from django.db import Error, connection
-
-    def run() -> Any:  # noqa: ANN401
-        now = state
-        for operation in operations:
-            following = now.clone()
-            operation.state_forwards("polls", following)
-            with connection.schema_editor(atomic=operation.atomic is not False) as editor:
-                operation.database_forwards("polls", editor, now, following)
-            now = following
-        return now
+    from django.db import Error
 
     try:
-        return ask(box, run).value
+        return migrated(box, "polls", state, operations)
     except FieldError as error:
         raise NotYet(
             f"the list {name}: {first_line(error)}. A migration has its own models, which have "
