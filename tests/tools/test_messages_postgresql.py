@@ -95,6 +95,14 @@ STATEMENTS = {
     "WHEN MATCHED THEN UPDATE SET age = 1",
     "cached-plan": "PREPARE p AS SELECT * FROM guest; EXECUTE p; ALTER TABLE guest ADD x int; "
     "EXECUTE p",
+    "sequence-maximum": "CREATE TABLE many (id serial); SELECT setval('many_id_seq', 2147483647); "
+    "INSERT INTO many DEFAULT VALUES",
+    "enum-value-unsafe": "DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('glad'); BEGIN; "
+    "ALTER TYPE mood ADD VALUE 'sad'; SELECT 'sad'::mood",
+    "column-used-by-view": "CREATE VIEW ages AS SELECT age FROM guest; "
+    "ALTER TABLE guest ALTER age TYPE bigint",
+    "constraint-violated-by-some-row": "ALTER TABLE guest ADD CHECK (age > 35) NOT VALID; "
+    "ALTER TABLE guest VALIDATE CONSTRAINT guest_age_check1",
 }
 
 
