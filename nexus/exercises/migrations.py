@@ -188,14 +188,16 @@ def _live(connection: Connection) -> None:
                            'AccessExclusiveLock')
             ORDER BY mode LIMIT 1;
             IF held IS NOT NULL
-               AND judge.rows_read() > coalesce(nullif(current_setting('judge.read', true), ''), '0')::bigint
+               AND judge.rows_read()
+                   > coalesce(nullif(current_setting('judge.read', true), ''), '0')::bigint
             THEN
                 INSERT INTO judge.log VALUES ('reads', held);
             END IF;
         END $$;
         CREATE FUNCTION judge.rewrites() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
         AS $$ BEGIN
-            INSERT INTO judge.log VALUES ('rewrites', pg_event_trigger_table_rewrite_oid()::regclass);
+            INSERT INTO judge.log
+            VALUES ('rewrites', pg_event_trigger_table_rewrite_oid()::regclass);
         END $$;
         CREATE FUNCTION judge.counts() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
         AS $$ BEGIN
@@ -281,7 +283,8 @@ def _run(box: Sandbox, statements: list[str], *, is_empty: bool) -> int:
     if box.learner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise NotYet("after the last statement, a transaction is still open")
     most = box.admin.execute(
-        "SELECT coalesce(max(n), 0) FROM (SELECT sum(rows) AS n FROM judge.changed GROUP BY tx) AS t"
+        "SELECT coalesce(max(n), 0) "
+        "FROM (SELECT sum(rows) AS n FROM judge.changed GROUP BY tx) AS transactions"
     ).fetchone()
     if most and most[0] > MOST:
         raise NotYet(
@@ -362,9 +365,9 @@ def _look_at_rules(box: Sandbox, tables: str) -> None:
     }.items():
         valid, there = box.admin.execute(query).fetchone() or (False, False)  # type: ignore[arg-type]
         if not there:
-            raise NotYet(f"at the end, the catalogue does not say that {name}")
+            raise NotYet(f"{tables}; at the end, the catalogue does not say that {name}")
         if not valid:
-            raise NotYet(f"at the end, the rule that {name} is there, and not validated")
+            raise NotYet(f"{tables}; at the end, the rule that {name} is there, and not validated")
 
 
 def _notes(connection: Connection) -> None:

@@ -266,7 +266,7 @@ NOT_YET = [
     (TWO, [], "the list is empty"),
     (TWO, "; ".join(STUB), "of type str"),
     (TWO, [7], "of type int"),
-    (TWO, STUB, "refused statement 2: column \"status\""),
+    (TWO, STUB, 'refused statement 2: column "status"'),
     (TWO, [*BATCHES, *NOT_NULL, *GUEST], "after statement 7, the old release could not add"),
     (TWO, [DEFAULT, STUB[0], *NOT_NULL, *GUEST], "one transaction changed"),
     (TWO, [DEFAULT, *BATCHES, SET, *GUEST], "statement 8 reads all rows while booking is locked"),
