@@ -15,8 +15,8 @@ from nexus.judging.sandbox import Connection, Sandbox, database
 from nexus.judging.verdict import first_line
 from nexus.services.process import wait_for
 
-OPEN_FOR = 1.2
-"""Seconds that an old transaction stays open: longer than a lock_timeout of a second."""
+OPEN_FOR = 0.8
+"""Seconds that an old transaction stays open: longer than a lock_timeout of half a second."""
 
 
 def _bookings(connection: Connection) -> None:
@@ -116,7 +116,7 @@ def _beside_an_old_transaction(answer: Build, box: Sandbox, found: str) -> None:
         )
     if gave_up is not None and isinstance(gave_up, psycopg.errors.LockNotAvailable):
         raise NotYet(
-            f"{found} was there, and a transaction that had written stayed open for a second. Your "
+            f"{found} was there, and a transaction that had written stayed open for a while. Your "
             f"function gave up: {first_line(gave_up)}. A concurrent build must wait for such "
             "transactions, and nobody queues behind it"
         )
