@@ -21,6 +21,8 @@ kubernetes_validate = pytest.importorskip(
     "kubernetes_validate", reason="kubernetes-validate is in requirements-heavy.txt"
 )
 
+pytestmark = pytest.mark.long(25)
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 STAYS = ROOT / "projects" / "stays"
 FOLDER = STAYS / "kubernetes"

@@ -19,6 +19,8 @@ from nexus import needs
 from nexus.services.ports import free_port
 from nexus.services.process import wait_for
 
+pytestmark = pytest.mark.long(30)
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "snippets" / "prometheus"
 FILES = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
