@@ -160,7 +160,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5 * SWEEP_EVERY,
     },
     "nightly-statistics": {"task": "statistics.nightly", "schedule": crontab(hour=0, minute=15)},
-    "clear-sessions": {"task": "accounts.clear_sessions", "schedule": timedelta(days=1)},
+    # By the clock, as all that is rare: beat counts an interval from its own start, so a day's
+    # interval would never be over where somebody deploys every day.
+    "clear-sessions": {"task": "accounts.clear_sessions", "schedule": crontab(hour=2, minute=45)},
 }
 
 # -- Who may come in

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.schedules import crontab
+from django.conf import settings
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
@@ -287,3 +289,12 @@ def test_a_pooler_that_drops_the_limits_is_found() -> None:
         cursor.execute("SET LOCAL statement_timeout = 0")
     (found,) = checks.postgresql(None, databases=["default"])
     assert (found.id, found.msg) == ("stays.E008", "The database did not take statement_timeout.")
+
+
+def test_what_is_rare_is_due_by_the_clock() -> None:
+    """Beat keeps no state: a long interval begins anew whenever it is started."""
+    for name, entry in settings.CELERY_BEAT_SCHEDULE.items():
+        schedule = entry["schedule"]
+        if isinstance(schedule, timedelta):
+            schedule = schedule.total_seconds()
+        assert isinstance(schedule, crontab) or schedule <= 15 * 60, name
