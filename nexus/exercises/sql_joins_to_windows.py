@@ -56,14 +56,16 @@ JOINS = (
     NOTHING,
     Rows(
         "equal",
-        "when bookings have equal prices, and reviews equal stars",
+        "when bookings have equal prices and days, and reviews equal stars",
         (
             PLACES,
             """
         INSERT INTO booking
-        SELECT i, 1 + i % 2, 1, date '2026-04-01' + i, 1, 70, '2026-03-01 12:00Z'
+        SELECT i, 1 + i % 2, CASE WHEN i < 5 THEN 1 END, date '2026-04-01' + i / 3, 1, 70,
+               '2026-03-01 12:00Z'
         FROM generate_series(1, 6) AS i;
-        INSERT INTO review VALUES (1, 1, 4), (2, 1, 4), (3, 2, 5), (4, 2, 5), (5, 3, 5), (6, 3, 4);
+        INSERT INTO review VALUES (1, 1, 4), (2, 1, 4), (3, 2, 5), (4, 2, 5), (5, 3, 5), (6, 3, 4),
+            (7, 3, 5);
         """,
         ),
     ),
@@ -74,6 +76,7 @@ JOINS = (
             PLACES,
             """
         UPDATE property SET name = 'Cabin' WHERE id = 3;
+        INSERT INTO property VALUES (5, 'Tent', 'Lagos');
         UPDATE guest SET name = 'Bode' WHERE id IN (3, 4);
         INSERT INTO booking VALUES
             (1, 1, 2, '2026-04-02', 2, 200, '2026-02-20 09:00Z'),
@@ -163,7 +166,8 @@ GROUPS = (
             (3, 1, 2, '2026-03-12', 4, 520, '2026-03-03 22:59:59.999999Z'),
             (4, 2, 3, '2026-03-14', 9, 90, '2026-03-03 23:30Z'),
             (5, 3, 4, '2026-04-14', 3, 95, '2026-03-07 22:30Z'),
-            (6, 3, 4, '2026-04-15', 3, 95, '2026-03-07 23:00Z');
+            (6, 3, 4, '2026-04-15', 4, 95, '2026-03-07 23:00Z'),
+            (7, 2, 3, '2026-03-23', 9, 90, '2026-03-03 23:30Z');
         """,
         ),
         {"timezone": "America/New_York"},
@@ -184,6 +188,20 @@ GROUPS = (
             (6, 5, 4, '2025-03-14', 3, 95, '2025-02-20 18:00Z'),
             (7, 5, NULL, '2025-04-14', 8, 95, '2025-02-20 18:00Z'),
             (8, 6, NULL, '2025-04-14', 8, 96, '2025-02-20 18:00Z');
+        """,
+        ),
+    ),
+    Rows(
+        "names",
+        "when two properties of a city have the same name",
+        (
+            PLACES,
+            """
+        UPDATE property SET name = 'Loft' WHERE id = 1;
+        INSERT INTO booking VALUES
+            (1, 1, NULL, '2026-03-01', 1, 200, '2026-02-20 09:00Z'),
+            (2, 2, 2, '2026-03-31', 2, 200, '2026-02-20 18:00Z'),
+            (3, 3, 3, '2026-04-01', 5, 520, '2026-03-04 12:00Z');
         """,
         ),
     ),
@@ -223,10 +241,11 @@ QUESTIONS_2 = {
     "totals": Question(
         """
         SELECT city, name, sum(euros) FROM property AS p JOIN booking AS b ON b.property_id = p.id
-        GROUP BY ROLLUP (city, name)
+        GROUP BY ROLLUP (city, (p.id, name))
         """,
-        ask="Which sets of columns should the rows be grouped by?",
-        sets=("chapter", "midnight", "years"),
+        ask="Which sets of columns should the rows be grouped by, and what tells two properties "
+        "apart?",
+        sets=("chapter", "midnight", "years", "names"),
     ),
     "median": Question(
         """
@@ -265,25 +284,27 @@ WINDOWS = (
             """
         UPDATE property SET name = 'Cabin' WHERE id IN (3, 4);
         INSERT INTO booking
-        SELECT i, 1 + i % 3, 1, date '2026-04-07' - i % 2, 1, 10 * i, '2026-03-01 12:00Z'
-        FROM generate_series(9, 1, -1) AS i;
+        SELECT i, 1 + i % 3, 1, date '2026-04-07' - i % 2, 10 - i, 100 - 10 * i,
+               timestamptz '2026-03-01 12:00Z' - i * interval '1 hour'
+        FROM unnest(ARRAY[3, 6, 9, 8, 7, 5, 4, 2, 1]) AS i;
         """,
         ),
     ),
     Rows(
         "places",
-        "when properties of one city have earned the same, and one of them nothing",
+        "when properties of one city have earned the same, and some of them nothing",
         (
             PLACES,
             """
         INSERT INTO property VALUES (5, 'Attic', 'Accra'), (6, 'Barn', 'Accra'),
-            (7, 'Hut', 'Accra');
+            (7, 'Hut', 'Accra'), (8, 'Tent', 'Lagos');
         INSERT INTO booking VALUES
             (1, 1, 1, '2026-03-02', 2, 200, '2026-02-20 09:00Z'),
             (2, 2, 2, '2026-03-04', 2, 150, '2026-02-20 18:00Z'),
             (3, 2, 2, '2026-03-12', 1, 50, '2026-02-20 18:00Z'),
             (4, 5, 3, '2026-03-14', 9, 90, '2026-02-20 18:00Z'),
-            (5, 6, 3, '2026-03-15', 9, 400, '2026-02-20 18:00Z');
+            (5, 6, 3, '2026-03-15', 9, 400, '2026-02-20 18:00Z'),
+            (6, 3, 3, '2026-03-16', 1, 0, '2026-02-20 18:00Z');
         """,
         ),
     ),
@@ -300,7 +321,8 @@ WINDOWS = (
             (4, 1, 3, '2026-03-13', 1, 90, '2026-02-20 18:00Z'),
             (3, 1, 3, '2026-03-15', 1, 40, '2026-02-20 18:00Z'),
             (2, 2, 3, '2026-03-14', 1, 40, '2026-02-20 18:00Z'),
-            (1, 2, 3, '2026-03-14', 1, 40, '2026-02-20 18:00Z');
+            (1, 2, 3, '2026-03-14', 1, 40, '2026-02-20 18:00Z'),
+            (8, 2, 3, '2026-03-30', 4, 40, '2026-02-20 18:00Z');
         """,
         ),
     ),
@@ -313,6 +335,19 @@ WINDOWS = (
         UPDATE guest SET invited_by = 3 WHERE id = 1;
         INSERT INTO guest VALUES (5, 'Esi', 5), (6, 'Farouk', 3), (7, 'Grace', 6),
             (8, 'Hawa', 5);
+        """,
+        ),
+    ),
+    Rows(
+        "chain",
+        "when guest 1 was invited by guest 1, and a chain of 120 invitations begins with guest 4",
+        (
+            PLACES,
+            """
+        UPDATE guest SET invited_by = 1 WHERE id = 1;
+        INSERT INTO guest
+        SELECT i, 'Kofi', CASE WHEN i = 300 THEN 4 ELSE i + 1 END
+        FROM generate_series(181, 300) AS i;
         """,
         ),
     ),

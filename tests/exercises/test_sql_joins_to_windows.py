@@ -38,6 +38,8 @@ BOOKED = "FROM property p LEFT JOIN booking b ON b.property_id = p.id"
 EARNED = "FROM property p JOIN booking b ON b.property_id = p.id"
 IN_APRIL = "b.check_in >= '2026-04-01' AND b.check_in < '2026-05-01'"
 NIGHTS = "generate_series(check_in, check_in + nights - 1, interval '1 day')"
+DAYS = """generate_series(timestamp '2026-03-01', '2026-03-07', '1 day') d LEFT JOIN booking b
+    ON (b.created_at AT TIME ZONE 'Africa/Lagos')::date = d::date"""
 
 OTHERWISE = [
     # Right, and of another kind than the chapter's solution.
@@ -156,6 +158,58 @@ OTHERWISE = [
                 SELECT g.id, way || g.id FROM guest g JOIN i ON g.invited_by = i.id
                 WHERE g.id <> ALL (way))
             SELECT id FROM i GROUP BY id""",
+    },
+    {
+        "revenue": f"""
+            SELECT p.name, coalesce(avg(b.euros) * count(DISTINCT b.id), 0), count(DISTINCT r.id)
+            {BOOKED} LEFT JOIN review r ON r.property_id = p.id GROUP BY p.id""",
+        "april": f"SELECT p.name, count(b.id) {BOOKED} AND b.check_in::text LIKE '2026-04%' "
+        "GROUP BY p.id",
+        "silent": "SELECT name FROM guest "
+        "WHERE (id = ANY (SELECT guest_id FROM booking)) IS NOT TRUE",
+        "stars": "SELECT city, avg(stars)::float FROM property p LEFT JOIN review r "
+        "ON r.property_id = p.id GROUP BY city HAVING count(r.id) > 0",
+    },
+    {
+        "share": f"SELECT city, round(100 * (1 - count(guest_id)::numeric / count(*)), 2) {EARNED} "
+        "GROUP BY city",
+        "months": """
+            SELECT city, coalesce(sum(euros) FILTER (WHERE p.m = '03'), 0),
+                coalesce(sum(euros) FILTER (WHERE p.m = '04'), 0)
+            FROM (SELECT * FROM property, (VALUES ('03'), ('04')) v(m)) p LEFT JOIN booking b
+                ON b.property_id = p.id AND to_char(check_in, 'YYYY-MM') = '2026-' || p.m
+            GROUP BY city""",
+        "days": """
+            SELECT date '2026-03-01' + n, count(b.id)
+            FROM (VALUES (0), (1), (2), (3), (4), (5), (6)) v(n) LEFT JOIN booking b
+                ON timezone('Africa/Lagos', created_at)::date = date '2026-03-01' + n
+            GROUP BY n""",
+        "totals": f"SELECT city, CASE grouping(p.id) WHEN 0 THEN min(name) END, sum(euros) {EARNED} "
+        "GROUP BY ROLLUP (city, p.id)",
+        "median": f"""
+            SELECT city, (percentile_disc(0.5) WITHIN GROUP (ORDER BY nights)
+                + percentile_disc(0.5) WITHIN GROUP (ORDER BY nights DESC)) / 2.0
+            {EARNED} GROUP BY city""",
+    },
+    {
+        "running": "SELECT id, sum(euros) OVER (ORDER BY check_in DESC, id DESC "
+        "ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) FROM booking",
+        "latest": f"SELECT p.name, unnest((array_agg(b.id ORDER BY check_in DESC, b.id DESC))[1:2])"
+        f" {EARNED} GROUP BY p.id",
+        "places": f"""
+            SELECT p.name, sum(coalesce(euros, 0)), dense_rank() OVER (
+                PARTITION BY city ORDER BY sum(coalesce(euros, 0)) DESC) {BOOKED} GROUP BY p.id""",
+        "periods": f"""
+            SELECT property_id, min(night), max(night) FROM (
+                SELECT *, sum(new) OVER (PARTITION BY property_id ORDER BY night) AS island
+                FROM (SELECT *, (night - 1 IS DISTINCT FROM lag(night) OVER (
+                    PARTITION BY property_id ORDER BY night))::int AS new
+                    FROM (SELECT DISTINCT property_id, {NIGHTS}::date AS night FROM booking)))
+            GROUP BY property_id, island""",
+        "invited": """
+            WITH RECURSIVE i AS (SELECT 1 AS id
+                UNION SELECT g.id FROM guest g JOIN i ON g.invited_by = i.id)
+            SELECT id FROM i WHERE id <> 1""",
     },
 ]
 
@@ -295,6 +349,48 @@ WRONG = [
         "stars",
         f"SELECT city, avg(stars) {EARNED} JOIN review r ON r.property_id = p.id GROUP BY city",
         "it gives (Accra, 4.6), and should give (Accra, 4)",
+    ),
+    (
+        ONE,
+        "revenue",
+        "SELECT DISTINCT name, coalesce(sum(euros), 0), "
+        f"(SELECT count(*) FROM review WHERE property_id = p.id) {BOOKED} GROUP BY p.id",
+        "have the same name, it does not give (Tent, 0, 0)",
+    ),
+    (
+        ONE,
+        "revenue",
+        # UNION removes a booking with the price of another one.
+        """SELECT name, coalesce(sum(euros), 0), coalesce(sum(n), 0) FROM property p
+        LEFT JOIN (SELECT property_id, euros, 0 AS n FROM booking
+            UNION SELECT property_id, 0, 1 FROM review) u ON u.property_id = p.id GROUP BY p.id""",
+        "it gives (Cabin, 700, 1)",
+    ),
+    (
+        ONE,
+        "april",
+        f"SELECT p.name, count(DISTINCT b.check_in) {BOOKED} AND {IN_APRIL} GROUP BY p.id",
+        "when bookings have equal prices and days, and reviews equal stars, it gives (Loft, 2)",
+    ),
+    (
+        ONE,
+        "april",
+        f"SELECT p.name, count(b.guest_id) {BOOKED} AND {IN_APRIL} GROUP BY p.id",
+        "when bookings have equal prices and days, and reviews equal stars, it gives (Cabin, 2)",
+    ),
+    (
+        ONE,
+        "april",
+        f"SELECT p.name, count(b.id) {BOOKED} AND check_in < '2026-05-01' "
+        "AND check_in + nights > '2026-04-01' GROUP BY p.id",
+        "in other months, it gives (Cabin, 2), and should give (Cabin, 1)",
+    ),
+    (
+        ONE,
+        "stars",
+        "SELECT city, trunc(avg(stars), 1) FROM review r JOIN property p ON p.id = property_id "
+        "GROUP BY city",
+        "it gives (Lagos, 4.6), and should give (Lagos, 4.7)",
     ),
     (TWO, "share", GIVEN[TWO]["share"], "it gives (Lagos, 0), and should give (Lagos, 33.3)"),
     (
@@ -457,6 +553,81 @@ WRONG = [
         f"SELECT city, mode() WITHIN GROUP (ORDER BY nights) {EARNED} GROUP BY city",
         "and should give",
     ),
+    *(
+        (
+            TWO,
+            "days",
+            f"SELECT d::date, count(DISTINCT {column}) FROM {DAYS} GROUP BY d",
+            "it gives (2026-03-04, 1), and should give (2026-03-04, 2)",
+        )
+        for column in ("b.property_id", "b.created_at", "b.euros")
+    ),
+    (
+        TWO,
+        "days",
+        # This midnight is the one of Lagos, and the cast takes the day of the session.
+        """SELECT d::date, count(b.id)
+        FROM generate_series(timestamp '2026-03-01', '2026-03-07', '1 day') d
+        LEFT JOIN booking b ON date_trunc('day', created_at, 'Africa/Lagos')::date = d::date
+        GROUP BY d""",
+        "it gives (2026-03-01, 0) and 2 more, and should give (2026-03-01, 2)",
+    ),
+    (
+        TWO,
+        "days",
+        f"SELECT d::date, count(b.id) FROM {DAYS} AND b.property_id IN "
+        "(SELECT id FROM property WHERE city = 'Lagos') GROUP BY d",
+        "it gives (2026-03-01, 0), and should give (2026-03-01, 2)",
+    ),
+    (
+        TWO,
+        "totals",
+        f"SELECT city, name, sum(euros) {EARNED} GROUP BY ROLLUP (city, name)",
+        "when two properties of a city have the same name, it gives (Accra, Loft, 400)",
+    ),
+    (
+        TWO,
+        "totals",
+        f"""SELECT city, name, sum(euros) {EARNED} GROUP BY city, p.id
+        UNION SELECT city, NULL, sum(euros) {EARNED} GROUP BY city
+        UNION SELECT NULL, NULL, sum(euros) FROM booking""",
+        "when two properties of a city have the same name, it does not give (Accra, Loft, 200)",
+    ),
+    (
+        TWO,
+        "totals",
+        f"SELECT city, min(name), sum(euros) {EARNED} GROUP BY ROLLUP (city, p.id)",
+        "it gives (Accra, Cabin, 990)",
+    ),
+    (
+        TWO,
+        "totals",
+        f"SELECT city, name, sum(euros) {EARNED} GROUP BY ROLLUP (city, p.id, name)",
+        "it gives (Accra, NULL, 90) and 2 more, which should not be there",
+    ),
+    (
+        TWO,
+        "median",
+        f"SELECT city, (percentile_cont(0.5) WITHIN GROUP (ORDER BY nights))::int {EARNED} "
+        "GROUP BY city",
+        "it gives (Lagos, 4), and should give (Lagos, 3.5)",
+    ),
+    (
+        TWO,
+        "median",
+        f"""SELECT city, sum(nights) / count(*) FROM (SELECT city, nights,
+            row_number() OVER (PARTITION BY city ORDER BY nights) AS i,
+            count(*) OVER (PARTITION BY city) AS n {EARNED})
+        WHERE i IN ((n + 1) / 2, (n + 2) / 2) GROUP BY city""",
+        "it gives (Lagos, 3), and should give (Lagos, 3.5)",
+    ),
+    (
+        TWO,
+        "median",
+        f"""SELECT city, percentile_cont(0.5) WITHIN GROUP (ORDER BY nights)
+        FROM (SELECT DISTINCT city, nights {EARNED}) GROUP BY city""",
+        "it gives (Lagos, 2.5), and should give (Lagos, 2)",
+    ),
     (THREE, "running", GIVEN[THREE]["running"], "it gives (3, 990), and should give (3, 900)"),
     (
         THREE,
@@ -532,7 +703,7 @@ WRONG = [
         "places",
         f"""SELECT p.name, coalesce(sum(euros), 0), rank() OVER (
             PARTITION BY city ORDER BY coalesce(sum(euros), 0) DESC) {BOOKED} GROUP BY p.id""",
-        "when properties of one city have earned the same, and one of them nothing, it gives",
+        "when properties of one city have earned the same, and some of them nothing, it gives",
     ),
     (
         THREE,
@@ -540,7 +711,7 @@ WRONG = [
         f"""SELECT p.name, coalesce(sum(euros), 0), row_number() OVER (
             PARTITION BY city ORDER BY coalesce(sum(euros), 0) DESC, p.id) {BOOKED}
             GROUP BY p.id""",
-        "of one city have earned the same, and one of them nothing, it gives",
+        "of one city have earned the same, and some of them nothing, it gives",
     ),
     (
         THREE,
@@ -566,7 +737,7 @@ WRONG = [
                 PARTITION BY property_id ORDER BY night)::int AS island
             FROM (SELECT property_id, {NIGHTS}::date AS night FROM booking))
         GROUP BY property_id, island""",
-        "it gives (1, 2026-04-06, 2026-04-06) and 2 more, which should not be there",
+        "it gives (1, 2026-04-06, 2026-04-06) and 22 more, and should give",
     ),
     (
         THREE,
@@ -628,6 +799,100 @@ WRONG = [
         "invited",
         "SELECT id FROM guest WHERE invited_by IS NOT NULL AND id <> 1",
         "in a circle, it gives (5) and 1 more, which should not be there",
+    ),
+    (
+        THREE,
+        "running",
+        "SELECT id, sum(euros) OVER (ORDER BY check_in, created_at, id) FROM booking",
+        "when guests arrive on the same day, and properties have the same name, it gives",
+    ),
+    *(
+        (
+            THREE,
+            "latest",
+            f"""SELECT p.name, b.id FROM property p, LATERAL (SELECT id FROM booking
+                WHERE property_id = p.id ORDER BY {order} LIMIT 2) b""",
+            "and properties have the same name, it gives (Cabin, 3)",
+        )
+        for order in (
+            "check_in DESC",
+            "check_in DESC, euros DESC",
+            "check_in DESC, created_at DESC, id DESC",
+            "check_in DESC, nights DESC, id DESC",
+            "check_in + nights DESC, id DESC",
+        )
+    ),
+    (
+        THREE,
+        "places",
+        # Who was booked for nothing has earned as much as who was not booked.
+        f"""SELECT p.name, coalesce(sum(euros), 0), dense_rank() OVER (
+            PARTITION BY city ORDER BY sum(euros) DESC NULLS LAST) {BOOKED} GROUP BY p.id""",
+        "it gives (Tent, 0, 2) and 1 more, and should give (Tent, 0, 1)",
+    ),
+    (
+        THREE,
+        "places",
+        f"""SELECT DISTINCT p.name, coalesce(sum(euros), 0), dense_rank() OVER (
+            PARTITION BY city ORDER BY coalesce(sum(euros), 0) DESC) {BOOKED} GROUP BY p.id""",
+        "and some of them nothing, it does not give (Tent, 0, 1)",
+    ),
+    (
+        THREE,
+        "periods",
+        f"""SELECT property_id, min(night), max(night) FROM (
+            SELECT property_id, night, night - row_number() OVER (
+                PARTITION BY property_id ORDER BY night)::int AS island
+            FROM (SELECT DISTINCT property_id, {NIGHTS}::date AS night FROM booking))
+        GROUP BY property_id, island, date_trunc('month', night)""",
+        "it gives (2, 2026-03-30, 2026-03-31) and 1 more, and should give",
+    ),
+    (
+        THREE,
+        "periods",
+        # Numbered over all properties: a night of another one closes a gap.
+        f"""SELECT property_id, min(night), max(night) FROM (
+            SELECT property_id, night, night - dense_rank() OVER (ORDER BY night)::int AS island
+            FROM (SELECT DISTINCT property_id, {NIGHTS}::date AS night FROM booking))
+        GROUP BY property_id, island""",
+        "it gives (1, 2026-03-01, 2026-03-15)",
+    ),
+    *(
+        (
+            THREE,
+            "invited",
+            f"""WITH RECURSIVE i AS (SELECT id, 1 AS steps FROM guest WHERE invited_by = 1
+                UNION ALL SELECT g.id, steps + 1 FROM guest g JOIN i ON g.invited_by = i.id
+                WHERE steps < {most}) SELECT DISTINCT id FROM i WHERE id <> 1""",
+            "a chain of 120 invitations begins with guest 4, it does not give (181)",
+        )
+        for most in (10, 100)
+    ),
+    (
+        THREE,
+        "invited",
+        # An id is no date: who was invited may have the lower one.
+        """WITH RECURSIVE i AS (SELECT id FROM guest WHERE invited_by = 1 AND id > 1 UNION ALL
+            SELECT g.id FROM guest g JOIN i ON g.invited_by = i.id AND g.id > i.id)
+        SELECT id FROM i""",
+        "a chain of 120 invitations begins with guest 4, it does not give (181)",
+    ),
+    (
+        THREE,
+        "invited",
+        """WITH RECURSIVE i AS (SELECT id FROM guest WHERE invited_by = 1 UNION
+            SELECT g.id FROM guest g JOIN i ON g.invited_by = i.id WHERE g.id <> 1)
+        SELECT id FROM i""",
+        "when guest 1 was invited by guest 1, and a chain of 120 invitations begins with guest 4, "
+        "it gives (1), which should not be there",
+    ),
+    (
+        THREE,
+        "invited",
+        """WITH RECURSIVE i AS (SELECT id, name FROM guest WHERE invited_by = 1 UNION
+            SELECT g.id, g.name FROM guest g JOIN i ON g.invited_by = i.id)
+        SELECT min(id) FROM i WHERE id <> 1 GROUP BY name""",
+        "a chain of 120 invitations begins with guest 4, it does not give (182)",
     ),
 ]
 
