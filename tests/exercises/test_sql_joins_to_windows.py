@@ -184,8 +184,8 @@ OTHERWISE = [
             FROM (VALUES (0), (1), (2), (3), (4), (5), (6)) v(n) LEFT JOIN booking b
                 ON timezone('Africa/Lagos', created_at)::date = date '2026-03-01' + n
             GROUP BY n""",
-        "totals": f"SELECT city, CASE grouping(p.id) WHEN 0 THEN min(name) END, sum(euros) {EARNED} "
-        "GROUP BY ROLLUP (city, p.id)",
+        "totals": "SELECT city, CASE grouping(p.id) WHEN 0 THEN min(name) END, sum(euros) "
+        f"{EARNED} GROUP BY ROLLUP (city, p.id)",
         "median": f"""
             SELECT city, (percentile_disc(0.5) WITHIN GROUP (ORDER BY nights)
                 + percentile_disc(0.5) WITHIN GROUP (ORDER BY nights DESC)) / 2.0
