@@ -392,6 +392,23 @@ WRONG = [
         "GROUP BY city",
         "it gives (Lagos, 4.6), and should give (Lagos, 4.7)",
     ),
+    (
+        ONE,
+        "silent",
+        "SELECT name FROM guest WHERE id > (SELECT coalesce(max(guest_id), 0) FROM booking)",
+        "when two properties and two guests have the same name, it does not give (Amina)",
+    ),
+    (
+        ONE,
+        "revenue",
+        # A property with reviews and no booking loses its reviews.
+        """SELECT p.name, coalesce(b.euros, 0), coalesce(r.n, 0) FROM property p
+        LEFT JOIN (SELECT property_id, sum(euros) AS euros FROM booking GROUP BY 1) b
+            ON b.property_id = p.id
+        LEFT JOIN (SELECT property_id, count(*) AS n FROM review GROUP BY 1) r
+            ON r.property_id = b.property_id""",
+        "it gives (Villa, 0, 0), and should give (Villa, 0, 3)",
+    ),
     (TWO, "share", GIVEN[TWO]["share"], "it gives (Lagos, 0), and should give (Lagos, 33.3)"),
     (
         TWO,
@@ -628,6 +645,23 @@ WRONG = [
         FROM (SELECT DISTINCT city, nights {EARNED}) GROUP BY city""",
         "it gives (Lagos, 2.5), and should give (Lagos, 2)",
     ),
+    (
+        TWO,
+        "share",
+        f"SELECT city, 100.0 * count(DISTINCT euros) FILTER (WHERE guest_id IS NULL) / count(*) "
+        f"{EARNED} GROUP BY city",
+        "it gives (Cairo, 33.3), and should give (Cairo, 66.7)",
+    ),
+    (
+        TWO,
+        "median",
+        # Equal values need not be numbered in the opposite order from the other end.
+        f"""SELECT city, avg(nights) FROM (SELECT city, nights,
+            row_number() OVER (PARTITION BY city ORDER BY nights) AS up,
+            row_number() OVER (PARTITION BY city ORDER BY nights DESC) AS down {EARNED})
+        WHERE abs(up - down) <= 1 GROUP BY city""",
+        "when two properties of a city have the same name, it does not give (Lagos, 1.5)",
+    ),
     (THREE, "running", GIVEN[THREE]["running"], "it gives (3, 990), and should give (3, 900)"),
     (
         THREE,
@@ -737,7 +771,7 @@ WRONG = [
                 PARTITION BY property_id ORDER BY night)::int AS island
             FROM (SELECT property_id, {NIGHTS}::date AS night FROM booking))
         GROUP BY property_id, island""",
-        "it gives (1, 2026-04-06, 2026-04-06) and 22 more, and should give",
+        "it gives (1, 2026-04-06, 2026-04-06) and 36 more, and should give",
     ),
     (
         THREE,
@@ -845,7 +879,7 @@ WRONG = [
                 PARTITION BY property_id ORDER BY night)::int AS island
             FROM (SELECT DISTINCT property_id, {NIGHTS}::date AS night FROM booking))
         GROUP BY property_id, island, date_trunc('month', night)""",
-        "it gives (2, 2026-03-30, 2026-03-31) and 1 more, and should give",
+        "it gives (2, 2026-03-30, 2026-03-31) and 3 more, and should give",
     ),
     (
         THREE,
@@ -893,6 +927,49 @@ WRONG = [
             SELECT g.id, g.name FROM guest g JOIN i ON g.invited_by = i.id)
         SELECT min(id) FROM i WHERE id <> 1 GROUP BY name""",
         "a chain of 120 invitations begins with guest 4, it does not give (182)",
+    ),
+    *(
+        (
+            THREE,
+            "running",
+            f"SELECT id, sum(euros) OVER ({order}) FROM booking",
+            when,
+        )
+        for order, when in (
+            ("ORDER BY check_in, nights DESC, id", "when guests arrive on the same day"),
+            ("ORDER BY check_in, euros DESC, id", "on the same day, and properties"),
+            ("ORDER BY check_in, guest_id, id", "when guests arrive on the same day"),
+            ("ORDER BY check_in, id::text", "when guests arrive on the same day"),
+            ("PARTITION BY extract(year FROM check_in) ORDER BY check_in, id", "it gives (10, 40)"),
+        )
+    ),
+    (
+        THREE,
+        "latest",
+        # 9 comes after 15 in a text.
+        f"""SELECT name, id FROM (SELECT p.name, b.id, row_number() OVER (
+            PARTITION BY p.id ORDER BY check_in DESC, b.id::text DESC) AS n {EARNED})
+        WHERE n < 3""",
+        "when guests arrive on the same day, and properties have the same name, it gives",
+    ),
+    (
+        THREE,
+        "periods",
+        # The day of the year begins again in January.
+        f"""SELECT property_id, min(night), max(night) FROM (
+            SELECT property_id, night, extract(doy FROM night) - row_number() OVER (
+                PARTITION BY property_id ORDER BY night) AS island
+            FROM (SELECT DISTINCT property_id, {NIGHTS}::date AS night FROM booking))
+        GROUP BY property_id, island""",
+        "it gives (2, 2026-12-30, 2026-12-31) and 1 more, and should give",
+    ),
+    (
+        THREE,
+        "invited",
+        """WITH RECURSIVE i AS (SELECT id FROM guest WHERE invited_by = 1 OR invited_by IS NULL
+            UNION SELECT g.id FROM guest g JOIN i ON g.invited_by = i.id)
+        SELECT id FROM i WHERE id <> 1""",
+        "it gives (400) and 1 more, which should not be there",
     ),
 ]
 
