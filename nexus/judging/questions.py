@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from nexus.judging.sandbox import Connection, Sandbox
 from nexus.judging.verdict import NotYet, first_line
@@ -130,7 +131,7 @@ def hint_for(box: Sandbox, answer: object, question: Question, sets: Sequence[Ro
     """What is to be said of an answer; None if it is right.
 
     Raises:
-        NotYet: if it takes too long.
+        NotYet: if it takes too long, or leaves a session in which nothing else can run.
     """
     if answer is None or answer is ... or answer == "":
         return f"it is still to be written. {question.ask}"
@@ -151,9 +152,12 @@ def hint_for(box: Sandbox, answer: object, question: Question, sets: Sequence[Ro
                 box.learner.execute("SELECT set_config(%s, %s, false)", [setting, value])
             # In the protocol's extended form: a second statement is refused by PostgreSQL.
             given = box.learner.execute(answer, binary=True)  # type: ignore[arg-type]
+            found = given.fetchall() if given.description else []
         except (psycopg.OperationalError, psycopg.errors.QueryCanceled):
             raise  # it took too long
         except psycopg.Error as error:
+            if box.learner.info.transaction_status == TransactionStatus.ACTIVE:
+                raise NotYet("COPY gives no rows: write a SELECT") from None
             return f"PostgreSQL says: {first_line(error)}"
         if given.description is None:
             return "that statement gives no rows: write a SELECT"
@@ -162,7 +166,7 @@ def hint_for(box: Sandbox, answer: object, question: Question, sets: Sequence[Ro
             return f"it gives {number} columns, and {columns} are asked for"
         differs = difference(
             [plain(row, question.digits) for row in wanted.fetchall()],
-            [plain(row, question.digits) for row in given.fetchall()],
+            [plain(row, question.digits) for row in found],
             is_ordered=question.is_ordered,
         )
         if differs:

@@ -1015,6 +1015,8 @@ test_right, test_not_yet = tables.tests(
         (ONE, with_answer(ONE, "revenue", "SELEC"), "PostgreSQL says: syntax error"),
         (ONE, with_answer(ONE, "april", "SELECT 1; SELECT 2"), "cannot insert multiple commands"),
         (ONE, with_answer(ONE, "april", "COMMIT"), "gives no rows: write a SELECT"),
+        (ONE, with_answer(ONE, "april", "COPY guest TO STDOUT"), "april: COPY gives no rows"),
+        (THREE, with_answer(THREE, "running", "SELECT 1, 'infinity'::date"), "running: PostgreSQL"),
         (ONE, SOLVED[ONE] | {"apirl": "SELECT 1"}, "there is no question 'apirl'"),
         (ONE, [SOLVED[ONE]], "should be a dictionary"),
     ],
