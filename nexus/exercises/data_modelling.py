@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from operator import itemgetter
 
 import psycopg
 from psycopg import sql
@@ -53,10 +52,14 @@ CHANGE = (
 )
 PAID = "2026-03-01 12:00Z"
 GOOD: list[Row] = [
-    (5_000_000_000, "JPY", "paid", PAID),
-    (7, "AAA", "open", None),
+    (9_223_372_036_854_775_807, "JPY", "paid", PAID),
+    (1, "AAA", "open", None),
     (8, "ZZZ", "paid", "1999-01-01 00:00Z"),
+    (8, "EUR", "paid", "2099-01-01 00:00Z"),
+    PAYMENTS[0],
 ]
+MORE_GOOD: Row = (3, "NGN", "paid", PAID)
+"""What the first payment may become."""
 BAD: dict[str, Row] = {
     "without an amount": (None, "EUR", "open", None),
     "with an amount of 0": (0, "EUR", "open", None),
@@ -65,6 +68,10 @@ BAD: dict[str, Row] = {
     "with the currency 'eur'": (5, "eur", "open", None),
     "with the currency 'EURO'": (5, "EURO", "open", None),
     "with the currency 'xEUR'": (5, "xEUR", "open", None),
+    "with the currency 'EU'": (5, "EU", "open", None),
+    "with the currency 'EU1'": (5, "EU1", "open", None),
+    "with the currency '1UR'": (5, "1UR", "open", None),
+    "whose currency ends with a line break": (5, "EUR\n", "open", None),
     "with the currency 'E'": (5, "E", "open", None),
     "with the currency 'E1R'": (5, "E1R", "open", None),
     "with the currency 'ÄÖÜ'": (5, "ÄÖÜ", "open", None),
@@ -72,11 +79,23 @@ BAD: dict[str, Row] = {
     "without a status": (5, "EUR", None, None),
     "without a status, and with a paid_at": (5, "EUR", None, PAID),
     "with the status 'lost'": (5, "EUR", "lost", None),
+    "with the status 'unpaid'": (5, "EUR", "unpaid", None),
+    "with the status 'opened'": (5, "EUR", "opened", None),
+    "with an empty status": (5, "EUR", "", None),
     "with the status 'PAID'": (5, "EUR", "PAID", PAID),
     "with the status 'PAID', without a paid_at": (5, "EUR", "PAID", None),
     "that is paid, without a paid_at": (5, "EUR", "paid", None),
     "that is open, with a paid_at": (5, "EUR", "open", PAID),
 }
+ALONE = {
+    "with an amount of 0": "UPDATE payment SET amount_minor = 0 WHERE id = 1",
+    "with the currency 'eur'": "UPDATE payment SET currency = 'eur' WHERE id = 1",
+    "that is open, with a paid_at": "UPDATE payment SET status = 'open' WHERE id = 1",
+    "that is paid, without a paid_at": "UPDATE payment SET paid_at = NULL WHERE id = 1",
+    "that is open, with a new paid_at": "UPDATE payment SET paid_at = now() WHERE id = 2",
+    "that becomes paid, without a paid_at": "UPDATE payment SET status = 'paid' WHERE id = 2",
+}
+"""Changes of one column."""
 
 
 @judge(
@@ -109,15 +128,22 @@ def rules(answer: str) -> str:
                 raise NotYet(f"a payment {what} {said}{_lenient(box)}")
             if _payments(box) != kept:
                 raise NotYet("a refused payment has changed the table")
+        for what, change in ALONE.items():
+            if not refusal(box.admin, change):
+                raise NotYet(f"a payment {what} can come about by an UPDATE of one column")
+        if said := refusal(box.admin, CHANGE, MORE_GOOD):
+            raise NotYet(f"a payment cannot become {_shown(MORE_GOOD)}, which is good: {said}")
+        if _payments(box) != _in_order([MORE_GOOD, *PAYMENTS[1:], *GOOD]):
+            raise NotYet("a good change was accepted, and is not stored as it was sent")
     return (
         f"{len(BAD)} kinds of bad payments are refused, by INSERT and by UPDATE, and "
-        f"{len(GOOD)} good ones are stored"
+        f"{len(GOOD)} good ones and a good change are stored"
     )
 
 
 def _in_order(rows: Sequence[Row]) -> list[Row]:
-    """Rows by their amounts, which differ."""
-    return sorted(rows, key=itemgetter(0))
+    """Rows in an order that is the same for equal rows."""
+    return sorted(rows, key=_shown)
 
 
 def _shown(row: Row) -> str:
@@ -126,11 +152,12 @@ def _shown(row: Row) -> str:
 
 def _payments(box: Sandbox) -> list[Row]:
     """All payments, as they were sent, in order."""
-    return box.admin.execute(r"""
+    rows = box.admin.execute(r"""
         SELECT amount_minor, currency::text, status::text,
                to_char(paid_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI"Z"')
-        FROM payment ORDER BY amount_minor
+        FROM payment
     """).fetchall()
+    return _in_order(rows)
 
 
 def _lenient(box: Sandbox) -> str:
@@ -164,6 +191,7 @@ def accounts(connection: Connection) -> None:
         connection.execute(OPEN, row)  # type: ignore[arg-type]
 
 
+CASE = "UPDATE account SET email = 'ESI@example.org' WHERE lower(email) = 'esi@example.org'"
 OPEN = "INSERT INTO account (email, deleted_at) VALUES (%s, %s::timestamptz)"
 COUNT = "SELECT count(*) FROM account WHERE lower(email) = lower(%s) AND deleted_at IS NULL"
 
@@ -177,6 +205,10 @@ COUNT = "SELECT count(*) FROM account WHERE lower(email) = lower(%s) AND deleted
 def living(answer: str) -> str:
     """One living account an address, by INSERT, by UPDATE and in a race; deleted ones are free."""
     with database("modelling_accounts", accounts) as box:
+        own = sql.Identifier(box.learner.info.dbname)
+        role = sql.Identifier(box.learner.info.user)
+        # An answer may bring a trusted extension, such as citext.
+        box.admin.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(own, role))
         box.run(answer)
         kept = box.admin.execute(
             "SELECT lower(email), deleted_at IS NULL FROM account ORDER BY 1, 2"
@@ -186,11 +218,23 @@ def living(answer: str) -> str:
         for what, row in {
             "an account whose address only deleted accounts have": ("amina@example.org", None),
             "a new account with capital letters": ("Esi@Example.org", None),
+            "an account with the same name at another host": ("chidi@example.com", None),
+            "an account with a longer address": ("chidi+stays@example.org", None),
             "a deleted account with the address of a living one": ("BODE@example.org", PAID),
+            "a deleted account": ("hope@example.org", PAID),
         }.items():
             if said := refusal(box.admin, OPEN, row):
                 raise NotYet(f"{what} should be possible: {said}")
-        _stored(box, ["amina@example.org", "Esi@Example.org"])
+        for what, change in {
+            "an account changes the case of its own address": CASE,
+            "an account changes its address to a free one": "UPDATE account "
+            "SET email = 'esi@new.example' WHERE lower(email) = 'esi@example.org'",
+            "a deleted account comes back to a free address": "UPDATE account "
+            "SET deleted_at = NULL WHERE lower(email) = 'hope@example.org'",
+        }.items():
+            if said := refusal(box.admin, change):
+                raise NotYet(f"it should be possible that {what}: {said}")
+        _stored(box, ["amina@example.org", "esi@new.example", "hope@example.org"])
         for what, email in {
             "the same address": "chidi@example.org",
             "the same address in capital letters": "CHIDI@EXAMPLE.ORG",
@@ -199,20 +243,22 @@ def living(answer: str) -> str:
             _refused(box, OPEN, (email, None), f"a second living account with {what}", email)
         _refused(
             box,
-            "UPDATE account SET deleted_at = NULL WHERE deleted_at IS NOT NULL AND email = %s",
-            ("Dalila@example.org",),
+            "UPDATE account SET deleted_at = NULL "
+            "WHERE deleted_at IS NOT NULL AND lower(email) = %s",
+            ("dalila@example.org",),
             "a deleted account, brought back while its address is in use,",
             "dalila@example.org",
         )
         _refused(
             box,
             "UPDATE account SET email = 'Chidi@example.org' WHERE lower(email) = %s",
-            ("esi@example.org",),
+            ("esi@new.example",),
             "an account that changes its address to one in use",
             "chidi@example.org",
         )
         if said := refusal(
-            box.admin, "UPDATE account SET deleted_at = now() WHERE email = 'chidi@example.org'"
+            box.admin,
+            "UPDATE account SET deleted_at = now() WHERE lower(email) = 'chidi@example.org'",
         ):
             raise NotYet(f"a living account should be possible to delete: {said}")
         if said := refusal(box.admin, OPEN, ("Chidi@example.org", None)):
@@ -246,21 +292,33 @@ def _refused(box: Sandbox, statement: str, values: Row, what: str, email: str) -
     raise NotYet(f"{what} is not stored, and the program that sent it gets no error")
 
 
+MOVE = "UPDATE account SET email = %s WHERE lower(email) = %s"
+
+
 def _race(box: Sandbox) -> None:
-    """Two programs open an account with one new address, and neither sees the other's."""
-    with another(box) as first, another(box) as second:
-        first.execute("BEGIN")
-        first.execute(OPEN, ("fola@example.org", None))
-        run = Run(partial(refusal, second, OPEN, ("Fola@example.org", None)))
-        come_to_rest(box, [lambda: run.is_running])
-        with suppress(psycopg.Error):
-            first.execute("COMMIT")
-        all_of([run], "a second account")
-    if (number := _living(box, "fola@example.org")) != 1:
-        raise NotYet(
-            f"two programs opened an account with one address at the same moment, and {number} "
-            "stayed. A query cannot see what another transaction has not committed"
-        )
+    """Two programs take one free address, and neither sees the other's account."""
+    for statement, first_values, second_values, what in (
+        (OPEN, ("fola@example.org", None), ("Fola@example.org", None), "opened an account with"),
+        (
+            MOVE,
+            ("gina@example.org", "hope@example.org"),
+            ("Gina@example.org", "esi@new.example"),
+            "gave two accounts",
+        ),
+    ):
+        with another(box) as first, another(box) as second:
+            first.execute("BEGIN")
+            first.execute(statement, first_values)
+            run = Run(partial(refusal, second, statement, second_values))
+            come_to_rest(box, [lambda run=run: run.is_running])  # type: ignore[misc]
+            with suppress(psycopg.Error):
+                first.execute("COMMIT")
+            all_of([run], "a second account")
+        if (number := _living(box, first_values[0])) != 1:
+            raise NotYet(
+                f"two programs {what} one address at the same moment, and {number} "
+                "stayed. A query cannot see what another transaction has not committed"
+            )
 
 
 Booked = tuple[int, str, str, str, str, str, int]
@@ -272,10 +330,10 @@ SHEET: list[Booked] = [
 ]
 NAMESAKES: list[Booked] = [
     (10, "Amina", "amina@example.org", "Lagoon", "Lagos", "2026-12-01", 3),
-    (11, "Amina", "amina@other.example", "Lagoon", "Lagos", "2026-12-04", 3),
     (12, "Esi", "esi@example.org", "Lagoon", "Porto", "2026-12-01", 3),
     (13, "Esi", "esi@example.org", "Lagoon", "Porto", "2026-12-01", 3),
-    (14, "Esi", "esi@example.org", "Attic", "Lagos", "2026-12-09", 1),
+    (900_000, "Amina", "amina@other.example", "Lagoon", "Lagos", "2026-12-04", 3),
+    (900_001, "Esi", "esi@example.org", "Attic", "Lagos", "2026-12-09", 1),
 ]
 
 
@@ -318,6 +376,11 @@ def split(answer: str) -> str:
     return "three sheets were split without a loss, and the tables refuse what breaks a rule"
 
 
+COLUMNS = {
+    "guest": {"id", "name", "email"},
+    "house": {"id", "name", "city"},
+    "booking": {"ref", "guest_id", "house_id", "arrival", "nights"},
+}
 JOINED = """
     SELECT b.ref, g.name, g.email, h.name, h.city, b.arrival::text, b.nights
     FROM booking b JOIN guest g ON g.id = b.guest_id JOIN house h ON h.id = b.house_id
@@ -327,6 +390,16 @@ JOINED = """
 
 def _same(box: Sandbox, rows: Sequence[Booked], what: str) -> None:
     """Joined again, the three tables are the sheet; and each guest and house is there once."""
+    for table, asked in COLUMNS.items():
+        columns = box.admin.execute(
+            "SELECT attname FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            [table],
+        ).fetchall()
+        if more := [name for (name,) in columns if name not in asked]:
+            raise NotYet(
+                f"the table {table} has columns that it should not have: {', '.join(more)}"
+            )
     for table, number in {
         "guest": len({row[2] for row in rows}),
         "house": len({row[3:5] for row in rows}),
@@ -354,13 +427,15 @@ BOOKING = """
     SELECT %s, (SELECT id FROM guest WHERE email = %s),
            (SELECT id FROM house WHERE name = %s AND city = %s), %s, %s
 """
-NEW = ("new@example.org", "Treehouse", "Jos", "2027-01-01", 2)
+MOVED = "UPDATE booking SET {}_id = 987654 WHERE ref = 900"
+SAME_ADDRESS = "UPDATE guest SET email = 'new@fresh.test' WHERE email = 'newer@example.org'"
+NEW = ("new@fresh.test", "Treehouse", "Jos", "2027-01-01", 2)
 
 
 def _keeps(box: Sandbox, what: str) -> None:
     """The rules of the exercise, tried one by one after the split."""
     for thing, statement, values in (
-        ("a new guest, without an id,", GUEST, ("New", "new@example.org")),
+        ("a new guest, without an id,", GUEST, ("New", "new@fresh.test")),
         ("a new guest with the name of another one", GUEST, ("New", "newer@example.org")),
         ("a new house, without an id,", HOUSE, ("Treehouse", "Jos")),
         ("a house with the name of one in another city", HOUSE, ("Treehouse", "Porto")),
@@ -369,12 +444,12 @@ def _keeps(box: Sandbox, what: str) -> None:
     ):
         if said := refusal(box.admin, statement, values):
             raise NotYet(f"after {what} was split, {thing} should be possible: {said}")
-    there = ("new@example.org", "Treehouse", "Jos")
+    there = ("new@fresh.test", "Treehouse", "Jos")
     day: tuple[object, object] = ("2027-01-01", 2)
     nobody = "INSERT INTO booking (ref, guest_id, house_id, arrival, nights) SELECT 903, {}, {}, "
     nobody += "'2027-01-01', 2 FROM guest, house LIMIT 1"
     for thing, statement, values in (
-        ("a second guest with the same address", GUEST, ("Other", "new@example.org")),
+        ("a second guest with the same address", GUEST, ("Other", "new@fresh.test")),
         ("a second house with the same name and city", HOUSE, ("Treehouse", "Jos")),
         ("a second booking with the same ref", BOOKING, (900, *NEW)),
         ("a booking of a guest that does not exist", nobody.format("987654", "house.id"), ()),
@@ -388,10 +463,20 @@ def _keeps(box: Sandbox, what: str) -> None:
         ("a booking without a house", BOOKING, (905, there[0], None, None, *day)),
         ("a booking without an arrival", BOOKING, (906, *there, None, 2)),
         ("a booking without nights", BOOKING, (907, *there, "2027-01-01", None)),
+        ("a booking that arrives on 30 February", BOOKING, (908, *there, "2027-02-30", 2)),
+        ("a booking that changes to a guest that does not exist", MOVED.format("guest"), ()),
+        ("a booking that changes to a house that does not exist", MOVED.format("house"), ()),
+        ("a guest that changes to the address of another one", SAME_ADDRESS, ()),
     ):
         if not refusal(box.admin, statement, values):
             raise NotYet(f"{thing} was accepted")
-    for table in ("guest", "house"):
+    for table, column in (("guest", "email"), ("house", "city")):
+        no_id = sql.SQL("INSERT INTO {} (id, name, {}) VALUES (NULL, 'Nameless', 'nowhere')")
+        with suppress(psycopg.Error):
+            box.admin.execute(no_id.format(sql.Identifier(table), sql.Identifier(column)))
+        count = sql.SQL("SELECT count(*) FROM {} WHERE id IS NULL").format(sql.Identifier(table))
+        if box.admin.execute(count).fetchone() != (0,):
+            raise NotYet(f"a {table} whose id is NULL was accepted")
         delete = sql.SQL("DELETE FROM {} WHERE id = (SELECT {} FROM booking LIMIT 1)")
         with suppress(psycopg.Error):
             box.admin.execute(delete.format(sql.Identifier(table), sql.Identifier(f"{table}_id")))

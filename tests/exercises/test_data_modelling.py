@@ -63,6 +63,21 @@ BY_TRIGGER = """
     END $$;
     CREATE TRIGGER look BEFORE INSERT OR UPDATE ON payment FOR EACH ROW EXECUTE FUNCTION look();
 """
+WITH_TABLE = """
+    CREATE TABLE status (name text, paid boolean, PRIMARY KEY (name, paid));
+    INSERT INTO status VALUES ('open', false), ('paid', true);
+    ALTER TABLE payment
+        ADD paid boolean GENERATED ALWAYS AS (paid_at IS NOT NULL) STORED,
+        ADD FOREIGN KEY (status, paid) REFERENCES status,
+        ALTER status SET NOT NULL, ALTER currency SET NOT NULL, ALTER amount_minor SET NOT NULL,
+        ALTER currency TYPE char(3), ALTER amount_minor TYPE numeric,
+        ADD CHECK (amount_minor >= 1), ADD CHECK (currency ~ '^[A-Z]{3}$');
+"""
+DEFERRED = BY_TRIGGER.replace("RETURN NEW", "RETURN NULL").replace(
+    "CREATE TRIGGER look BEFORE INSERT OR UPDATE ON payment",
+    "CREATE CONSTRAINT TRIGGER look AFTER INSERT OR UPDATE ON payment "
+    "DEFERRABLE INITIALLY DEFERRED",
+)
 SILENT = BY_TRIGGER.replace("RAISE EXCEPTION 'no such payment'", "RETURN NULL")
 
 PARTIAL = "CREATE UNIQUE INDEX ON account (lower(email)) WHERE deleted_at IS NULL"
@@ -90,6 +105,50 @@ LOOKS_FIRST = """
 """
 IN_TURN = LOOKS_FIRST.replace("BEGIN\n", "BEGIN\n LOCK TABLE account IN EXCLUSIVE MODE;\n", 1)
 ONLY_INSERT = LOOKS_FIRST.replace("INSERT OR UPDATE", "INSERT")
+IN_TURN_INSERT = LOOKS_FIRST.replace(
+    "BEGIN\n",
+    "BEGIN\n IF TG_OP = 'INSERT' THEN LOCK TABLE account IN EXCLUSIVE MODE; END IF;\n",
+    1,
+)
+CITEXT = """
+    CREATE EXTENSION citext;
+    ALTER TABLE account ALTER email TYPE citext;
+    CREATE UNIQUE INDEX ON account (email) WHERE deleted_at IS NULL;
+"""
+LOWERED = """
+    UPDATE account SET email = lower(email);
+    CREATE FUNCTION low() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN NEW.email := lower(NEW.email); RETURN NEW; END $$;
+    CREATE TRIGGER low BEFORE INSERT OR UPDATE ON account FOR EACH ROW EXECUTE FUNCTION low();
+    CREATE UNIQUE INDEX ON account (email) WHERE deleted_at IS NULL;
+"""
+ADDRESSES = """
+    CREATE TABLE address (email text PRIMARY KEY);
+    INSERT INTO address SELECT lower(email) FROM account WHERE deleted_at IS NULL;
+    CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' AND OLD.deleted_at IS NULL THEN
+            DELETE FROM address WHERE email = lower(OLD.email);
+        END IF;
+        IF NEW.deleted_at IS NULL THEN
+            INSERT INTO address VALUES (lower(NEW.email));
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER follow AFTER INSERT OR UPDATE ON account
+        FOR EACH ROW EXECUTE FUNCTION follow();
+"""
+
+
+def never(event: str, when: str = "true") -> str:
+    """A trigger that refuses more than the text asks for."""
+    return f"""
+    CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN IF {when} THEN RAISE EXCEPTION 'never'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER never BEFORE {event} FOR EACH ROW EXECUTE FUNCTION never();
+    """
+
+
 SILENT_TWO = IN_TURN.replace("RAISE EXCEPTION 'this address is in use'", "RETURN NULL")
 
 TABLES = """
@@ -134,6 +193,68 @@ SETVAL = (
     SELECT setval(pg_get_serial_sequence('house', 'id'), coalesce(max(id), 0) + 1) FROM house;
 """
 )
+AS_SELECT = """
+    CREATE TABLE guest AS SELECT row_number() OVER (ORDER BY email) AS id, min(guest) AS name, email
+        FROM sheet GROUP BY email;
+    CREATE TABLE house AS SELECT row_number() OVER (ORDER BY house, city) AS id, house AS name, city
+        FROM sheet GROUP BY house, city;
+    CREATE TABLE booking AS SELECT ref, g.id AS guest_id, h.id AS house_id, arrival, nights
+        FROM sheet s JOIN guest g USING (email)
+        JOIN house h ON (h.name, h.city) = (s.house, s.city);
+    ALTER TABLE guest ADD PRIMARY KEY (email), ADD UNIQUE (id),
+        ALTER name SET NOT NULL, ALTER id SET NOT NULL, ALTER id ADD GENERATED ALWAYS AS IDENTITY;
+    ALTER TABLE house ADD PRIMARY KEY (name, city), ADD UNIQUE (id),
+        ALTER id SET NOT NULL, ALTER id ADD GENERATED ALWAYS AS IDENTITY;
+    ALTER TABLE booking ADD PRIMARY KEY (ref),
+        ALTER arrival SET NOT NULL, ALTER nights SET NOT NULL,
+        ALTER guest_id SET NOT NULL, ADD FOREIGN KEY (guest_id) REFERENCES guest (id),
+        ALTER house_id SET NOT NULL, ADD FOREIGN KEY (house_id) REFERENCES house (id);
+    SELECT setval(pg_get_serial_sequence('guest', 'id'), 1 + count(*)) FROM guest;
+    SELECT setval(pg_get_serial_sequence('house', 'id'), 1 + count(*)) FROM house;
+"""
+LOOP = (
+    TABLES.replace("bigint GENERATED ALWAYS AS IDENTITY", "serial")
+    + """
+    DO $$
+    DECLARE s sheet; g int; h int;
+    BEGIN
+        FOR s IN SELECT * FROM sheet LOOP
+            INSERT INTO guest (name, email) VALUES (s.guest, s.email)
+                ON CONFLICT (email) DO UPDATE SET name = guest.name RETURNING id INTO g;
+            INSERT INTO house (name, city) VALUES (s.house, s.city)
+                ON CONFLICT (name, city) DO UPDATE SET name = house.name RETURNING id INTO h;
+            INSERT INTO booking VALUES (s.ref, g, h, s.arrival, s.nights);
+        END LOOP;
+    END $$
+"""
+)
+ID_UNKNOWN = (
+    TABLES.replace(
+        "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "uuid DEFAULT uuidv7() UNIQUE"
+    )
+    .replace("_id bigint", "_id uuid")
+    .replace("REFERENCES guest", "REFERENCES guest (id)")
+    .replace("REFERENCES house", "REFERENCES house (id)")
+    + MOVES
+)
+COPIES = instead("nights int NOT NULL", "nights int NOT NULL, email text, city text").replace(
+    "h.id, arrival, nights", "h.id, arrival, nights, s.email, s.city"
+)
+TRIGGERS = (
+    TABLES.replace(" REFERENCES guest", "").replace(" REFERENCES house", "")
+    + MOVES
+    + """
+    CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NOT EXISTS (SELECT FROM guest WHERE id = NEW.guest_id)
+            OR NOT EXISTS (SELECT FROM house WHERE id = NEW.house_id) THEN
+            RAISE EXCEPTION 'no such guest or house';
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER look BEFORE INSERT ON booking FOR EACH ROW EXECUTE FUNCTION look();
+"""
+)
 NO_SETVAL = SETVAL.partition("    SELECT setval")[0]
 VIEWS = """
     CREATE VIEW guest AS SELECT min(ref) AS id, min(guest) AS name, email FROM sheet GROUP BY email;
@@ -149,13 +270,20 @@ RIGHT = [
     (ONE, BY_TRIGGER),
     (ONE, BY_TYPES),
     (ONE, ALL.replace("3}$');", "3}$') NOT VALID;")),
+    (ONE, WITH_TABLE),
+    (ONE, DEFERRED),
     (TWO, PARTIAL),
     (TWO, GENERATED),
     (TWO, EXCLUDED),
     (TWO, IN_TURN),
+    (TWO, CITEXT),
+    (TWO, LOWERED),
+    (TWO, ADDRESSES),
     (THREE, SPLIT),
     (THREE, BY_UUID),
     (THREE, SETVAL),
+    (THREE, AS_SELECT),
+    (THREE, LOOP),
 ]
 
 NOT_YET = [
@@ -192,11 +320,29 @@ NOT_YET = [
     (ONE, ALL + "ALTER TABLE payment ALTER paid_at SET NOT NULL", "contains null values"),
     (ONE, ALL + "UPDATE payment SET currency = 'USD'", "must stay as they are"),
     (ONE, "DELETE FROM payment;" + ALL, "must stay as they are"),
-    (ONE, ALL + "ALTER TABLE payment ALTER amount_minor TYPE int", "(5000000000, JPY"),
+    (ONE, ALL + "ALTER TABLE payment ALTER amount_minor TYPE int", "(9223372036854775807, JPY"),
     (ONE, BY_TRIGGER.replace("INSERT OR UPDATE", "INSERT"), "come about by an UPDATE"),
     (ONE, SILENT, "gets no error"),
     (ONE, ALL.replace("(amount_minor > 0)", "(amount_minor > 0) NOT ENFORCED"), "is NOT ENFORCED"),
     (ONE, "DROP TABLE payment", "does not exist"),
+    (ONE, without("{3}", "{2,3}"), "currency 'EU' can be stored"),
+    (ONE, without("^[A-Z]{3}$", "^[A-Z]{2}[A-Z0-9]$"), "currency 'EU1' can be stored"),
+    (ONE, without("^[A-Z]{3}$", "^.[A-Z]{2}$"), "currency '1UR' can be stored"),
+    (ONE, without("{3}$", r"{3}\s*$"), "ends with a line break can be stored"),
+    (ONE, without("status IN ('open', 'paid')", "status ~ 'open|paid'"), "'unpaid' can be stored"),
+    (ONE, without("status IN ('open', 'paid')", "status ~ '^(open|paid)'"), "'opened' can be"),
+    (ONE, without("'paid'))", "'paid', ''))"), "an empty status can be stored"),
+    (ONE, ALL + "ALTER TABLE payment ADD UNIQUE (currency)", "is refused: duplicate key"),
+    (ONE, ALL + "ALTER TABLE payment ADD UNIQUE (amount_minor, currency)", "is refused: dupl"),
+    (ONE, ALL + "ALTER TABLE payment ADD CHECK (amount_minor < 1e12)", "(9223372036854775807, JPY"),
+    (ONE, ALL + never("INSERT ON payment", "NEW.paid_at > now()"), "2099-01-01 00:00Z) is refused"),
+    (ONE, ALL + never("UPDATE ON payment"), "a payment cannot become (3, NGN, paid"),
+    (ONE, BY_TRIGGER.replace("UPDATE ON", "UPDATE OF status ON"), "an UPDATE of one column"),
+    (
+        ONE,
+        BY_TRIGGER.replace("UPDATE ON", "UPDATE OF amount_minor, currency, status ON"),
+        "without a paid_at can come about by an UPDATE of one column",
+    ),
     (TWO, None, "give statements"),
     (TWO, "SELECT 1", "with the same address was accepted"),
     (TWO, "ALTER TABLE account ADD UNIQUE (email)", "could not create unique index"),
@@ -236,6 +382,33 @@ NOT_YET = [
     (TWO, LOOKS_FIRST, "at the same moment, and 2 stayed"),
     (TWO, ONLY_INSERT, "brought back while its address is in use"),
     (TWO, SILENT_TWO, "gets no error"),
+    (TWO, PARTIAL.replace("lower(email)", "split_part(lower(email), '@', 1)"), "another host"),
+    (
+        TWO,
+        PARTIAL.replace("lower(email)", r"regexp_replace(lower(email), '\+.*@', '@')"),
+        "a longer address should be possible",
+    ),
+    (
+        TWO,
+        PARTIAL + ";" + never("UPDATE OF email ON account"),
+        "changes the case of its own address",
+    ),
+    (
+        TWO,
+        PARTIAL
+        + ";"
+        + never("UPDATE ON account", "NEW.email <> OLD.email AND NEW.email LIKE 'e%'"),
+        "changes its address to a free one",
+    ),
+    (
+        TWO,
+        PARTIAL
+        + ";"
+        + never("UPDATE ON account", "NEW.deleted_at IS NULL AND OLD.deleted_at < now()"),
+        "comes back to a free address",
+    ),
+    (TWO, IN_TURN.replace(" AND id <> NEW.id", ""), "changes the case of its own address"),
+    (TWO, IN_TURN_INSERT, "gave two accounts one address at the same moment, and 2 stayed"),
     (THREE, None, "give statements"),
     (THREE, "SELECT 1", 'relation "guest" does not exist'),
     (THREE, TABLES, "2 different rows for the table guest, which has 0"),
@@ -296,6 +469,15 @@ NOT_YET = [
         instead("FROM sheet s", "FROM (SELECT DISTINCT ON (email, house, arrival) * FROM sheet) s"),
         "5 different rows for the table booking, which has 4",
     ),
+    (THREE, ID_UNKNOWN, "a guest whose id is NULL was accepted"),
+    (THREE, COPIES, "booking has columns that it should not have: email, city"),
+    (THREE, TRIGGERS, "changes to a guest that does not exist was accepted"),
+    (
+        THREE,
+        instead("arrival date", "arrival text"),
+        "a booking that arrives on 30 February was accepted",
+    ),
+    (THREE, instead("NULL REFERENCES guest", "NULL REFERENCES guest NOT ENFORCED"), "a guest that"),
 ]
 
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET, often=9)
