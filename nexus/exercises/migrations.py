@@ -1,7 +1,7 @@
 """Judges of "Migrations": an index built again, a plan of SQL, a column that goes away."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import psycopg
@@ -18,6 +18,9 @@ from nexus.services.process import wait_for
 OPEN_FOR = 0.8
 """Seconds that an old transaction stays open: longer than a lock_timeout of half a second."""
 
+MEETINGS = 8
+"""How many old transactions follow each other at most: each statement of an answer meets one."""
+
 
 def _bookings(connection: Connection) -> None:
     """Makes a table with an index that an earlier migration has left invalid."""
@@ -31,6 +34,9 @@ def _bookings(connection: Connection) -> None:
         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'booking_nights'::regclass;
     """)
 
+
+OTHERS = {"booking_pkey", "booking_nights"}
+"""The indexes that are none of the answer's business."""
 
 GIVEN_1 = """
 def build(connection):
@@ -56,17 +62,12 @@ def index(answer: Build) -> str:
                     "UPDATE pg_index SET indisvalid = false "
                     "WHERE indexrelid = 'booking_guest'::regclass"
                 )
-            _beside_an_old_transaction(answer, box, found)
+            _beside_old_transactions(answer, box, found)
             _look_at_index(box, found)
     with database("migrations_index", _bookings) as box:
         _make_index(box)
         before = _index(box)
-        try:
-            within(lambda: answer(box.learner))
-        except psycopg.Error as error:
-            raise NotYet(
-                f"a valid index was there, and your function failed: {first_line(error)}"
-            ) from None
+        _beside_old_transactions(answer, box, "a valid index")
         _look_at_index(box, "a valid index")
         if _index(box) != before:
             raise NotYet(
@@ -93,20 +94,38 @@ def _index(box: Sandbox) -> tuple[Any, ...] | None:
     """).fetchone()
 
 
-def _beside_an_old_transaction(answer: Build, box: Sandbox, found: str) -> None:
+def _beside_old_transactions(answer: Build, box: Sandbox, found: str) -> None:
     """Lets an answer run while a transaction is open that has written, and others write.
 
+    A next such transaction begins before the last one ends, and so a second statement of the
+    answer that locks the table is met too.
+
     Raises:
-        NotYet: if somebody cannot write, or the answer does not wait for the transaction.
+        NotYet: if somebody cannot write, or the answer does not wait for the transactions.
     """
-    with holding(box, "UPDATE booking SET nights = 2 WHERE id = 1") as holder:
+    refused: str | None = None
+    gave_up: BaseException | None = None
+    with ExitStack() as stack:
+        holder = stack.enter_context(holding(box, _old_write(1)))
         run = Run(lambda: answer(box.learner))
-        come_to_rest(box, [lambda: run.is_running])
-        refused = _write(box, "INSERT INTO booking (guest_id, nights) VALUES (7, 3)")
-        if refused is None:
-            with suppress(TimeoutError):
-                wait_for(lambda: not run.is_running, OPEN_FOR, "an answer that gives up")
-        gave_up = run.error
+        for number in range(2, MEETINGS + 1):
+            come_to_rest(box, [lambda: run.is_running])
+            refused = _write(box, "INSERT INTO booking (guest_id, nights) VALUES (7, 3)")
+            if refused is not None:
+                break
+            if number == 2:  # the first one stays open for a while
+                with suppress(TimeoutError):
+                    wait_for(lambda: not run.is_running, OPEN_FOR, "an answer that gives up")
+                gave_up = run.error
+            if not run.is_running:
+                break
+            try:
+                following = stack.enter_context(holding(box, _old_write(number)))
+            except psycopg.Error as error:
+                refused = first_line(error)
+                break
+            holder.commit()
+            holder = following
         holder.commit()
         all_of([run], "your function")
     if refused is not None:
@@ -118,12 +137,17 @@ def _beside_an_old_transaction(answer: Build, box: Sandbox, found: str) -> None:
         raise NotYet(
             f"{found} was there, and a transaction that had written stayed open for a while. Your "
             f"function gave up: {first_line(gave_up)}. A concurrent build must wait for such "
-            "transactions, and nobody queues behind it"
+            "transactions, and no read or write queues behind it"
         )
     try:
         run.value()
     except psycopg.Error as error:
         raise NotYet(f"{found} was there, and your function failed: {first_line(error)}") from None
+
+
+def _old_write(number: int) -> str:
+    """A write of an old transaction, to a booking of its own."""
+    return f"UPDATE booking SET nights = 2 WHERE id = {number}"  # noqa: S608
 
 
 def _write(box: Sandbox, statement: str) -> str | None:
@@ -155,6 +179,23 @@ def _look_at_index(box: Sandbox, found: str) -> None:
         )
     if not definition.endswith(" USING btree (guest_id)"):
         raise NotYet(f"booking_guest is another index: {definition}")
+    others = {
+        name
+        for (name,) in box.admin.execute(
+            "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+            "WHERE indrelid = to_regclass('booking')"
+        )
+    } - {"booking_guest"}
+    if more := others - OTHERS:
+        raise NotYet(
+            f"{found} was there before, and at the end the table also has {', '.join(more)}. "
+            "PostgreSQL updates it with each write: drop it"
+        )
+    if less := OTHERS - others:
+        raise NotYet(
+            f"your function has dropped {', '.join(less)} too. It has to do with booking_guest "
+            "only: another invalid index may be one that somebody builds at this moment"
+        )
     if box.learner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise NotYet("when your function has returned, its transaction is still open")
 
@@ -266,9 +307,8 @@ def _run(box: Sandbox, statements: list[str], *, is_empty: bool) -> int:
         NotYet: if something is wrong.
     """
     tables = "the tables were empty" if is_empty else "the tables had rows"
-    before = dict(box.admin.execute("SELECT id, (guest_id, nights, status)::text FROM booking"))
-    statuses = dict(box.admin.execute("SELECT id, status FROM booking"))
-    times = _old_release(box, "before your plan")
+    before = _Bookings(box)
+    times = _old_release(box, "before your plan", 0)
     for number, statement in enumerate(statements, 1):
         start = box.admin.execute("SELECT count(*) FROM judge.log").fetchone() or (0,)
         try:
@@ -278,25 +318,51 @@ def _run(box: Sandbox, statements: list[str], *, is_empty: bool) -> int:
             raise NotYet(
                 f"{tables}, and PostgreSQL refused statement {number}: {first_line(error)}"
             ) from None
-        times += _old_release(box, f"after statement {number}")
+        times += _old_release(box, f"after statement {number}", number)
         _look_at_log(box, number, start[0])
+        if box.admin.execute(FILES).fetchone() != before.files:
+            # An event trigger hears nothing of VACUUM FULL and CLUSTER.
+            raise NotYet(f"statement {number} writes a whole table anew; all others wait")
     if box.learner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise NotYet("after the last statement, a transaction is still open")
-    most = box.admin.execute(
-        "SELECT coalesce(max(n), 0) "
-        "FROM (SELECT sum(rows) AS n FROM judge.changed GROUP BY tx) AS transactions"
-    ).fetchone()
-    if most and most[0] > MOST:
-        raise NotYet(
-            f"one transaction changed {most[0]:,} bookings. Until its end, nobody else can change "
-            f"one of them: at most {MOST:,} at a time"
-        )
-    _look_at_rows(box, before, statuses)
+    _look_at_transactions(box, before.transactions)
+    _look_at_rows(box, before, len(statements) + 1)
     _look_at_rules(box, tables)
     return times
 
 
-def _old_release(box: Sandbox, when: str) -> int:
+class _Bookings:
+    """The tables before a plan.
+
+    Attributes:
+        rows: The guest, the nights and the status of each booking.
+        guests: The table of guests.
+        files: Where the tables are.
+        transactions: Who has written the rows.
+    """
+
+    def __init__(self, box: Sandbox) -> None:
+        self.rows = _rows(box)
+        self.guests = box.admin.execute(GUESTS).fetchall()
+        self.files = box.admin.execute(FILES).fetchone()
+        self.transactions = [
+            tx for (tx,) in box.admin.execute("SELECT DISTINCT xmin::text FROM booking")
+        ]
+
+
+FILES = "SELECT pg_relation_filenode('booking'::regclass), pg_relation_filenode('guest'::regclass)"
+GUESTS = "SELECT id, name FROM guest ORDER BY id"
+CANCEL = "UPDATE booking SET status = 'cancelled' WHERE id = {}"
+CHANGED = range(2003, 5000, 10)
+"""Paid bookings, which the old release cancels one after the other, so that none is copied late."""
+
+
+def _rows(box: Sandbox) -> dict[int, tuple[int | None, int, str | None]]:
+    rows = box.admin.execute("SELECT id, guest_id, nights, status FROM booking")
+    return {key: (guest, nights, status) for key, guest, nights, status in rows}
+
+
+def _old_release(box: Sandbox, when: str, number: int) -> int:
     """Writes as the old release does, which knows no rule about status, and returns how often.
 
     Raises:
@@ -305,6 +371,7 @@ def _old_release(box: Sandbox, when: str) -> int:
     writes = {
         "add a booking": "INSERT INTO booking (guest_id, nights) VALUES (NULL, 3)",
         "change an old booking": "UPDATE booking SET nights = nights WHERE id IN (1, 5000)",
+        "cancel a booking": CANCEL.format(CHANGED.start + CHANGED.step * number),
     }
     for what, statement in writes.items():
         if (refused := _write(box, statement)) is not None:
@@ -328,26 +395,61 @@ def _look_at_log(box: Sandbox, number: int, start: int) -> None:
         )
 
 
-def _look_at_rows(box: Sandbox, before: dict[int, str], statuses: dict[int, str | None]) -> None:
+def _look_at_transactions(box: Sandbox, known: list[str]) -> None:
+    """Looks how many bookings one transaction has changed.
+
+    A trigger counts what is updated, also in subtransactions. The rows themselves tell of those
+    that were deleted and added again, or changed while the trigger was off.
+
+    Raises:
+        NotYet: if they are too many.
+    """
+    for count, parameters in {
+        "SELECT sum(rows) FROM judge.changed GROUP BY tx": [],
+        "SELECT count(*) FROM booking WHERE xmin::text <> ALL(%s) GROUP BY xmin::text": [known],
+    }.items():
+        counts = [rows for (rows,) in box.admin.execute(count, parameters)]  # type: ignore[arg-type]
+        if max(counts, default=0) > MOST:
+            raise NotYet(
+                f"one transaction changed {max(counts):,} bookings. Until its end, nobody else can "
+                f"change one of them: at most {MOST:,} at a time"
+            )
+
+
+def _look_at_rows(box: Sandbox, before: _Bookings, added: int) -> None:
     """Compares the rows with what they should be.
 
     Raises:
-        NotYet: if one is gone, or has a wrong status.
+        NotYet: if one is gone, or has a wrong status, or is another one.
     """
-    now = dict(box.admin.execute("SELECT id, (guest_id, nights, status)::text FROM booking"))
-    if gone := before.keys() - now.keys():
+    now = _rows(box)
+    if gone := before.rows.keys() - now.keys():
         raise NotYet(f"{len(gone):,} bookings are gone")
-    found = dict(box.admin.execute("SELECT id, status FROM booking"))
-    for key, status in found.items():
-        wanted = statuses.get(key) if statuses.get(key) is not None else "new"
-        if status != wanted:
-            was = statuses.get(key, "added by the old release, without a status")
+    new = len(now) - len(before.rows)
+    if new != added:
+        raise NotYet(
+            f"the old release has added {added} bookings, and {new} of them are there at the end"
+            if new < added
+            else f"at the end there are {new - added} bookings that the old release has not added"
+        )
+    for key, row in now.items():
+        guest, nights, status = before.rows.get(key, (None, 3, None))
+        if key in before.rows and key in CHANGED[:added]:
+            status = "cancelled"
+        wanted = status if status is not None else "new"
+        if row[2] != wanted:
+            was = repr(status) if key in before.rows else "not given by the old release"
             raise NotYet(
-                f"the status of booking {key} was {was!r}, and is {status!r} at the end; expected "
+                f"the status of booking {key} was {was}, and is {row[2]!r} at the end; expected "
                 f"is {wanted!r}"
             )
-        if key in before and status == statuses[key] and now[key] != before[key]:
-            raise NotYet(f"booking {key} was {before[key]}, and is {now[key]} at the end")
+        if row[:2] != (guest, nights):
+            raise NotYet(
+                f"guest_id and nights of booking {key} were {guest} and {nights}, and are "
+                f"{row[0]} and {row[1]} at the end"
+            )
+    if box.admin.execute(GUESTS).fetchall() != before.guests:
+        raise NotYet("the table guest has other rows than before")
 
 
 def _look_at_rules(box: Sandbox, tables: str) -> None:
@@ -388,10 +490,11 @@ def remove_note():
     return before, after
 """
 OLD = {
-    "add a booking": "INSERT INTO site_booking (nights, note) VALUES (4, 'a note')",
+    "add a booking": "INSERT INTO site_booking (nights, note) VALUES (4, repeat('a note, ', 99))",
     "read the bookings": "SELECT id, nights, note FROM site_booking",
     "change a booking": "UPDATE site_booking SET nights = nights, note = note",
 }
+KEPT = "SELECT nights FROM site_booking ORDER BY nights"
 NEW = {
     "add a booking": "INSERT INTO site_booking (nights) VALUES (5)",
     "read the bookings": "SELECT id, nights FROM site_booking",
@@ -423,10 +526,18 @@ def removal(answer: Callable[[], object]) -> str:
         if "note" in there:
             raise NotYet("at the end, the table still has the column note")
         _release(box, NEW, "at the end, the new release")
-        kept = box.admin.execute("SELECT count(*), count(nights) FROM site_booking").fetchone()
-        if kept != (6, 6):
+        kept = [nights for (nights,) in box.admin.execute(KEPT)]
+        if len(kept) != 6:
             raise NotYet("at the end, some bookings are gone")
+        as_before = box.admin.execute(
+            "SELECT FROM pg_attribute WHERE attrelid = to_regclass('site_booking') "
+            "AND attname = 'nights' AND attnotnull AND atttypid = 'int'::regtype"
+        ).fetchone()
+        if kept != [2, 3, 4, 4, 5, 5] or as_before is None:
+            raise NotYet("at the end, the column nights is not as it was before")
         model = state.models.get(("site", "booking"))
+        if model and "nights" in model.fields and model.fields["nights"].null:
+            raise NotYet("at the end, nights may be null in Django's state of the model")
         if model is None or set(model.fields) != {"id", "nights"}:
             fields = ", ".join(model.fields) if model else "nothing"
             raise NotYet(
@@ -442,7 +553,7 @@ def _state() -> Any:  # noqa: ANN401
     from django.db.migrations.state import ModelState, ProjectState
 
     state = ProjectState()
-    fields = [
+    fields: list[tuple[str, models.Field[Any, Any]]] = [
         ("id", models.BigAutoField(primary_key=True)),
         ("nights", models.IntegerField()),
         ("note", models.TextField()),

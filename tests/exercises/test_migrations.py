@@ -117,6 +117,64 @@ def declared_valid(connection: Connection) -> None:
     )
 
 
+def anew_but_plainly(connection: Connection) -> None:
+    if connection.execute(VALID).fetchone() == (False,):
+        connection.execute("DROP INDEX CONCURRENTLY booking_guest")
+        connection.execute(f"CREATE INDEX {INDEX}")
+    else:
+        connection.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {INDEX}")
+
+
+def old_one_dropped_plainly(connection: Connection) -> None:
+    if connection.execute(VALID).fetchone() != (True,):
+        connection.execute("CREATE INDEX CONCURRENTLY new_one ON booking (guest_id)")
+        connection.execute("DROP INDEX IF EXISTS booking_guest")
+        connection.execute("ALTER INDEX new_one RENAME TO booking_guest")
+
+
+def once_more_plainly(connection: Connection) -> None:
+    by_the_catalogue(connection)
+    connection.execute(f"CREATE INDEX IF NOT EXISTS {INDEX}")
+
+
+def plainly_if_valid(connection: Connection) -> None:
+    if connection.execute(VALID).fetchone() == (True,):
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {INDEX}")
+    by_the_catalogue(connection)
+
+
+def drops_all_invalid(connection: Connection) -> None:
+    invalid = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+    for (name,) in connection.execute(invalid).fetchall():
+        connection.execute(f"DROP INDEX CONCURRENTLY {name}")  # type: ignore[arg-type]
+    connection.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {INDEX}")
+
+
+def rest_is_renamed(connection: Connection) -> None:
+    if connection.execute(VALID).fetchone() != (True,):
+        connection.execute("ALTER INDEX IF EXISTS booking_guest RENAME TO old_one")
+        connection.execute(f"CREATE INDEX CONCURRENTLY {INDEX}")
+
+
+def rest_is_renamed_and_dropped(connection: Connection) -> None:
+    rest_is_renamed(connection)
+    connection.execute("DROP INDEX CONCURRENTLY IF EXISTS old_one")
+
+
+def again_and_again(connection: Connection) -> None:
+    connection.execute("SET lock_timeout = '50ms'")
+    while connection.execute(VALID).fetchone() != (True,):
+        with suppress(psycopg.errors.LockNotAvailable):
+            connection.execute("DROP INDEX CONCURRENTLY IF EXISTS booking_guest")
+            connection.execute(f"CREATE INDEX CONCURRENTLY {INDEX}")
+
+
+def by_ready(connection: Connection) -> None:
+    if connection.execute(VALID.replace("indisvalid", "indisready")).fetchone() != (True,):
+        connection.execute("DROP INDEX CONCURRENTLY IF EXISTS booking_guest")
+        connection.execute(f"CREATE INDEX CONCURRENTLY {INDEX}")
+
+
 DEFAULT = "ALTER TABLE booking ALTER status SET DEFAULT 'new'"
 BATCHES = [
     f"UPDATE booking SET status = 'new' WHERE status IS NULL AND id > {n} AND id <= {n + 1000}"
@@ -147,6 +205,24 @@ GUEST = [
     " NOT VALID",
     "ALTER TABLE booking VALIDATE CONSTRAINT has_guest",
 ]
+GONE = (
+    "WITH gone AS (DELETE FROM booking WHERE status IS NULL RETURNING *)"
+    " INSERT INTO booking SELECT id, guest_id, nights, 'new' FROM gone"
+)
+COALESCE = [
+    "CREATE FUNCTION news() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN NEW.status := coalesce(NEW.status, 'new'); RETURN NEW; END $$",
+    "CREATE TRIGGER news BEFORE INSERT OR UPDATE ON booking FOR EACH ROW EXECUTE FUNCTION news()",
+]
+COPY = [
+    "ALTER TABLE booking ADD COLUMN s2 text NOT NULL DEFAULT 'new'",
+    *(
+        batch.replace("status = 'new'", "s2 = status").replace("IS NULL", "IS NOT NULL")
+        for batch in BATCHES
+    ),
+    "BEGIN; ALTER TABLE booking DROP COLUMN status;"
+    " ALTER TABLE booking RENAME s2 TO status; COMMIT",
+]
 STUB = [
     "UPDATE booking SET status = 'new' WHERE status IS NULL",
     "ALTER TABLE booking ALTER status SET NOT NULL",
@@ -174,7 +250,7 @@ def remove() -> list[Any]:
     return [RemoveField("booking", "note")]
 
 
-def alter(**options: object) -> Callable[[], list[Any]]:
+def alter(**options: Any) -> Callable[[], list[Any]]:
     def altered() -> list[Any]:
         from django.db import models
         from django.db.migrations import AlterField
@@ -225,6 +301,56 @@ def model_deleted() -> list[Any]:
     return [DeleteModel("booking")]
 
 
+def nights_null() -> list[Any]:
+    from django.db import models
+    from django.db.migrations import AlterField
+
+    return [AlterField("booking", "nights", models.IntegerField(null=True))]
+
+
+def too_much() -> list[Any]:
+    return [*alter(db_default="")(), *nights_null()]
+
+
+def too_much_of_the_state() -> list[Any]:
+    from django.db.migrations import SeparateDatabaseAndState
+
+    return [*alter(db_default="")(), SeparateDatabaseAndState(state_operations=nights_null())]
+
+
+def short() -> list[Any]:
+    from django.db import models
+    from django.db.migrations import AlterField
+
+    return [AlterField("booking", "note", models.CharField(max_length=200, null=True))]
+
+
+def zeros() -> list[Any]:
+    from django.db.migrations import RunSQL
+
+    return [RunSQL("UPDATE site_booking SET nights = 0"), *remove()]
+
+
+TRIGGER = """
+CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN NEW.note := coalesce(NEW.note, ''); RETURN NEW; END $$;
+CREATE TRIGGER notes BEFORE INSERT ON site_booking FOR EACH ROW EXECUTE FUNCTION notes()
+"""
+
+
+def trigger_dropped() -> list[Any]:
+    from django.db.migrations import RunSQL
+
+    return [RunSQL("DROP TRIGGER notes ON site_booking"), *remove()]
+
+
+def dropped_with_state() -> list[Any]:
+    from django.db.migrations import RunSQL
+
+    drop = "ALTER TABLE site_booking DROP COLUMN IF EXISTS note CASCADE"
+    return [RunSQL(drop, state_operations=remove())]
+
+
 def only_one_list() -> object:
     return remove()
 
@@ -239,11 +365,32 @@ RIGHT = [
     (ONE, by_the_catalogue),
     (ONE, by_reindex),
     (ONE, under_another_name),
+    (ONE, rest_is_renamed_and_dropped),
+    (ONE, again_and_again),
     (TWO, [DEFAULT, *BATCHES, *NOT_NULL, *GUEST]),
+    (TWO, ["SET lock_timeout = '2s'", *COALESCE, *BATCHES, *NOT_NULL, *GUEST]),
+    (
+        TWO,
+        [
+            DEFAULT,
+            "CREATE INDEX CONCURRENTLY todo ON booking (id) WHERE status IS NULL",
+            *(
+                "UPDATE booking SET status = 'new' WHERE id IN"
+                " (SELECT id FROM booking WHERE status IS NULL ORDER BY id LIMIT 900)",
+            )
+            * 4,
+            "DROP INDEX CONCURRENTLY todo",
+            *NOT_NULL,
+            *GUEST,
+            "VACUUM booking",
+        ],
+    ),
     (TWO, [*GUEST, DEFAULT, LOOP, *CHECKED, SET, "ALTER TABLE booking DROP CONSTRAINT checked"]),
     (THREE, note(alter(db_default=""), remove)),
     (THREE, note(alter(null=True), remove)),
     (THREE, note(with_a_default_and_forgotten, DROP)),
+    (THREE, note(sql(TRIGGER), trigger_dropped)),
+    (THREE, note(alter(null=True, db_default="-"), dropped_with_state)),
 ]
 
 NOT_YET = [
@@ -263,6 +410,13 @@ NOT_YET = [
     (ONE, if_any_is_invalid, 'index "booking_guest" does not exist'),
     (ONE, of_another_column, "another index"),
     (ONE, declared_valid, "permission denied"),
+    (ONE, anew_but_plainly, "could not add a booking"),
+    (ONE, old_one_dropped_plainly, "could not add a booking"),
+    (ONE, once_more_plainly, "could not add a booking"),
+    (ONE, plainly_if_valid, "a valid index was there, and an old transaction was open. While"),
+    (ONE, drops_all_invalid, "has dropped booking_nights too"),
+    (ONE, rest_is_renamed, "the table also has old_one"),
+    (ONE, by_ready, "at the end booking_guest is invalid"),
     (TWO, [], "the list is empty"),
     (TWO, "; ".join(STUB), "of type str"),
     (TWO, [7], "of type int"),
@@ -293,7 +447,7 @@ NOT_YET = [
             "ALTER TABLE booking ADD COLUMN status text NOT NULL DEFAULT 'new'",
             *GUEST,
         ],
-        "was 'paid', and is 'new'",
+        "could not cancel a booking",
     ),
     (TWO, [DEFAULT, "DELETE FROM booking WHERE status IS NULL", *NOT_NULL, *GUEST], "are gone"),
     (
@@ -312,6 +466,47 @@ NOT_YET = [
         ],
         "at the end",
     ),
+    (TWO, [*BATCHES, DEFAULT, *NOT_NULL, *GUEST], "contains null values"),
+    (TWO, [DEFAULT, *BATCHES[:5], *NOT_NULL, *GUEST], "contains null values"),
+    (TWO, [DEFAULT, *BATCHES, NOT_NULL[0], SET, *GUEST], "statement 9 reads all rows"),
+    (
+        TWO,
+        [
+            DEFAULT,
+            *BATCHES[:5],
+            "DELETE FROM booking WHERE status IS NULL",
+            *NOT_NULL,
+            *GUEST,
+        ],
+        "has added 12 bookings, and 11 of them are there",
+    ),
+    (
+        TWO,
+        [
+            DEFAULT,
+            *(batch.replace("SET", "SET guest_id = NULL,") for batch in BATCHES),
+            *NOT_NULL,
+            *GUEST,
+        ],
+        "guest_id and nights of booking",
+    ),
+    (
+        TWO,
+        ["INSERT INTO guest VALUES (0, 'nobody')", DEFAULT, *BATCHES, *NOT_NULL, *GUEST],
+        "guest h",
+    ),
+    (TWO, [DEFAULT, GONE, *NOT_NULL, *GUEST], "one transaction changed"),
+    (
+        TWO,
+        ["ALTER TABLE booking DISABLE TRIGGER USER", DEFAULT, STUB[0], *NOT_NULL, *GUEST],
+        "one transaction changed",
+    ),
+    (TWO, [*COPY, *GUEST], "was 'cancelled', and is 'paid'"),
+    (
+        TWO,
+        [DEFAULT, *BATCHES, *NOT_NULL, *GUEST, "VACUUM FULL booking"],
+        "statement 12 writes a whole table anew",
+    ),
     (THREE, None, "two lists"),
     (THREE, only_one_list, "two lists"),
     (THREE, with_text, "no operation"),
@@ -328,6 +523,11 @@ NOT_YET = [
     (THREE, note(made_anew, remove), "has changed notes"),
     (THREE, note(alter(null=True), model_deleted), "at the end, the new release cannot"),
     (THREE, note(with_a_default_and_forgotten, remove), "is refused"),
+    (THREE, note(too_much, remove), "the column nights is not as it was"),
+    (THREE, note(too_much_of_the_state, remove), "nights may be null in Django's state"),
+    (THREE, note(short, remove), "value too long"),
+    (THREE, note(alter(db_default=""), zeros), "the column nights is not as it was"),
+    (THREE, note(sql(TRIGGER), remove), 'record "new" has no field "note"'),
 ]
 
 
