@@ -250,7 +250,7 @@ def remove() -> list[Any]:
     return [RemoveField("booking", "note")]
 
 
-def alter(**options: Any) -> Callable[[], list[Any]]:
+def alter(**options: Any) -> Callable[[], list[Any]]:  # noqa: ANN401 (options of any field)
     def altered() -> list[Any]:
         from django.db import models
         from django.db.migrations import AlterField
