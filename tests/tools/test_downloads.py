@@ -51,7 +51,7 @@ def test_each_part_with_chapters_is_a_pdf_of_its_chapters_and_their_gotchas() ->
     made = pdf.contents()
     title, pages = made["project-nexus-data"]
     assert title == "Project Nexus: Data"
-    assert pages[0] == "notebooks/data/indexes-and-plans"
+    assert pages[0].startswith("notebooks/data/")
     assert pages[-1].startswith("notes/gotchas/")
     assert set(made) <= {name.removesuffix(".pdf") for name in downloads.kinds()}
     whole = made["project-nexus"][1]
