@@ -217,7 +217,8 @@ def test_page_opens_as_it_should(readers: dict[str, Visit], name: str) -> None:
         assert visit.complaints == []
         assert weight(visit) <= BUDGET
         assert icons_missing(visit) == []
-        assert grave_violations(page) == []
+        # What is not a colour is the same in both themes.
+        assert (faint_texts if reader == "desk" else grave_violations)(page) == []
 
 
 def weight(visit: Visit) -> int:
@@ -270,16 +271,38 @@ ONE_OF_EACH_LOOK = """() => {
 }"""
 
 
+# Thousands of words of code have a colour. axe looks at every element, so most become plain text.
+ONE_WORD_OF_EACH_COLOUR = """() => {
+    const seen = new Set();
+    for (const word of document.querySelectorAll('.highlight span[class]')) {
+        const block = word.closest('.cell_input, .cell_output');
+        const look = [block?.className, word.className].join();
+        if (seen.has(look)) word.replaceWith(...word.childNodes);
+        seen.add(look);
+    }
+}"""
+CONTRAST = "color-contrast"
+
+
 def grave_violations(page: Page) -> list[str]:
     """Ask axe what keeps people from reading this page."""
-    contrast = "color-contrast"
-    others = AXE | {"rules": {contrast: {"enabled": False}}}
-    found = Axe().run(page, options=others).response["violations"]
+    page.evaluate(ONE_WORD_OF_EACH_COLOUR)
+    return violations(page, {"rules": {CONTRAST: {"enabled": False}}}) + faint_texts(page)
+
+
+def faint_texts(page: Page) -> list[str]:
+    """Ask axe which texts of this page hardly stand out."""
+    page.evaluate(ONE_WORD_OF_EACH_COLOUR)
     page.evaluate(ONE_OF_EACH_LOOK)
-    found += Axe().run(page, options=AXE | {"runOnly": [contrast]}).response["violations"]
+    return violations(page, {"runOnly": [CONTRAST]})
+
+
+def violations(page: Page, options: dict) -> list[str]:
+    """Return what axe finds, if it is serious."""
+    report = Axe().run(page, options=AXE | options).response
     return [
         f"{violation['id']}: {node['target']} {node['failureSummary']}"
-        for violation in found
+        for violation in report["violations"]
         if violation["impact"] in {"serious", "critical"}
         for node in violation["nodes"]
     ]
