@@ -23,7 +23,10 @@ NAMES = {
     "o": "http://www.idpf.org/2007/opf",
     "x": "http://www.w3.org/1999/xhtml",
 }
-pytestmark = pytest.mark.xdist_group("outputs")  # they share what Sphinx remembers
+pytestmark = [
+    pytest.mark.weekly,  # to make them takes minutes
+    pytest.mark.xdist_group("outputs"),  # they share what Sphinx remembers
+]
 
 
 def make(*command: str) -> str:
@@ -151,7 +154,6 @@ def paper(browser: Browser) -> Path:  # noqa: ARG001 - without a browser this is
     return downloads.FOLDER / f"project-nexus-{PART}.pdf"
 
 
-@pytest.mark.weekly
 def test_a_part_is_a_pdf_with_its_contents_and_solutions(paper: Path, browser: Browser) -> None:
     data = paper.read_bytes()
     assert data.startswith(b"%PDF")
@@ -174,7 +176,6 @@ def test_a_part_is_a_pdf_with_its_contents_and_solutions(paper: Path, browser: B
         assert page.evaluate(cut) == 0
 
 
-@pytest.mark.weekly
 def test_the_book_offers_what_is_made(paper: Path, epub: zipfile.ZipFile) -> None:
     html = downloads.BUILD / "html"
     page = (html / f"{downloads.PAGE}.html").read_text()
