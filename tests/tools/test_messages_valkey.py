@@ -5,6 +5,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -158,9 +159,9 @@ def held_too_long(client: redis.Redis) -> None:
 
 
 def one_too_many(url: str) -> None:
-    pool = redis.ConnectionPool.from_url(url, max_connections=1)
-    pool.get_connection()
-    pool.get_connection()
+    with closing(redis.ConnectionPool.from_url(url, max_connections=1)) as pool:
+        pool.get_connection()
+        pool.get_connection()
 
 
 CLIENT: dict[str, Callable[[Valkey], object]] = {
