@@ -75,7 +75,7 @@ FIELDS = {
     "strategy": "rollingUpdate type",
     "rollingUpdate": "maxSurge maxUnavailable",
     "lifecycle": "postStart preStop stopSignal",
-    "preStop hook": "exec httpGet sleep tcpSocket",
+    "preStop": "exec httpGet sleep tcpSocket",
 }
 """What Kubernetes knows; a model that overlooks a misspelt field gives a wrong reason later."""
 
@@ -193,7 +193,7 @@ def _check_below(found: Mapping[str, Any], name: str, inner: str) -> None:
     if (outer := found.get(name)) is not None:
         _check_fields(name, outer)
         if outer.get(inner) is not None:
-            _check_fields("preStop hook" if inner == "preStop" else inner, outer[inner])
+            _check_fields(inner, outer[inner])
 
 
 def _check_numbers(value: object, name: str = "") -> None:

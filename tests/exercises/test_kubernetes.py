@@ -412,7 +412,7 @@ NOT_YET = [
     (ONE, with_(("{path: /readyz", "{pth: /readyz")), "httpGet has no field pth"),
     (ONE, with_(("maxUnavailable", "maxUnavailble")), "rollingUpdate has no field maxUnavailble"),
     (ONE, with_(("preStop:", "prestop:")), "lifecycle has no field prestop"),
-    (ONE, with_(("sleep: {seconds: 15}", "seconds: 15")), "preStop hook has no field seconds"),
+    (ONE, with_(("sleep: {seconds: 15}", "seconds: 15")), "preStop has no field seconds"),
     (ONE, RIGHT_1 + "        - {name: log, image: log:1}\n", "keep only web"),
     (
         ONE,
