@@ -7,7 +7,7 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from nexus.judging import NotYet, judge
+from nexus.judging import NotYet, first_line, judge
 from nexus.judging.limits import Run, all_of
 from nexus.judging.meeting import come_to_rest
 from nexus.judging.sandbox import Connection, Sandbox, another, database, give
@@ -29,7 +29,7 @@ def refusal(connection: Connection, statement: str, values: Sequence[object] = (
             "transaction open?"
         ) from None
     except psycopg.Error as error:
-        return error.diag.message_primary or str(error)
+        return first_line(error)
     return None
 
 
@@ -443,10 +443,19 @@ OTHER = ("newer@example.org", "Treehouse", "Porto", "2027-02-01", 3)
 NEW = ("new@fresh.test", "Treehouse", "Jos", "2027-01-01", 2)
 
 
+def _highest(box: Sandbox) -> dict[str, int | None]:
+    """The highest id of guest and of house; None where ids are no numbers."""
+    found = {}
+    for table in ("guest", "house"):
+        ids = box.admin.execute(sql.SQL("SELECT id FROM {}").format(sql.Identifier(table)))
+        found[table] = max((id_ for (id_,) in ids if isinstance(id_, int)), default=None)
+    return found
+
+
 def _keeps(box: Sandbox, what: str) -> None:
     """The rules of the exercise, tried one by one after the split."""
     values: Row
-    there = NEW[:3]
+    there, old = NEW[:3], _highest(box)
     for thing, statement, values in (
         ("a new guest, without an id,", GUEST, ("New", "new@fresh.test")),
         ("a new guest with the name of another one", GUEST, ("New", "newer@example.org")),
@@ -460,6 +469,13 @@ def _keeps(box: Sandbox, what: str) -> None:
     ):
         if said := refusal(box.admin, statement, values):
             raise NotYet(f"after {what} was split, {thing} should be possible: {said}")
+    for table, highest in _highest(box).items():
+        # A new id that is not above the old ones comes, one day, to one that is taken.
+        if highest is not None and highest == old[table]:
+            raise NotYet(
+                f"after {what} was split, the ids of {table} go up to {highest:,}, and a new "
+                f"{table} got a lower one. Later ones will get ids that are taken"
+            )
     day: tuple[object, object] = ("2027-01-01", 2)
     nobody = "INSERT INTO booking (ref, guest_id, house_id, arrival, nights) SELECT 903, {}, {}, "
     nobody += "'2027-01-01', 2 FROM guest, house LIMIT 1"
