@@ -24,6 +24,7 @@ pytestmark = pytest.mark.long(30)
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "snippets" / "prometheus"
 FILES = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
+STAYS = ROOT / "projects" / "stays" / "prometheus"
 RULES, TEST, CONFIG = "slo.rules.yml", "slo.test.yml", "alertmanager.yml"
 with_prometheus = pytest.mark.skipif(
     needs.missing("# needs: prometheus") is not None,
@@ -65,6 +66,18 @@ def test_promtool_finds_nothing_wrong() -> None:
     for words in (("check", "rules", RULES), ("test", "rules", TEST)):
         done = nexus.promtool(*words, folder=FOLDER)
         assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", [FOLDER / TEST, STAYS / "alerts.test.yml"], ids=str)
+def test_groups_are_run_in_a_fixed_order(path: Path) -> None:
+    # An alert sees another value if its group runs before the group that records the value.
+    given = yaml.safe_load(path.read_text())
+    names = [
+        group["name"]
+        for rules in given["rule_files"]
+        for group in yaml.safe_load((path.parent / rules).read_text())["groups"]
+    ]
+    assert names == given.get("group_eval_order", names[:1])
 
 
 def passes(folder: Path, rules: str, only: str) -> bool:
