@@ -529,7 +529,7 @@ def test_paper_is_white_and_nothing_is_cut_off(visit: Visit) -> None:
 
 @each(WRITTEN)
 def test_a_shared_link_says_what_is_there(name: str) -> None:
-    page = BeautifulSoup((HTML / name).read_text(), "html.parser")
+    page = soup(name)
     (described,) = page.select('meta[name="description"]')
     (titled,) = page.select('meta[property="og:title"]')
     assert 0 < len(described["content"]) <= 162
