@@ -13,6 +13,7 @@ from nexus.services.process import Server, current
 
 SETTINGS = {
     "listen_addr": "",
+    "admin_users": "pgbouncer",
     "auth_type": "any",  # the socket's directory is open to this user only
     "pool_mode": "transaction",
     "default_pool_size": 20,
@@ -30,8 +31,7 @@ class PgBouncer(Server):
     """
 
     kind = "pgbouncer"
-    end_signal = "SIGQUIT"  # at once
-    stop_signal = "SIGINT"  # when the queries that run are done
+    end_signal = "SIGKILL"  # nothing is to be kept, and newer versions wait for their clients
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -114,7 +114,7 @@ def a_tenth_spare(fleet: Fleet) -> int:
 
 
 def always_ten(fleet: Fleet) -> int:
-    return 10
+    return 10 + 0 * fleet["copies"]
 
 
 def by_threads(fleet: Fleet) -> int:
@@ -130,7 +130,7 @@ def a_text(fleet: Fleet) -> str:
 
 
 def printed(fleet: Fleet) -> None:
-    print(by_division(fleet))
+    print(by_division(fleet))  # noqa: T201
 
 
 def misspelt(fleet: Fleet) -> int:
@@ -409,7 +409,7 @@ def tries_twice(pool: Pool, charge: Charge, guest: str) -> int:
     return number
 
 
-def never_charges(pool: Pool, charge: Charge, guest: str) -> int:
+def never_charges(pool: Pool, charge: Charge, guest: str) -> int:  # noqa: ARG001
     number = add(pool, guest)
     note(pool, "paid", number)
     return number
@@ -424,8 +424,12 @@ def charges_the_booking(pool: Pool, charge: Callable[[object], object], guest: s
 
 def in_a_thread(pool: Pool, charge: Charge, guest: str) -> int:
     number = add(pool, guest)
-    thread = threading.Thread(target=with_the_rest, args=[pool, charge, guest, number])
-    thread.start()
+
+    def later() -> None:
+        with suppress(Exception):
+            with_the_rest(pool, charge, guest, number)
+
+    threading.Timer(0.5, later).start()
     return number
 
 
@@ -468,7 +472,7 @@ def by_an_f_string(pool: Pool, charge: Charge, guest: str | None) -> int:
     return with_the_rest(pool, charge, str(guest), row[0])
 
 
-def sleeps_for_ever(pool: Pool, charge: Charge, guest: str) -> int:
+def sleeps_for_ever(pool: Pool, charge: Charge, guest: str) -> int:  # noqa: ARG001
     with pool.connection() as connection:
         connection.execute("SELECT pg_sleep(3600)")
     return 1
@@ -497,7 +501,7 @@ def report(
     """The parts of an answer, each of which can be another one."""
     if prepare != 5:
         connection.prepare_threshold = prepare
-    with connection.transaction() if transaction else suppress():
+    with connection.transaction() if transaction else nullcontext():
         if limit:
             connection.execute(limit)  # type: ignore[call-overload]
         if lock:
@@ -671,6 +675,8 @@ def remembers() -> Answer:
     return remembered
 
 
+EMPTIED = TEMP.format("ON COMMIT DELETE ROWS")
+KEPT = TEMP.format("")
 DROPPED = (TEMP.format("ON COMMIT DROP"), BUSY)
 RIGHT = [
     (ONE, by_division),
@@ -734,14 +740,14 @@ NOT_YET = [
     (TWO, tries_twice, "charge was called 2 times"),
     (TWO, never_charges, "charge was called 0 times"),
     (TWO, charges_the_booking, "charge was called with 1"),
-    (TWO, in_a_thread, ""),
+    (TWO, in_a_thread, "charge was called 0 times"),
     (TWO, returns_the_row, "the id of the booking is 1, and it returned (1,)"),
     (TWO, returns_nothing, "returned None"),
     (TWO, hides_a_refusal, "the guest was None, which PostgreSQL refuses, and your function ret"),
     (TWO, checks_the_guest, "raised ValueError"),
-    (TWO, fills_in_a_name, "the guest was None"),
+    (TWO, fills_in_a_name, "charge was called, though the guest was None"),
     (TWO, leaves_autocommit, "in autocommit"),
-    (TWO, by_an_f_string, "raised SyntaxError"),
+    (TWO, by_an_f_string, "O'Hara; Amina booked, and charge was called 0 times"),
     (TWO, sleeps_for_ever, "had not come to an end after 10 seconds"),
 ]
 SESSION_LOCK = "SELECT pg_try_advisory_lock(7)"
@@ -767,7 +773,7 @@ NOT_YET_3 = [
         "had not come to an end",
     ),
     (THREE, variant("another_number", lock="SELECT pg_try_advisory_xact_lock(8)"), "returned ["),
-    (THREE, variant("shared", lock="SELECT pg_try_advisory_xact_lock_shared(7)"), "instead of None"),
+    (THREE, variant("shared", lock="SELECT pg_try_advisory_xact_lock_shared(7)"), "a second"),
     (THREE, variant("no_limit", limit=None), "its limit of one second did not hold"),
     (THREE, variant("milliseconds", limit="SET LOCAL statement_timeout = 10000"), "did not hold"),
     (
@@ -775,14 +781,14 @@ NOT_YET_3 = [
         variant("of_idle_ones", limit="SET LOCAL idle_in_transaction_session_timeout = '1s'"),
         "did not hold",
     ),
-    (THREE, variant("kept_table", read=(TEMP.format(""), BUSY)), "a temporary table busy is left"),
+    (THREE, variant("kept_table", read=(KEPT, BUSY)), "a temporary table busy is left"),
     (
         THREE,
-        variant("if_not_exists", read=(TEMP.format("").replace("TABLE", "TABLE IF NOT EXISTS"), BUSY)),
+        variant("if_not_exists", read=(KEPT.replace("TABLE", "TABLE IF NOT EXISTS"), BUSY)),
         "a temporary table busy is left",
     ),
-    (THREE, variant("rows_deleted", read=(TEMP.format("ON COMMIT DELETE ROWS"), BUSY)), "temporary"),
-    (THREE, variant("a_real_table", read=(TEMP.replace("TEMP ", "").format(""), BUSY)), "it failed"),
+    (THREE, variant("rows_deleted", read=(EMPTIED, BUSY)), "temporary"),
+    (THREE, variant("a_real_table", read=(KEPT.replace("TEMP ", ""), BUSY)), "it failed"),
     (THREE, variant("in_another_order", read=(TOP.replace(", guest L", " L"),)), "expected is"),
     (THREE, variant("of_all", read=(TOP.replace("LIMIT 3", ""),)), "expected is"),
     (THREE, begun_and_left, "after a statement was stopped, a transaction is still open"),
@@ -791,13 +797,14 @@ NOT_YET_3 = [
     (THREE, closes_it, "the connection is closed"),
     (THREE, no_autocommit, "no longer in autocommit"),
     (THREE, with_a_python_lock(), "another client held the advisory lock 7"),
-    (THREE, reset_afterwards, "which it has not set"),
+    (THREE, reset_afterwards, "did not hold"),
+    (THREE, set_and_reset_inside, "instead"),
     (THREE, lock_in_its_own_transaction, "it did not hold the advisory lock 7"),
     (THREE, as_dictionaries, "expected is"),
     (THREE, remembers(), "at call 2 on the same connection, it returned"),
 ]  # fmt: skip
 
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
-test_right_3, test_not_yet_3 = tables.tests(RIGHT_3, NOT_YET_3)
-for test in (test_right_3, test_not_yet_3):
-    pytest.mark.skipif(NO_PGBOUNCER is not None, reason=str(NO_PGBOUNCER))(test)
+_right_3, _not_yet_3 = tables.tests(RIGHT_3, NOT_YET_3, often=12)
+with_pgbouncer = pytest.mark.skipif(NO_PGBOUNCER is not None, reason=str(NO_PGBOUNCER))
+test_right_3, test_not_yet_3 = with_pgbouncer(_right_3), with_pgbouncer(_not_yet_3)
