@@ -9,7 +9,17 @@ from nexus.judging.progress import progress
 from nexus.judging.study import study_plan
 from nexus.plans import explain
 from nexus.projects import project
-from nexus.services import nginx, objects, postgres, prometheus, promtool, rabbitmq, serve, valkey
+from nexus.services import (
+    nginx,
+    objects,
+    pgbouncer,
+    postgres,
+    prometheus,
+    promtool,
+    rabbitmq,
+    serve,
+    valkey,
+)
 from nexus.sessions import sessions
 from nexus.versions import versions
 
@@ -20,6 +30,7 @@ __all__ = [
     "import_progress",
     "nginx",
     "objects",
+    "pgbouncer",
     "portfolio",
     "postgres",
     "progress",

@@ -10,6 +10,7 @@ from nexus.services import programs
 SERVERS = {
     "PostgreSQL": lambda: [str(programs.postgres() / "postgres"), "--version"],
     "Valkey": lambda: [str(programs.valkey()), "--version"],
+    "PgBouncer": lambda: [str(programs.pgbouncer()), "--version"],
     "nginx": lambda: [str(programs.nginx()), "-v"],
 }
 

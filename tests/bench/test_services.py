@@ -504,6 +504,57 @@ def test_rabbitmq_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert "\n" not in str(failure.value)
 
 
+# PgBouncer
+
+
+def has_pgbouncer() -> bool:
+    try:
+        programs.pgbouncer()
+    except MissingProgram:
+        return False
+    return True
+
+
+needs_pgbouncer = pytest.mark.skipif(
+    not has_pgbouncer() and "CI" not in os.environ,
+    reason="PgBouncer is not installed: apt-get install pgbouncer",
+)
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize("tcp", [False, True])
+def test_pgbouncer_shares_few_connections_among_many_clients(tcp: bool) -> None:
+    with nexus.postgres(tcp=tcp) as pg, nexus.pgbouncer(pg, default_pool_size=1) as bouncer:
+        clients = [bouncer.connect(autocommit=True) for _ in range(3)]
+        pids = {client.execute("SELECT pg_backend_pid()").fetchone() for client in clients}
+        assert len(pids) == 1
+        (pool,) = (row for row in bouncer.admin("SHOW POOLS") if row["database"] == "postgres")
+        assert (pool["cl_active"], pool["pool_mode"]) == (3, "transaction")
+        assert bouncer.admin("RELOAD") == []
+        place = bouncer.env
+        with psycopg.connect(host=place["PGHOST"], port=place["PGPORT"], user="postgres") as other:
+            assert other.execute("SELECT pg_backend_pid()").fetchone() in pids
+        for client in clients:
+            client.close()
+        bouncer.restart()
+        bouncer.connect().close()
+        processes = bouncer.processes()
+    wait_for(lambda: not any(one.is_running() for one in processes), PATIENCE, "it to be gone")
+
+
+@needs_pgbouncer
+def test_pgbouncer_explains_a_failed_start() -> None:
+    with nexus.postgres(), pytest.raises(ServiceError, match="pool_mode"):
+        nexus.pgbouncer(pool_mode="always")
+
+
+def test_pgbouncer_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "find", lambda name, *rest: find_nowhere(name, rest[-1]))
+    with pytest.raises(MissingProgram, match="pgbouncer is not on this machine: ") as failure:
+        nexus.pgbouncer()
+    assert "\n" not in str(failure.value)
+
+
 # Prometheus
 
 

@@ -23,7 +23,12 @@ IN_A_CHAPTER = {
     "deadlock-detected",
     "nul-byte-django",
     "pg-too-many-parameters",
+    "pgbouncer-statement-mode",
+    "pool-timeout",
+    "role-connection-limit",
+    "slots-reserved",
     "starting-up",
+    "too-many-clients",
     "unique-index-duplicated",
 }
 

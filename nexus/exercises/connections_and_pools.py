@@ -1,0 +1,539 @@
+"""Judges of "Connections and pools": the size of a pool, a leak, a report behind PgBouncer."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from nexus.judging import NotYet, judge
+from nexus.judging.limits import Run, all_of, when_late, within
+from nexus.judging.meeting import come_to_rest, holding
+from nexus.judging.sandbox import Connection, Sandbox, database
+from nexus.judging.verdict import first_line
+from nexus.services import PgBouncer, pgbouncer
+from nexus.services.process import wait_for
+
+Fleet = dict[str, int]
+
+GIVEN_1 = """
+def largest_pool(fleet):
+    return fleet["max_connections"] // (fleet["copies"] * fleet["processes"])
+"""
+NAMES = ("max_connections", "reserved", "others", "copies", "surge", "processes", "threads")
+FLEETS = [
+    dict(zip(NAMES, figures, strict=True))
+    for figures in (
+        (100, 3, 17, 3, 1, 2, 20),  # 10 exactly
+        (100, 3, 18, 3, 1, 2, 20),  # not quite 10
+        (100, 0, 0, 1, 0, 1, 8),  # bounded by the threads
+        (30, 3, 1, 4, 4, 4, 20),  # not even one
+        (30, 3, 40, 1, 0, 1, 20),  # others have everything
+        (35, 3, 0, 4, 4, 4, 20),  # one, exactly
+        (500, 13, 60, 10, 3, 4, 8),
+    )
+]
+
+
+def _some_fleets() -> Iterator[Fleet]:
+    """The fleets above, and others that are the same each time."""
+    yield from FLEETS
+    chance = random.Random(19)  # noqa: S311 (no secret)
+    tops = (500, 13, 60, 9, 4, 8, 40)
+    for _ in range(300):
+        figures = [chance.randint(1, top) for top in tops]
+        yield dict(zip(NAMES, figures, strict=True)) | {"surge": chance.randint(0, 4)}
+
+
+@judge(
+    "connections-and-pools.1",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a fleet, which returns a whole number",
+    stub=GIVEN_1,
+)
+def size(answer: Callable[[Fleet], object]) -> str:
+    """The largest pool that fits when all copies are there, for many fleets."""
+    fleets = list(_some_fleets())
+    for fleet in fleets:
+        given = dict(fleet)
+        try:
+            found = within(lambda given=given: answer(given))  # type: ignore[misc]
+        except NotYet:
+            raise
+        except Exception as error:
+            raise NotYet(
+                f"for {fleet} it raised {type(error).__name__}: {first_line(error)}"
+            ) from None
+        if type(found) is not int:
+            raise NotYet(f"for {fleet} it returned {found!r}. max_size is a whole number")
+        _look_at_size(fleet, found)
+    return (
+        f"for each of {len(fleets)} fleets, everything fits during a deployment, and no more does"
+    )
+
+
+def _look_at_size(fleet: Fleet, found: int) -> None:
+    """Compares a size with the right one.
+
+    Raises:
+        NotYet: if it is another one.
+    """
+    processes = (fleet["copies"] + fleet["surge"]) * fleet["processes"]
+    free = fleet["max_connections"] - fleet["reserved"] - fleet["others"]
+    right = max(0, min(fleet["threads"], free // processes))
+    if found == right:
+        return
+    said = f"for {fleet} it returned {found}. "
+    if found < 0:
+        raise NotYet(said + "A pool cannot be smaller than 0, which says that nothing fits")
+    if found > fleet["threads"]:
+        raise NotYet(
+            said + f"A process has {fleet['threads']} threads, and cannot use more connections"
+        )
+    if found * processes > free:
+        raise NotYet(
+            said
+            + f"During a deployment, there are {fleet['copies']} + {fleet['surge']} copies with "
+            f"{fleet['processes']} processes each, which may open {processes * found} connections. "
+            f"Only {max(0, free)} are free for them: {fleet['max_connections']} less "
+            f"{fleet['reserved']} reserved and {fleet['others']} of others"
+        )
+    raise NotYet(said + f"{right} would fit, too")
+
+
+def _bookings(connection: Connection) -> None:
+    """Makes the table of the second exercise."""
+    connection.execute("""
+        CREATE TABLE booking (
+            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, guest text NOT NULL,
+            status text NOT NULL CHECK (status IN ('pending', 'paid', 'failed'))
+        )
+    """)
+
+
+GIVEN_2 = """
+def book(pool, charge, guest):
+    connection = pool.getconn()
+    row = connection.execute(
+        "INSERT INTO booking (guest, status) VALUES (%s, 'pending') RETURNING id", [guest]
+    ).fetchone()
+    charge(guest)
+    connection.execute("UPDATE booking SET status = 'paid' WHERE id = %s", row)
+    connection.commit()
+    pool.putconn(connection)
+    return row[0]
+"""
+Book = Callable[[Any, Callable[[str], object], str | None], object]
+SIZE = 2
+"""Connections of the pool."""
+
+
+class _ProviderError(Exception):
+    """What a provider raises that is no error of Python's own."""
+
+
+class _Shop:
+    """A pool, a provider, and what has happened to both.
+
+    Attributes:
+        charged: the guests for whom the provider was asked.
+        problem: what was wrong when it was asked.
+        wanted: the guest and the status of each booking that should be there.
+    """
+
+    def __init__(self, box: Sandbox, pool: "ConnectionPool[Any]", answer: Book) -> None:
+        self.box, self.pool, self._answer = box, pool, answer
+        self.charged: list[object] = []
+        self.problem: str | None = None
+        self.wanted: list[tuple[str, str]] = []
+
+    def lent(self) -> int:
+        """How many connections the pool has lent."""
+        stats = self.pool.get_stats()
+        return stats["pool_size"] - stats["pool_available"]
+
+    def rests(self) -> bool:
+        """Whether all connections come back, which the pool may do in the background."""
+        with suppress(TimeoutError):
+            wait_for(lambda: not self.lent(), 1.0, "connections to come back")
+            return True
+        return False
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The guest and the status of each booking, in the order in which they were added."""
+        found = self.box.admin.execute("SELECT guest, status FROM booking ORDER BY id")
+        return list(found.fetchall())
+
+    def book(self, guest: str | None, error: Exception | None = None) -> None:
+        """Lets the answer book, and looks at what comes of it.
+
+        Args:
+            guest: who books; None is refused by the table.
+            error: what the provider raises.
+
+        Raises:
+            NotYet: if something is wrong.
+        """
+        when = "charge returned" if error is None else f"charge raised {type(error).__name__}"
+        when = when if guest is not None else "the guest was None, which PostgreSQL refuses"
+        asked = len(self.charged)
+
+        def charge(*arguments: object) -> str:
+            self.charged.append(arguments[0] if len(arguments) == 1 else arguments)
+            self.problem = self.problem or self._look(guest)
+            if error is not None:
+                raise error
+            return "receipt"
+
+        raised: Exception | None = None
+        found: object = None
+        try:
+            found = within(lambda: self._answer(self.pool, charge, guest))
+        except NotYet:
+            raise
+        except Exception as caught:
+            raised = caught
+        if self.problem is not None:
+            raise NotYet(self.problem)
+        if self.pool.closed:
+            raise NotYet("your function closed the pool, which all others need")
+        if not self.rests():
+            raise NotYet(
+                f"{when}, and afterwards {self.lent()} of {SIZE} connections had not come back to "
+                "the pool"
+            )
+        self._look_at_end(guest, error, raised, found, when, self.charged[asked:])
+
+    def _look(self, guest: str | None) -> str | None:
+        """What is wrong while the provider is asked; None if nothing is."""
+        if guest is None:
+            return "charge was called, though the guest was None, which PostgreSQL refuses"
+        if not self.rests():
+            return (
+                "while charge was running, your function held a connection. The provider may take "
+                "minutes, and nobody else gets this connection"
+            )
+        sessions = self.box.admin.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+            "ALL(%s)",
+            [[self.box.admin.info.backend_pid, self.box.learner.info.backend_pid]],
+        ).fetchone() or (0,)
+        if sessions[0] > SIZE:
+            return "while charge was running, there was a connection that is not of the pool"
+        if self.rows() != (now := [*self.wanted, (guest, "pending")]):
+            return (
+                f"when charge was called, other clients saw the bookings {self.rows()}; expected "
+                f"is {now}"
+            )
+        return None
+
+    def _look_at_end(
+        self,
+        guest: str | None,
+        error: Exception | None,
+        raised: Exception | None,
+        found: object,
+        when: str,
+        charged: list[object],
+    ) -> None:
+        """Compares what was raised, returned and written with what should be."""
+        if guest is None:
+            if not isinstance(raised, psycopg.errors.NotNullViolation):
+                raise NotYet(f"{when}, and your function {_outcome(raised, found)}")
+        elif charged != [guest]:
+            raise NotYet(
+                f"{guest} booked, and charge was called {len(charged)} times"
+                if len(charged) != 1
+                else f"{guest} booked, and charge was called with {charged[0]!r}"
+            )
+        elif error is not None and raised is not error:
+            raise NotYet(
+                f"{when}, and your function {_outcome(raised, found)}; the caller has to get the "
+                "error of charge"
+            )
+        elif error is None and raised is not None:
+            raise NotYet(f"{when}, and your function {_outcome(raised, found)}")
+        if guest is not None:
+            self.wanted.append((guest, "failed" if error else "paid"))
+        if self.rows() != self.wanted:
+            raise NotYet(
+                f"{when}. Afterwards the bookings are {self.rows()}; expected is {self.wanted}"
+            )
+        if guest is not None and error is None:
+            last = self.box.admin.execute("SELECT max(id) FROM booking").fetchone()
+            if last is None or type(found) is not int or found != last[0]:
+                raise NotYet(
+                    f"the id of the booking is {last and last[0]}, and it returned {found!r}"
+                )
+
+
+def _outcome(raised: Exception | None, found: object) -> str:
+    """What a function did, in words."""
+    if raised is None:
+        return f"returned {found!r}"
+    return f"raised {type(raised).__name__}: {first_line(raised)}"
+
+
+@judge(
+    "connections-and-pools.2",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a pool, a function charge, and a guest",
+    stub=GIVEN_2,
+)
+def leak(answer: Book) -> str:
+    """No connection is lost or held, whatever fails."""
+    with database("pools_bookings", _bookings) as box:
+        info = box.learner.info
+        place = psycopg.conninfo.make_conninfo(box.server.url, dbname=info.dbname, user=info.user)
+        with (
+            ConnectionPool(place, min_size=SIZE, max_size=SIZE, timeout=1, open=True) as pool,
+            when_late(lambda: pool.close(timeout=0.1)),
+        ):
+            pool.wait()
+            shop = _Shop(box, pool, answer)
+            shop.book("Amina")
+            shop.book("Amina", ConnectionError("the provider does not answer"))
+            shop.book(None)
+            shop.book("Bode", _ProviderError("card refused"))
+            shop.book(None)
+            shop.book("O'Hara; Amina", TimeoutError("60 seconds"))
+            shop.book("Amina")
+            shop.book("Bode")
+            _still_work(pool)
+    return (
+        "no connection was held while charge was running, and each came back after each of the "
+        "errors. Every booking says how it ended"
+    )
+
+
+def _still_work(pool: "ConnectionPool[Any]") -> None:
+    """Looks whether the pool's connections are as they were lent.
+
+    Raises:
+        NotYet: if one is in another mode.
+    """
+    with ExitStack() as stack:
+        connections = [stack.enter_context(pool.connection(timeout=5)) for _ in range(SIZE)]
+        for connection in connections:
+            if connection.autocommit:
+                raise NotYet(
+                    "your function left a connection in autocommit, and the next one who gets it "
+                    "begins no transaction"
+                )
+
+
+def _report(connection: Connection) -> None:
+    """Makes the table of the third exercise."""
+    connection.execute("CREATE TABLE booking (id int PRIMARY KEY, guest text NOT NULL)")
+
+
+GIVEN_3 = """
+def report(connection):
+    connection.execute("SET statement_timeout = '1s'")
+    lock = connection.execute("SELECT pg_try_advisory_lock(7)").fetchone()
+    if lock != (True,):
+        return None
+    connection.execute(
+        "CREATE TEMP TABLE busy AS SELECT guest, count(*) AS n FROM booking GROUP BY guest"
+    )
+    rows = connection.execute("SELECT guest, n FROM busy ORDER BY n DESC, guest LIMIT 3").fetchall()
+    connection.execute("SELECT pg_advisory_unlock(7)")
+    return rows
+"""
+Report = Callable[[Connection], object]
+MEANWHILE = "while one report was made, a second program asked"
+TIMES = 12
+"""How often the report is made: psycopg prepares a query after five uses."""
+LOCKED = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM "
+)
+LOCKED += "pg_database WHERE datname = current_database())"
+
+
+@contextmanager
+def _pooler(box: Sandbox) -> Iterator[PgBouncer]:
+    """A PgBouncer with two server connections, which it hands out in turn."""
+    role = box.learner.info.user
+    with (
+        pgbouncer(
+            box.server,
+            role=role,
+            pool_mode="transaction",
+            default_pool_size=2,
+            min_pool_size=2,
+            server_round_robin=1,
+        ) as pooler,
+        when_late(pooler.kill),
+    ):
+        with _client(box, pooler) as client:
+            client.execute("SELECT 1")
+            wait_for(lambda: _servers(box, pooler) == 2, 30, "two server connections")
+        yield pooler
+
+
+def _servers(box: Sandbox, pooler: PgBouncer) -> int:
+    """How many server connections are idle."""
+    rows = pooler.admin("SHOW POOLS")
+    return sum(row["sv_idle"] for row in rows if row["database"] == box.admin.info.dbname)
+
+
+@contextmanager
+def _client(box: Sandbox, pooler: PgBouncer) -> Iterator[Connection]:
+    """A client of PgBouncer in the database of a sandbox."""
+    client = pooler.connect(dbname=box.admin.info.dbname, autocommit=True)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@judge(
+    "connections-and-pools.3",
+    takes=Callable,  # type: ignore[arg-type]
+    called="a function",
+    hint="give a function of a connection: it returns the three guests with most bookings",
+    stub=GIVEN_3,
+)
+def pooled(answer: Report) -> str:
+    """It works through PgBouncer, keeps others out, has its limit, and leaves nothing behind."""
+    with database("pools_report", _report) as box, _pooler(box) as pooler:
+        with _client(box, pooler) as client:
+            for number in range(TIMES):
+                _once(box, pooler, client, answer, number)
+        _locked_by_another(box, pooler, answer)
+        _while_it_runs(box, pooler, answer)
+    return (
+        f"{TIMES} reports through PgBouncer were right. A second program was kept out while one "
+        "was running, a slow statement was stopped, and nothing was left on the server connections"
+    )
+
+
+def _called(answer: Report, client: Connection, when: str) -> object:
+    """Calls the answer, and says what PostgreSQL or PgBouncer did not like."""
+    try:
+        found = within(lambda: answer(client))
+    except psycopg.Error as error:
+        raise NotYet(f"{when}, it failed: {first_line(error)}") from None
+    return found
+
+
+def _usable(client: Connection, when: str) -> None:
+    """Raises NotYet if the answer has closed its connection, or left a transaction open."""
+    if client.closed:
+        raise NotYet(f"{when}, the connection is closed, and the caller needs it")
+    if client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise NotYet(
+            f"{when}, a transaction is still open. It keeps a server connection from others"
+        )
+    if not client.autocommit:
+        raise NotYet(f"{when}, the connection is no longer in autocommit")
+
+
+def _once(box: Sandbox, pooler: PgBouncer, client: Connection, answer: Report, number: int) -> None:
+    """Makes a report, of other bookings each time."""
+    box.admin.execute("TRUNCATE booking")
+    box.admin.execute(
+        "INSERT INTO booking SELECT n, 'guest ' || n * %s %% 7 FROM generate_series(1, %s) AS n",
+        [number, number * 5],
+    )
+    wanted = box.admin.execute(
+        "SELECT guest, count(*) FROM booking GROUP BY guest ORDER BY count(*) DESC, guest LIMIT 3"
+    ).fetchall()
+    when = f"at call {number + 1} on the same connection"
+    found = _called(answer, client, when)
+    if (
+        not isinstance(found, list)
+        or [tuple(row) if isinstance(row, list | tuple) else row for row in found] != wanted
+    ):
+        raise NotYet(f"{when}, it returned {found!r}; expected is {wanted}")
+    _usable(client, when)
+    _nothing_left(box, pooler, when)
+
+
+def _nothing_left(box: Sandbox, pooler: PgBouncer, when: str) -> None:
+    """Looks at both server connections.
+
+    Raises:
+        NotYet: if something of the answer is on one of them.
+    """
+    if box.admin.execute(LOCKED).fetchone() != (0,):
+        raise NotYet(
+            f"{when}, an advisory lock is left on a server connection. Its client is gone, and "
+            "nobody can take the lock"
+        )
+    temporary = "SELECT relname FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'"
+    if (left := box.admin.execute(temporary).fetchone()) is not None:
+        raise NotYet(f"{when}, a temporary table {left[0]} is left on a server connection")
+    settings: dict[int, list[str]] = {}
+    query = "SELECT pg_backend_pid(), current_setting('statement_timeout')"
+    with _client(box, pooler) as other:
+        other.prepare_threshold = None
+        for _ in range(20):
+            pid, timeout = other.execute(query).fetchone() or (0, "")
+            settings.setdefault(pid, []).append(timeout)
+            if len(settings) == 2:
+                break
+    left_over = {values[0] for values in settings.values()} - {"0"}
+    if left_over:
+        raise NotYet(
+            f"{when}, another client of PgBouncer has statement_timeout = {left_over.pop()}, which "
+            "it has not set"
+        )
+
+
+def _locked_by_another(box: Sandbox, pooler: PgBouncer, answer: Report) -> None:
+    """Another program holds the lock, for longer than the answer may take."""
+    with _client(box, pooler) as client, holding(box, "SELECT pg_advisory_lock(7)"):
+        for _ in range(3):
+            when = "another client held the advisory lock 7"
+            found = _called(answer, client, when)
+            if found is not None:
+                raise NotYet(f"{when}, and your function returned {found!r} instead of None")
+            _usable(client, when)
+
+
+def _while_it_runs(box: Sandbox, pooler: PgBouncer, answer: Report) -> None:
+    """The report has to wait for the table, for longer than its limit."""
+    table = holding(box, "LOCK TABLE booking IN ACCESS EXCLUSIVE MODE")
+    with _client(box, pooler) as client, _client(box, pooler) as other:
+        with table:
+            run = Run(lambda: answer(client))
+            come_to_rest(box, [lambda: run.is_running])
+            if run.is_running and box.admin.execute(LOCKED).fetchone() != (1,):
+                held = "while it was reading the table, it did not hold the advisory lock 7"
+            else:
+                held = ""
+            second: object = None
+            if run.is_running and not held:
+                second = _called(answer, other, MEANWHILE)
+            with suppress(TimeoutError):
+                wait_for(lambda: not run.is_running, 4.0, "its time-out")
+            in_time = not run.is_running
+        all_of([run], "your function")
+        if held:
+            raise NotYet(held)
+        if second is not None:
+            raise NotYet(f"{MEANWHILE}, and got {second!r} instead of None")
+        if not in_time:
+            raise NotYet(
+                "the table was locked for four seconds, and no statement was stopped: its limit "
+                "of one second did not hold"
+            )
+        try:
+            found = run.value()
+        except psycopg.errors.QueryCanceled:
+            pass
+        except psycopg.Error as error:
+            raise NotYet(f"the table was locked, and it failed: {first_line(error)}") from None
+        else:
+            raise NotYet(
+                f"a statement was stopped, and your function returned {found!r}. Let the caller "
+                "know: do not catch the error"
+            )
+        when = "after a statement was stopped"
+        _usable(client, when)
+        _nothing_left(box, pooler, when)
