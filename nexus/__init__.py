@@ -9,7 +9,17 @@ from nexus.judging.progress import progress
 from nexus.judging.study import study_plan
 from nexus.plans import explain
 from nexus.projects import project
-from nexus.services import nginx, objects, postgres, prometheus, promtool, rabbitmq, serve, valkey
+from nexus.services import (
+    mariadb,
+    nginx,
+    objects,
+    postgres,
+    prometheus,
+    promtool,
+    rabbitmq,
+    serve,
+    valkey,
+)
 from nexus.sessions import sessions
 from nexus.versions import versions
 
@@ -18,6 +28,7 @@ __all__ = [
     "explain",
     "export_progress",
     "import_progress",
+    "mariadb",
     "nginx",
     "objects",
     "portfolio",

@@ -36,6 +36,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
         "kubernetes_validate": package("kubernetes_validate"),
+        "mariadb": programs.mariadb,
         "pip-audit": package("pip_audit"),
         "prometheus": programs.prometheus,
         "rabbitmq": programs.rabbitmq,

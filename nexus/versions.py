@@ -10,6 +10,7 @@ from nexus.services import programs
 SERVERS = {
     "PostgreSQL": lambda: [str(programs.postgres() / "postgres"), "--version"],
     "Valkey": lambda: [str(programs.valkey()), "--version"],
+    "MariaDB": lambda: [str(programs.mariadb()), "--version"],
     "nginx": lambda: [str(programs.nginx()), "-v"],
 }
 

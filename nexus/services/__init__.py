@@ -1,6 +1,7 @@
 """Real servers that live as long as the kernel that started them, and no longer."""
 
 from nexus.services.errors import MissingProgram, ServiceError
+from nexus.services.mariadb import MariaDB, mariadb
 from nexus.services.nginx import Nginx, nginx
 from nexus.services.objects import Objects, objects
 from nexus.services.postgres import Postgres, postgres
@@ -11,6 +12,7 @@ from nexus.services.valkey import Valkey, valkey
 from nexus.services.web import Web, serve
 
 __all__ = [
+    "MariaDB",
     "MissingProgram",
     "Nginx",
     "Objects",
@@ -21,6 +23,7 @@ __all__ = [
     "Valkey",
     "Web",
     "current",
+    "mariadb",
     "nginx",
     "objects",
     "postgres",
