@@ -689,6 +689,10 @@ def _call(answer: Take, server: _Server, connection: Any, room: int, when: str) 
         raise
     except Exception as error:
         raise _failed(server, when, error) from None
+    if getattr(connection, "closed", False) or not getattr(connection, "open", True):
+        raise NotYet(
+            f"{server.name}, {when}: your function closes the connection, which others use"
+        )
     if server.is_open(connection):
         raise NotYet(
             f"{server.name}, {when}: when your function has returned, its transaction is open"
@@ -708,6 +712,7 @@ def _alone(answer: Take, server: _Server) -> None:
     server.set_free(1)
     with _connected(server, 1) as (connection,):
         for room, right, left, when in (
+            (99, False, (1, 0), "there is no such room, and room 1 has a free place"),
             (1, True, (0, 1), "one place is free"),
             (1, False, (0, 1), "no place is free"),
             (99, False, (0, 1), "there is no such room"),
@@ -716,6 +721,13 @@ def _alone(answer: Take, server: _Server) -> None:
             if value is not right:
                 raise NotYet(f"{server.name}, {when}: it should return {right}, not {value!r:.60}")
             server.expect(*left, when)
+        when = "a place in room 2, which has one"
+        if _call(answer, server, connection, 2, when) is not True:
+            raise NotYet(f"{server.name}, {when}: it should return True")
+        taken = server.ask("SELECT free FROM room WHERE id = 2")
+        booked = server.ask("SELECT room_id FROM booking ORDER BY room_id")
+        if [tuple(row) for row in taken + booked] != [(0,), (1,), (2,)]:
+            raise NotYet(f"{server.name}, {when}: it was not taken, or not booked")
 
 
 def _two_at_once(answer: Take, server: _Server, free: int, right: list[bool]) -> None:

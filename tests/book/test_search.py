@@ -57,6 +57,14 @@ FIRST = {
     "window function": ["notebooks/data/sql-joins-to-windows.html"],
     "gaps and islands": ["notebooks/data/sql-joins-to-windows.html"],
     "backfill": ["notebooks/data/migrations.html", "notes/gotchas/migrations.html"],
+    "gap locks": [
+        "notebooks/data/postgres-and-mariadb.html",
+        "notes/gotchas/postgres-and-mariadb.html",
+    ],
+    "zero date": [
+        "notebooks/data/postgres-and-mariadb.html",
+        "notes/gotchas/postgres-and-mariadb.html",
+    ],
     "double vote": ["notebooks/practice/challenges-data.html"],
     "best practices": ["notebooks/practice/best-practices.html"],
     "study plan": ["notebooks/practice/progress.html"],
