@@ -652,10 +652,9 @@ IN_TRANSACTION = 1
 def _on_mariadb(maria: Any, admin: Any) -> _Server:  # noqa: ANN401
     def waiting() -> int:
         with admin.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-            )
-            return int(cursor.fetchone()[0])
+            # innodb_trx is a cache that is not renewed while somebody asks again and again.
+            cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+            return int(cursor.fetchone()[1])
 
     def is_open(connection: Any) -> bool:  # noqa: ANN401
         connection.ping(reconnect=False)
