@@ -10,6 +10,7 @@ from nexus.judging.study import study_plan
 from nexus.plans import explain
 from nexus.projects import project
 from nexus.services import (
+    mariadb,
     nginx,
     objects,
     pgbouncer,
@@ -28,6 +29,7 @@ __all__ = [
     "explain",
     "export_progress",
     "import_progress",
+    "mariadb",
     "nginx",
     "objects",
     "pgbouncer",

@@ -37,6 +37,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "kubectl": programs.kubectl,
         "kubernetes_validate": package("kubernetes_validate"),
         "pgbouncer": programs.pgbouncer,
+        "mariadb": programs.mariadb,
         "pip-audit": package("pip_audit"),
         "prometheus": programs.prometheus,
         "rabbitmq": programs.rabbitmq,

@@ -11,6 +11,7 @@ SERVERS = {
     "PostgreSQL": lambda: [str(programs.postgres() / "postgres"), "--version"],
     "Valkey": lambda: [str(programs.valkey()), "--version"],
     "PgBouncer": lambda: [str(programs.pgbouncer()), "--version"],
+    "MariaDB": lambda: [str(programs.mariadb()), "--version"],
     "nginx": lambda: [str(programs.nginx()), "-v"],
 }
 

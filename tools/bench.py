@@ -40,6 +40,7 @@ FIRST_ANSWER = {
 }
 SERVER_NAMES = {
     "postgres": "PostgreSQL",
+    "mariadbd": "MariaDB",
     "valkey-server": "Valkey",
     "nginx": "nginx",
     "beam.smp": "RabbitMQ",

@@ -37,6 +37,7 @@ GROUPS = (
     "python",
     "django",
     "postgresql",
+    "mariadb",
     "valkey",
     "workers",
     "servers",

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from nexus.judging import limits, memory
 from nexus.judging.verdict import NotYet
-from nexus.services import Postgres, Valkey, current, valkey
+from nexus.services import MariaDB, Postgres, Valkey, current, mariadb, valkey
 
 Connection = psycopg.Connection[Any]
 
@@ -35,6 +35,17 @@ def own_valkey(*, tcp: bool = False) -> Iterator[Valkey]:
         tcp: whether it listens at 127.0.0.1, for programs that know no socket.
     """
     with valkey(tcp=tcp) as server, limits.when_late(server.kill):
+        yield server
+
+
+@contextmanager
+def own_mariadb(**settings: Any) -> Iterator[MariaDB]:  # noqa: ANN401 (the server's own)
+    """A MariaDB for one judgement; it is gone as soon as the answer's time is over.
+
+    Args:
+        **settings: the server's own settings, as for `nexus.mariadb`.
+    """
+    with mariadb(**settings) as server, limits.when_late(server.kill):
         yield server
 
 

@@ -1,6 +1,7 @@
 """Real servers that live as long as the kernel that started them, and no longer."""
 
 from nexus.services.errors import MissingProgram, ServiceError
+from nexus.services.mariadb import MariaDB, mariadb
 from nexus.services.nginx import Nginx, nginx
 from nexus.services.objects import Objects, objects
 from nexus.services.pgbouncer import PgBouncer, pgbouncer
@@ -12,6 +13,7 @@ from nexus.services.valkey import Valkey, valkey
 from nexus.services.web import Web, serve
 
 __all__ = [
+    "MariaDB",
     "MissingProgram",
     "Nginx",
     "Objects",
@@ -23,6 +25,7 @@ __all__ = [
     "Valkey",
     "Web",
     "current",
+    "mariadb",
     "nginx",
     "objects",
     "pgbouncer",

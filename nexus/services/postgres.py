@@ -1,7 +1,6 @@
 """PostgreSQL 18 from a wheel, or the machine's own, ready in under a second."""
 
 import os
-import pwd
 import re
 import secrets
 import shutil
@@ -16,7 +15,7 @@ import psycopg
 from nexus.services import programs
 from nexus.services.errors import ServiceError
 from nexus.services.ports import free_port
-from nexus.services.process import Server
+from nexus.services.process import Server, nobody, own
 from nexus.services.surroundings import plain
 
 SETTINGS = {
@@ -174,10 +173,7 @@ class Postgres(Server):
 
     def user(self) -> tuple[int, int] | None:
         """PostgreSQL refuses to run as root, and then runs as nobody."""
-        if os.geteuid() != 0:
-            return None
-        nobody = pwd.getpwnam("nobody")
-        return nobody.pw_uid, nobody.pw_gid
+        return nobody()
 
     def is_ready(self) -> bool:
         """Whether its own postmaster.pid says so in the last line, where pg_ctl looks for it."""
@@ -193,13 +189,9 @@ class Postgres(Server):
 
     def prepare(self) -> None:
         """Makes the data directory."""
-        if user := self.user():
-            os.chown(self.directory, *user)
-            os.chown(self.log_file, *user)
         password_file = self.directory / "password"
         password_file.write_text(self.password or secrets.token_urlsafe(16))
-        if user:
-            os.chown(password_file, *user)
+        own(self.user(), self.directory, self.log_file, password_file)
         initdb = [
             str(self._own_programs() / "initdb"),
             f"--pgdata={self._data}",

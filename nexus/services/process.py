@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -70,6 +71,20 @@ def parent_directory() -> Path:
         "no directory for the servers' files: name one in NEXUS_RUN_DIR that you can write "
         f"and whose path has at most {LONGEST_DIRECTORY} characters"
     )
+
+
+def nobody() -> tuple[int, int] | None:
+    """The user and group for a server that refuses to run as root; None if this is not root."""
+    if os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam("nobody")
+    return entry.pw_uid, entry.pw_gid
+
+
+def own(user: tuple[int, int] | None, *paths: Path) -> None:
+    """Gives files to the user that a server runs as, if that is another one."""
+    for path in paths if user else ():
+        os.chown(path, *(user or ()))
 
 
 class Keeper:

@@ -83,6 +83,34 @@ def rabbitmq() -> Path:
     return find("rabbitmq-server", "NEXUS_RABBITMQ", debian, how)
 
 
+def mariadb() -> Path:
+    """The mariadbd program of the system (NEXUS_MARIADB names another one)."""
+    # Debian's place is on root's PATH only.
+    debian = [Path("/usr/sbin/mariadbd")]
+    how = "apt-get install --no-install-recommends mariadb-server-core"
+    how = "brew install mariadb" if sys.platform == "darwin" else how
+    return find("mariadbd", "NEXUS_MARIADB", debian, how)
+
+
+def mariadb_tables(program: Path) -> list[Path]:
+    """The SQL that makes the system's tables of a MariaDB, and the one that fills them.
+
+    Args:
+        program: the mariadbd.
+
+    Raises:
+        MissingProgram: if they are not where a package of MariaDB has them.
+    """
+    share = program.resolve().parents[1] / "share"
+    for place in ("mysql", "mariadb"):
+        for prefix in ("mysql", "mariadb"):  # the names since MariaDB 11
+            names = (f"{prefix}_system_tables.sql", f"{prefix}_system_tables_data.sql")
+            found = [share / place / name for name in names]
+            if all(path.exists() for path in found):
+                return found
+    raise MissingProgram(f"there is no mysql_system_tables.sql below {share}, beside {program}")
+
+
 def prometheus() -> Path:
     """The prometheus program of the system (NEXUS_PROMETHEUS names another one)."""
     how = "brew install prometheus" if sys.platform == "darwin" else "apt-get install prometheus"

@@ -128,6 +128,20 @@ def test_sigkill(kernel: Kernel) -> None:
     expect_nothing(kernel.run_dir)
 
 
+def test_sigkill_ends_a_mariadb_too(kernel: Kernel) -> None:
+    printed, errors = kernel.run(
+        "import nexus\n"
+        "try:\n    maria = nexus.mariadb()\n"
+        "except nexus.services.MissingProgram as error:\n    print(error)\n"
+        "else:\n    print('started')\n"
+    )
+    if "is not on this machine" in printed and "CI" not in os.environ:
+        pytest.skip(printed)
+    assert "started" in printed, errors
+    os.kill(kernel.pid, signal.SIGKILL)
+    expect_nothing(kernel.run_dir)
+
+
 def test_restart_ends_the_old_servers_and_can_start_new_ones(kernel: Kernel) -> None:
     kernel.start_servers()
     kernel.manager.restart_kernel(now=True)

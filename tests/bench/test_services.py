@@ -5,6 +5,7 @@ import importlib
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -501,6 +502,94 @@ def test_rabbitmq_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(programs, "find", lambda name, *rest: find_nowhere(name, rest[-1]))
     with pytest.raises(MissingProgram, match="rabbitmq-server is not on this machine: ") as failure:
         nexus.rabbitmq()
+    assert "\n" not in str(failure.value)
+
+
+# MariaDB
+
+
+def has_mariadb() -> bool:
+    try:
+        programs.mariadb()
+    except MissingProgram:
+        return False
+    return True
+
+
+needs_mariadb = pytest.mark.skipif(
+    not has_mariadb() and "CI" not in os.environ,
+    reason="MariaDB is not installed: apt-get install --no-install-recommends mariadb-server-core",
+)
+
+
+@needs_mariadb
+def test_mariadb_serves_through_a_private_socket_and_leaves_no_process() -> None:
+    with nexus.mariadb() as maria:
+        with maria.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT @@skip_networking, @@innodb_flush_log_at_trx_commit, '\N{SNOWMAN}'"
+            )
+            assert cursor.fetchone() == (1, 1, "\N{SNOWMAN}")
+            cursor.execute("SELECT current_user(), @@sql_mode LIKE 'STRICT_TRANS_TABLES%'")
+            assert cursor.fetchone() == ("root@localhost", 1)
+        assert stat.S_IMODE(maria.directory.stat().st_mode) == 0o700
+        (pid,) = [process.pid for process in maria.processes()]
+    wait_for(lambda: not alive(pid), PATIENCE, "the server to be gone")
+
+
+@needs_mariadb
+def test_mariadb_takes_settings_and_two_servers_never_meet() -> None:
+    with nexus.mariadb(sql_mode="") as maria, nexus.mariadb() as other:
+        for server, mode in ((maria, 0), (other, 1)):
+            with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
+                cursor.execute("CREATE DATABASE mine")
+                cursor.execute("SELECT @@sql_mode <> ''")
+                assert cursor.fetchone() == (mode,)
+
+
+@needs_mariadb
+def test_mariadb_keeps_what_was_committed_when_it_is_killed() -> None:
+    with nexus.mariadb() as maria:
+        with maria.connect(autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE mysql.kept (n int) ENGINE=InnoDB")
+            cursor.execute("INSERT INTO mysql.kept VALUES (7)")
+        assert maria.pid is not None
+        os.kill(maria.pid, signal.SIGKILL)
+        wait_for(lambda: not maria.running, PATIENCE, "its end")
+        maria.start()
+        with maria.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT n FROM mysql.kept")
+            assert cursor.fetchall() == ((7,),)
+
+
+@needs_mariadb
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"no_such_setting": 1},
+            "unknown variable 'no_such_setting=1'(.|\n)*knows no such setting",
+        ),
+        ({"default_storage_engine": "nonsense"}, "Unknown/unsupported storage engine"),
+    ],
+)
+def test_mariadb_explains_a_failed_start(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ServiceError, match=message):
+        nexus.mariadb(**settings)
+
+
+def test_mariadb_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "find", lambda name, *rest: find_nowhere(name, rest[-1]))
+    with pytest.raises(MissingProgram, match="mariadbd is not on this machine: ") as failure:
+        nexus.mariadb()
+    assert "\n" not in str(failure.value)
+
+
+def test_mariadb_without_its_tables_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        MissingProgram, match=r"there is no mysql_system_tables\.sql below"
+    ) as failure:
+        programs.mariadb_tables(tmp_path / "sbin" / "mariadbd")
     assert "\n" not in str(failure.value)
 
 

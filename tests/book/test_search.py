@@ -65,6 +65,14 @@ FIRST = {
         "notes/gotchas/connections-and-pools.html",
     ],
     "backfill": ["notebooks/data/migrations.html", "notes/gotchas/migrations.html"],
+    "gap locks": [
+        "notebooks/data/postgres-and-mariadb.html",
+        "notes/gotchas/postgres-and-mariadb.html",
+    ],
+    "zero date": [
+        "notebooks/data/postgres-and-mariadb.html",
+        "notes/gotchas/postgres-and-mariadb.html",
+    ],
     "double vote": ["notebooks/practice/challenges-data.html"],
     "best practices": ["notebooks/practice/best-practices.html"],
     "study plan": ["notebooks/practice/progress.html"],

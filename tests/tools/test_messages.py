@@ -15,11 +15,11 @@ from tools import chapters, messages
 
 GROUPS = messages.load()
 ROWS = [(group, row) for group in GROUPS for row in group.rows]
-LEAST = 485  # rows; may only grow
+LEAST = 499  # rows; may only grow
 PROGRAMS = ("buildah", "git", "gunicorn", "kombu", "nginx", "pip", "psql", "psycopg", "redis-py")
 SMALL = ("`", "*", "[", "uvicorn", "systemd", *PROGRAMS)
 # Groups whose messages a test of their own provokes, and some rows of two other groups.
-PROVOKED = {"postgresql", "valkey", "python", "django", *test_messages_servers.PROVOKED}
+PROVOKED = {"postgresql", "mariadb", "valkey", "python", "django", *test_messages_servers.PROVOKED}
 
 
 def good() -> dict[str, Any]:
