@@ -18,6 +18,8 @@ def pg() -> Iterator[Postgres]:
 
 
 def test_programs_are_served_until_the_block_ends(pg: Postgres) -> None:
+    with pg.connect(autocommit=True) as connection:
+        connection.execute("TRUNCATE room")
     with Programs(pg, add="INSERT INTO room VALUES (%(n)s)", ask="SELECT FROM room") as programs:
         programs.goes_on()
     assert programs.refused == "nobody"

@@ -56,6 +56,14 @@ FIRST = {
     "ReDoS": ["notebooks/shipping/application-security.html"],
     "window function": ["notebooks/data/sql-joins-to-windows.html"],
     "gaps and islands": ["notebooks/data/sql-joins-to-windows.html"],
+    "partition pruning": [
+        "notebooks/data/partitioning.html",
+        "notes/gotchas/partitioning.html",
+    ],
+    "default partition": [
+        "notebooks/data/partitioning.html",
+        "notes/gotchas/partitioning.html",
+    ],
     "backfill": ["notebooks/data/migrations.html", "notes/gotchas/migrations.html"],
     "double vote": ["notebooks/practice/challenges-data.html"],
     "best practices": ["notebooks/practice/best-practices.html"],
