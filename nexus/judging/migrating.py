@@ -1,9 +1,9 @@
-"""Answers that are operations of Django's migrations: read, and run in the sandbox."""
+"""Answers that change a schema: operations of Django's migrations, and SQL that is watched."""
 
 from typing import Any
 
 from nexus.judging.querying import ask
-from nexus.judging.sandbox import Sandbox
+from nexus.judging.sandbox import Connection, Sandbox
 from nexus.judging.verdict import NotYet
 
 
@@ -54,3 +54,50 @@ def migrated(box: Sandbox, app: str, state: Any, operations: list[Any]) -> Any: 
         return now
 
     return ask(box, run).value
+
+
+def note_ddl(connection: Connection) -> None:
+    """Makes triggers that note in `judge.log` what statements of DDL do to watched tables.
+
+    `judge.watched` holds the tables. Noted is a statement that has a lock on one of them that stops
+    writers, and by whose end the session has read more rows of tables than the setting `judge.read`
+    says ('reads'), and one that writes a table anew ('rewrites').
+
+    Args:
+        connection: a superuser's, to the template of a sandbox.
+    """
+    connection.execute("""
+        CREATE SCHEMA judge;
+        GRANT USAGE ON SCHEMA judge TO public;
+        CREATE TABLE judge.log (what text NOT NULL, said text NOT NULL);
+        CREATE TABLE judge.watched (oid oid PRIMARY KEY);
+
+        CREATE FUNCTION judge.rows_read() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$
+            SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint
+            FROM pg_stat_xact_user_tables WHERE schemaname = 'public'
+        $$;
+        CREATE FUNCTION judge.read_log() RETURNS SETOF judge.log LANGUAGE sql SECURITY DEFINER
+        AS $$ SELECT * FROM judge.log $$;
+        CREATE FUNCTION judge.ends() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+        AS $$ DECLARE held text; BEGIN
+            SELECT relation::regclass || ' is locked in ' || mode INTO held FROM pg_locks
+            WHERE pid = pg_backend_pid() AND granted
+              AND relation IN (SELECT oid FROM judge.watched)
+              AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                           'AccessExclusiveLock')
+            ORDER BY mode LIMIT 1;
+            IF held IS NOT NULL
+               AND judge.rows_read()
+                   > coalesce(nullif(current_setting('judge.read', true), ''), '0')::bigint
+            THEN
+                INSERT INTO judge.log VALUES ('reads', held);
+            END IF;
+        END $$;
+        CREATE FUNCTION judge.rewrites() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+        AS $$ BEGIN
+            INSERT INTO judge.log
+            VALUES ('rewrites', pg_event_trigger_table_rewrite_oid()::regclass);
+        END $$;
+        CREATE EVENT TRIGGER judge_ends ON ddl_command_end EXECUTE FUNCTION judge.ends();
+        CREATE EVENT TRIGGER judge_rewrites ON table_rewrite EXECUTE FUNCTION judge.rewrites();
+    """)

@@ -64,6 +64,14 @@ FIRST = {
         "notebooks/data/connections-and-pools.html",
         "notes/gotchas/connections-and-pools.html",
     ],
+    "partition pruning": [
+        "notebooks/data/partitioning.html",
+        "notes/gotchas/partitioning.html",
+    ],
+    "default partition": [
+        "notebooks/data/partitioning.html",
+        "notes/gotchas/partitioning.html",
+    ],
     "backfill": ["notebooks/data/migrations.html", "notes/gotchas/migrations.html"],
     "gap locks": [
         "notebooks/data/postgres-and-mariadb.html",

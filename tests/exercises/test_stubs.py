@@ -53,6 +53,7 @@ from django.db.migrations import AddField
 from django.db.models import SlugField
 """, "best-practices.1": "from nexus.exercises.best_practices import KIOSK",
 "migrations.3": "from django.db.migrations import RemoveField",
+"partitioning.3": "from datetime import timedelta",
 "best-practices.3": "from nexus.exercises.best_practices import KIOSK",
 "middleware-and-signals.2": "from django.core import mail", "containers.1": """
 import io, tarfile

@@ -22,6 +22,7 @@ OR_ELSE = {"idle-in-transaction-timeout": "server-closed"}
 IN_A_CHAPTER = {
     "deadlock-detected",
     "nul-byte-django",
+    "out-of-shared-memory",
     "pg-too-many-parameters",
     "pgbouncer-statement-mode",
     "pool-timeout",
@@ -108,6 +109,20 @@ STATEMENTS = {
     "ALTER TABLE guest VALIDATE CONSTRAINT guest_age_check1",
 }
 
+BY_MONTH = (
+    "CREATE TABLE event (id int, at date) PARTITION BY RANGE (at); "
+    "CREATE TABLE march PARTITION OF event FOR VALUES FROM ('2026-03-01') TO ('2026-04-01'); "
+)
+STATEMENTS |= {
+    "no-partition-found": BY_MONTH + "INSERT INTO event VALUES (1, '2026-05-01')",
+    "default-partition-violated": BY_MONTH + "CREATE TABLE rest PARTITION OF event DEFAULT; "
+    "INSERT INTO event VALUES (1, '2026-05-01'); CREATE TABLE may PARTITION OF event "
+    "FOR VALUES FROM ('2026-05-01') TO ('2026-06-01')",
+    "unique-lacks-partition-key": BY_MONTH + "ALTER TABLE event ADD PRIMARY KEY (id)",
+    "attached-identity-column": BY_MONTH + "CREATE TABLE old (id int GENERATED ALWAYS AS IDENTITY, "
+    "at date); ALTER TABLE event ATTACH PARTITION old FOR VALUES FROM (MINVALUE) TO ('2026-03-01')",
+}
+
 
 @dataclass
 class Bench:
@@ -156,6 +171,36 @@ def lock_timeout(bench: Bench) -> None:
 def no_wait(bench: Bench) -> None:
     locked(bench)
     bench.one.execute("SELECT * FROM guest WHERE id = 1 FOR UPDATE NOWAIT")
+
+
+def on_partitioned(bench: Bench, statement: str) -> None:
+    """Run outside of a transaction what works only there, on a table with a default partition."""
+    bench.one.execute(BY_MONTH + "CREATE TABLE rest PARTITION OF event DEFAULT")
+    bench.one.commit()
+    bench.one.autocommit = True
+    bench.one.execute(statement)
+
+
+def moved(bench: Bench) -> None:
+    """Change the key of a row, and let another client wait for that row."""
+    bench.two.execute(BY_MONTH + "CREATE TABLE rest PARTITION OF event DEFAULT")
+    bench.two.execute("INSERT INTO event VALUES (1, '2026-03-05')")
+    bench.two.commit()
+    bench.two.execute("UPDATE event SET at = '2026-09-01'")
+    waits = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+    pid = bench.one.info.backend_pid
+
+    def act() -> None:
+        with psycopg.connect(bench.server.url, autocommit=True) as third:
+            wait_for(lambda: third.execute(waits, [pid]).rowcount, 30, "nobody waits")
+        bench.two.commit()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    try:
+        bench.one.execute("UPDATE event SET id = 2")
+    finally:
+        thread.join()
 
 
 def failed_before(bench: Bench) -> None:
@@ -226,6 +271,13 @@ PROVOKED: dict[str, Provoke] = {
     "lock-not-available": no_wait,
     "user-request-cancel": cancelled,
     "in-failed-transaction": failed_before,
+    "detach-concurrently-default": lambda b: on_partitioned(
+        b, "ALTER TABLE event DETACH PARTITION march CONCURRENTLY"
+    ),
+    "index-partitioned-concurrently": lambda b: on_partitioned(
+        b, "CREATE INDEX CONCURRENTLY ON event (id)"
+    ),
+    "moved-to-another-partition": moved,
     "idle-in-transaction-timeout": gone,
     "admin-shutdown": ended,
     "concurrent-index-in-transaction": in_a_block,
