@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -77,10 +77,15 @@ Declare = Callable[[BlockingChannel], object]
 def topology(answer: Declare) -> str:
     """Each message is where it must be, nothing is twice, and all of it survives a restart."""
     with broker() as box:
-        for attempt in ("", "it was called a second time: "):
-            _declare(answer, box, attempt)
+        _declare(answer, box, "")
         _lasting(box)
         with box.channel() as channel:
+            channel.basic_publish("orders", "order.paid.de", b"it waits")
+            before = {name: waiting(channel, name) for name in QUEUES}
+        _declare(answer, box, "it was called a second time: ")
+        _lasting(box)
+        with box.channel() as channel:
+            _keeps(channel, before)
             _routes(channel)
             _dead_letters(channel)
             _many(channel)
@@ -129,6 +134,16 @@ def _lasting(box: Broker) -> None:
             raise NotYet(f"the exchange {name} would go with its last binding: it is auto_delete")
     if "orders" not in {each["name"] for each in box.server.api(f"exchanges/{box.name}")}:
         raise NotYet("there is no exchange orders")
+
+
+def _keeps(channel: BlockingChannel, before: Mapping[str, int]) -> None:
+    """Raises NotYet unless the queues still have what waited at the second call."""
+    for name, waited in before.items():
+        if len(take(channel, name)) < waited:
+            raise NotYet(
+                "a message with the key 'order.paid.de' waited, and after a second call of your "
+                f"function it is not in the queue {name}"
+            )
 
 
 def _routes(channel: BlockingChannel) -> None:
@@ -238,13 +253,16 @@ def _parcels(connection: Connection) -> None:
 )
 def consumer(answer: Handle) -> str:
     """One parcel an id, whoever dies or meets, and what is bad is in the dead letters."""
-    for attempt in (_plain, _dies, _again, _database_fails, _bad_bodies, _two_at_once):
-        with broker() as queue, database("queues_parcels", _parcels) as box:
+    with broker() as queue:
+        for attempt in (_plain, _dies, _again, _database_fails, _bad_bodies, _two_at_once):
             with queue.channel() as channel:
+                for name in ("parcels", "dead"):
+                    channel.queue_delete(name)
                 channel.queue_declare("dead", durable=True)
                 arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
                 channel.queue_declare("parcels", durable=True, arguments=arguments)
-            attempt(answer, queue, box)
+            with database("queues_parcels", _parcels) as box:
+                attempt(answer, queue, box)
     return (
         "one parcel for each message id, whether the consumer dies, the database fails or two "
         "meet, and bad messages are in the dead letters"
@@ -546,7 +564,7 @@ def _outbox(connection: Connection) -> None:
 )
 def relay(answer: Relay) -> str:
     """What is marked is in a queue, whatever becomes of the broker, and the rest is sent later."""
-    for attempt in (
+    attempts = (
         _all_well,
         _no_rows,
         _unroutable,
@@ -554,16 +572,16 @@ def relay(answer: Relay) -> str:
         _goes_away,
         _confirm_lost,
         _no_node,
-    ):
-        with (
-            broker() as queue,
-            database("queues_outbox", _outbox) as box,
-            queue.channel() as channel,
-        ):
-            channel.exchange_declare("orders", "topic", durable=True)
+    )
+    with broker() as queue, queue.channel() as channel:
+        channel.exchange_declare("orders", "topic", durable=True)
+        for attempt in attempts:
+            for name in ("all", "full"):
+                channel.queue_delete(name)
             channel.queue_declare("all", durable=True)
             channel.queue_bind("all", "orders", "order.#")
-            attempt(answer, queue, box, channel)
+            with database("queues_outbox", _outbox) as box:
+                attempt(answer, queue, box, channel)
     return (
         "what counts as sent is in a queue, also when RabbitMQ goes away, refuses a message or has "
         "no queue for it, and nothing else keeps the rest from being sent"

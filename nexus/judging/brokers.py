@@ -174,11 +174,12 @@ class Swallower:
 
         Args:
             port: the node's.
-            at: which publish of each connection is the last word; 0 for none.
+            at: which publish, over all connections, is the last word.
             deliver: whether the node still gets that publish. Its confirm is lost in any case.
         """
         self._node, self._at, self._deliver = port, at, deliver
         self.swallowed = False
+        self._published = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -204,13 +205,12 @@ class Swallower:
         """Hands frames to the node, up to the publish that is the last one."""
         with suppress(OSError, EOFError):
             server.sendall(exactly(client, 8))  # "AMQP" and a version
-            published = 0
             while True:
                 head = exactly(client, FRAME)
                 frame = head + exactly(client, int.from_bytes(head[3:], "big") + 1)
                 if head[0] == METHOD and frame[FRAME : FRAME + 4] == PUBLISH:
-                    published += 1
-                if self._at and published == self._at and not silent.is_set():
+                    self._published += 1
+                if self._published == self._at and not self.swallowed:
                     self.swallowed = True
                     silent.set()
                     client.settimeout(QUIET)
