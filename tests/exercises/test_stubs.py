@@ -1,6 +1,7 @@
 """What the chapters give to begin with: each stub gets a hint, and is no try."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from types import ModuleType
 import pytest
 
 import nexus
+from nexus import needs
 from nexus.judging import check, judge_answer
 from nexus.judging.registry import exercises, find
 from nexus.judging.stubs import does_nothing, is_empty, is_same
@@ -50,6 +52,7 @@ EARLIER = {"graphql.2": "import strawberry", "challenges-data.5": "import json",
 from django.db.migrations import AddField
 from django.db.models import SlugField
 """, "best-practices.1": "from nexus.exercises.best_practices import KIOSK",
+"message-queues.2": "import json", "message-queues.3": "import pika",
 "migrations.3": "from django.db.migrations import RemoveField",
 "best-practices.3": "from nexus.exercises.best_practices import KIOSK",
 "middleware-and-signals.2": "from django.core import mail", "containers.1": """
@@ -81,6 +84,8 @@ def stub_of(name: str) -> object:
 def test_an_untouched_stub_gets_its_hint_and_is_not_recorded(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if (why := needs.missing(CELLS[name][0])) and "CI" not in os.environ:
+        pytest.skip(why)
     kept = tmp_path / "progress.json"
     monkeypatch.setenv("NEXUS_PROGRESS", str(kept))
     check(name, stub_of(name))
