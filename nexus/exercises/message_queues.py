@@ -169,7 +169,7 @@ def _dead_letters(channel: BlockingChannel) -> None:
         channel.basic_publish("orders", key, key.encode())
     take(channel, "audit")
     for _ in keys:
-        method, _, _ = channel.basic_get("shipping")
+        method: Any = channel.basic_get("shipping")[0]
         channel.basic_reject(method.delivery_tag, requeue=False)
 
     def arrived() -> bool:
