@@ -1,8 +1,12 @@
 """RabbitMQ from the machine (no wheel carries it), as a node of its own."""
 
+import json
 import re
 import socket
 import subprocess
+import urllib.request
+from base64 import b64encode
+from typing import Any
 from urllib.parse import quote
 
 from nexus.services import programs
@@ -16,19 +20,34 @@ log.console = true
 log.file = false
 """
 
+MANAGEMENT = """\
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {port}
+"""
+
+WITH_MAPPER = 'command -v epmd >/dev/null && epmd & exec "$0"'
+"""Starts the server beside Erlang's port mapper, which ends with it.
+
+A node that finds no mapper starts one as a daemon, and that daemon outlives the node.
+"""
+
 
 class RabbitMQ(Server):
     """A running RabbitMQ node.
 
     Attributes:
         url: where it is, for kombu, pika, Celery and all that take an AMQP URL.
+        management: whether it has the HTTP API.
     """
 
     kind = "rabbitmq"
     patience = 90.0  # Erlang takes its time
 
-    def __init__(self) -> None:
+    def __init__(self, *, management: bool = False) -> None:
         """Starts the node.
+
+        Args:
+            management: whether it has the HTTP API of RabbitMQ's management plugin.
 
         Raises:
             MissingProgram: if RabbitMQ is not installed.
@@ -38,12 +57,45 @@ class RabbitMQ(Server):
         self._program = programs.rabbitmq()
         self._erlang_port = 0
         self._mapper_port = 0
+        self.management = management
+        self._management_port = 0
         self._start_first(self._choose_ports)
 
     @property
     def url(self) -> str:
         """The node's address; guest is RabbitMQ's own first user, on loopback only."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{quote('/', safe='')}"
+
+    def vhost(self, name: str) -> str:
+        """The address of another virtual host of the node."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{quote(name, safe='')}"
+
+    def api(self, path: str, method: str = "GET", body: object = None) -> Any:  # noqa: ANN401
+        """Asks the HTTP API of the management plugin.
+
+        Args:
+            path: such as "definitions" or "vhosts/orders".
+            method: of HTTP.
+            body: what is sent, as JSON.
+
+        Returns:
+            What the API answers, from JSON; None for an answer without a body.
+
+        Raises:
+            urllib.error.HTTPError: if the API refuses it.
+        """
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._management_port}/api/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": "Basic " + b64encode(b"guest:guest").decode(),
+                "Content-Type": "application/json",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=self.patience) as answer:  # noqa: S310
+            text = answer.read()
+        return json.loads(text) if text else None
 
     def ctl(self, *arguments: str) -> str:
         """Runs rabbitmqctl on this node and gives its output.
@@ -65,9 +117,13 @@ class RabbitMQ(Server):
     def command(self) -> list[str]:
         """The server program."""
         configuration = self.directory / "rabbitmq.conf"
-        configuration.write_text(CONFIGURATION.format(port=self.port))
-        (self.directory / "enabled_plugins").write_text("[].\n")
-        return [str(self._program)]
+        settings = CONFIGURATION.format(port=self.port)
+        if self.management:
+            settings += MANAGEMENT.format(port=self._management_port)
+        configuration.write_text(settings)
+        plugins = "[rabbitmq_management].\n" if self.management else "[].\n"
+        (self.directory / "enabled_plugins").write_text(plugins)
+        return ["/bin/sh", "-c", WITH_MAPPER, str(self._program)]
 
     def environment(self) -> dict[str, str]:
         """Node name, ports and directories of its own, so that two kernels never meet."""
@@ -108,11 +164,15 @@ class RabbitMQ(Server):
 
     def _choose_ports(self) -> int:
         self._erlang_port, self._mapper_port = free_port(), free_port()
+        self._management_port = free_port()
         return free_port()
 
 
-def rabbitmq() -> RabbitMQ:
+def rabbitmq(*, management: bool = False) -> RabbitMQ:
     """Starts a RabbitMQ node that lives as long as its handle, and at most as the kernel.
+
+    Args:
+        management: whether it has the HTTP API of RabbitMQ's management plugin.
 
     Returns:
         The running node's handle. It is a context manager too.
@@ -121,4 +181,4 @@ def rabbitmq() -> RabbitMQ:
         MissingProgram: if RabbitMQ is not installed; the message is the command that does it.
         ServiceError: if it does not start; with the end of its log.
     """
-    return RabbitMQ()
+    return RabbitMQ(management=management)

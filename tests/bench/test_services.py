@@ -1,5 +1,6 @@
 """The servers start, serve, fail clearly and can be ended and started again: on real ones."""
 
+import contextlib
 import gc
 import importlib
 import os
@@ -496,6 +497,28 @@ def test_rabbitmq_routes_a_message_and_leaves_no_process() -> None:
     wait_for(
         lambda: not any(alive(pid) for pid in pids), PATIENCE, "the node's processes to be gone"
     )
+
+
+@pytest.mark.skipif(
+    not has_rabbitmq() and "CI" not in os.environ,
+    reason="RabbitMQ is not installed: apt-get install rabbitmq-server",
+)
+def test_rabbitmq_has_a_management_api_and_its_port_mapper_ends_with_it() -> None:
+    with nexus.rabbitmq(management=True) as node:
+        assert node.api("vhosts/shop", "PUT", {}) is None
+        assert {vhost["name"] for vhost in node.api("vhosts")} == {"/", "shop"}
+        with kombu.Connection(node.vhost("shop")) as connection:
+            connection.connect()
+        mine = {process.pid for process in node.processes() if process.name() == "epmd"}
+        assert len(mine) == 1
+        marks = [f"{node.directory}\0".encode(), f"{node.directory}/".encode()]
+    left = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            text = environment.read_bytes()
+            if any(mark in text for mark in marks):
+                left.append(environment.parent.name)
+    assert left == []
 
 
 def test_rabbitmq_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,12 @@ FIRST = {
     "OOM": ["notes/gotchas/containers.html", "notebooks/shipping/containers.html"],
     "137": ["notebooks/shipping/containers.html", "notes/gotchas/containers.html"],
     "visibility timeout": ["notebooks/async/background-jobs.html"],
+    "RabbitMQ": ["notebooks/async/message-queues.html"],
+    "dead letter exchange": [
+        "notebooks/async/message-queues.html",
+        "notes/gotchas/message-queues.html",
+    ],
+    "publisher confirms": ["notebooks/async/message-queues.html"],
     "keyset pagination": ["notebooks/apis/rest-with-drf.html"],
     "dataloader": ["notebooks/apis/graphql.html"],
     "kubectl": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],

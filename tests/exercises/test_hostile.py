@@ -20,6 +20,7 @@ from nexus import needs
 from nexus.judging import judge_answer, limits
 from nexus.judging.registry import exercises, find
 from nexus.services import Postgres
+from nexus.services.errors import MissingProgram
 from nexus.services.process import wait_for
 from tests.leftovers import threads
 
@@ -41,7 +42,10 @@ most of what is tried here is the kit's work, and is tested for the kit in test_
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[Postgres]:
-    with nexus.postgres(fsync="off") as running:  # databases come and go
+    with contextlib.ExitStack() as stack:
+        running = stack.enter_context(nexus.postgres(fsync="off"))  # databases come and go
+        with contextlib.suppress(MissingProgram):
+            stack.enter_context(nexus.rabbitmq(management=True))
         yield running
 
 

@@ -52,6 +52,7 @@ EARLIER = {"graphql.2": "import strawberry", "challenges-data.5": "import json",
 from django.db.migrations import AddField
 from django.db.models import SlugField
 """, "best-practices.1": "from nexus.exercises.best_practices import KIOSK",
+"message-queues.2": "import json", "message-queues.3": "import pika",
 "migrations.3": "from django.db.migrations import RemoveField",
 "partitioning.3": "from datetime import timedelta",
 "best-practices.3": "from nexus.exercises.best_practices import KIOSK",
