@@ -220,32 +220,42 @@ def _ends(answer: Allow, client: redis.Redis) -> None:
 
 
 def _meets(answer: Allow, server: Valkey, admin: redis.Redis, other: Worker) -> None:
-    """Before each of a call's commands in turn, another process uses the limit up."""
-    for number in range(1, MOST_COMMANDS + 1):
-        admin.flushall()
+    """Before each of a call's commands in turn, another process calls five times."""
+    for is_full, what in (
+        (False, "another process made five calls"),
+        (True, "the limit was used up a minute ago, and another process made five calls"),
+    ):
+        # A call that is refused, half a second before all may pass again, must not count.
+        here_at, there_at = (START + 59.5, START + 60) if is_full else (START, START)
+        for number in range(1, MOST_COMMANDS + 1):
+            admin.flushall()
+            if is_full:
+                for _ in range(5):
+                    within(partial(answer, admin, "met", 5, 60, START))
 
-        def come_between(_: str) -> None:
-            other.ask("met", 5, START)
-            with suppress(TimeoutError):  # it may wait for this one
-                wait_for(other.is_done, PATIENCE, "the other process")
+            def come_between(_: str, at: float = there_at) -> None:
+                other.ask("met", 5, at)
+                with suppress(TimeoutError):  # it may wait for this one
+                    wait_for(other.is_done, PATIENCE, "the other process")
 
-        client = Eventful.of(server, number, come_between, limits.SECONDS)
-        with client:
-            here = bool(within(partial(answer, client, "met", 5, 60, START)))
-        if client.sent < number:
-            return
-        there = other.heard("a call in another process")
-        if here + there > 5:
-            raise NotYet(
-                f"with a limit of five, another process made five calls just before command number "
-                f"{number} of a call here, and {here + there} of six passed: read and count in "
-                "one step, such as a script"
-            )
-        if here + there < 5:
-            raise NotYet(
-                f"with a limit of five, another process made five calls just before command number "
-                f"{number} of a call here, and only {here + there} of six passed"
-            )
+            client = Eventful.of(server, number, come_between, limits.SECONDS)
+            with client:
+                here = bool(within(partial(answer, client, "met", 5, 60, here_at)))
+            if client.sent < number:
+                break
+            passed = here + other.heard("a call in another process")
+            if passed > 5:
+                raise NotYet(
+                    f"with a limit of five, {what} just before command number {number} of a call "
+                    f"here, and {passed} of six passed: read and count in one step, such as in a "
+                    "script"
+                )
+            if passed < 5:
+                raise NotYet(
+                    f"with a limit of five, {what} just before command number {number} of a call "
+                    f"here, and only {passed} of six passed: a refused call must not count, not "
+                    "even for a moment"
+                )
 
 
 def _dies(answer: Allow, server: Valkey, admin: redis.Redis) -> None:
@@ -470,6 +480,21 @@ LOGS: list[Case] = [
         [],
         {},
         NOBODY,
+    ),
+    (
+        "25 accounts failed once, and one account logged in 30 times",
+        _failures(ATTACKER, 25) + _successes(ATTACKER, 1) * 30,
+        [],
+        {},
+        NOBODY,
+    ),
+    (
+        "20 accounts failed three times each, and 30 other accounts logged in once",
+        _failures(ATTACKER, 20) * 3
+        + [(NOW - HOUR / 2, ATTACKER, f"other {n}", True) for n in range(30)],
+        [],
+        {},
+        ONE,
     ),
     (
         "19 accounts in the last hour, and one exactly an hour ago",
