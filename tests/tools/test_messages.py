@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.chapters import honesty
-from tests.tools import test_messages_servers
+from tests.tools import test_messages_rabbitmq, test_messages_servers
 from tools import chapters, messages
 
 GROUPS = messages.load()
@@ -19,7 +19,15 @@ LEAST = 499  # rows; may only grow
 PROGRAMS = ("buildah", "git", "gunicorn", "kombu", "nginx", "pip", "psql", "psycopg", "redis-py")
 SMALL = ("`", "*", "[", "uvicorn", "systemd", *PROGRAMS)
 # Groups whose messages a test of their own provokes, and some rows of two other groups.
-PROVOKED = {"postgresql", "mariadb", "valkey", "python", "django", *test_messages_servers.PROVOKED}
+PROVOKED = {
+    "postgresql",
+    "mariadb",
+    "valkey",
+    "python",
+    "django",
+    *test_messages_servers.PROVOKED,
+    *test_messages_rabbitmq.PROVOKED,
+}
 
 
 def good() -> dict[str, Any]:
