@@ -29,6 +29,7 @@ from nexus.services import process as process_module
 from nexus.services import web as web_module
 from nexus.services.process import wait_for
 from tests.leftovers import PATIENCE, run_directory
+from tests.programs import need
 
 pytestmark = pytest.mark.long(60)
 
@@ -472,18 +473,7 @@ def test_nginx_explains_a_failed_start() -> None:
 # RabbitMQ
 
 
-def has_rabbitmq() -> bool:
-    try:
-        programs.rabbitmq()
-    except MissingProgram:
-        return False
-    return True
-
-
-@pytest.mark.skipif(
-    not has_rabbitmq() and "CI" not in os.environ,
-    reason="RabbitMQ is not installed: apt-get install rabbitmq-server",
-)
+@need("rabbitmq")
 def test_rabbitmq_routes_a_message_and_leaves_no_process() -> None:
     with nexus.rabbitmq() as node:
         with kombu.Connection(node.url) as connection:
@@ -499,10 +489,7 @@ def test_rabbitmq_routes_a_message_and_leaves_no_process() -> None:
     )
 
 
-@pytest.mark.skipif(
-    not has_rabbitmq() and "CI" not in os.environ,
-    reason="RabbitMQ is not installed: apt-get install rabbitmq-server",
-)
+@need("rabbitmq")
 def test_rabbitmq_has_a_management_api_and_its_port_mapper_ends_with_it() -> None:
     with nexus.rabbitmq(management=True) as node:
         assert node.api("vhosts/shop", "PUT", {}) is None
@@ -511,14 +498,21 @@ def test_rabbitmq_has_a_management_api_and_its_port_mapper_ends_with_it() -> Non
             connection.connect()
         mine = {process.pid for process in node.processes() if process.name() == "epmd"}
         assert len(mine) == 1
-        marks = [f"{node.directory}\0".encode(), f"{node.directory}/".encode()]
-    left = []
+        directory = node.directory
+        assert started_in(directory)
+    wait_for(lambda: not started_in(directory), PATIENCE, "all of its processes to be gone")
+
+
+def started_in(directory: Path) -> list[str]:
+    """The processes whose environment names a directory, or a file in it."""
+    marks = [f"{directory}\0".encode(), f"{directory}/".encode()]
+    found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             text = environment.read_bytes()
             if any(mark in text for mark in marks):
-                left.append(environment.parent.name)
-    assert left == []
+                found.append(environment.parent.name)
+    return found
 
 
 def test_rabbitmq_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -531,21 +525,7 @@ def test_rabbitmq_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> 
 # MariaDB
 
 
-def has_mariadb() -> bool:
-    try:
-        programs.mariadb()
-    except MissingProgram:
-        return False
-    return True
-
-
-needs_mariadb = pytest.mark.skipif(
-    not has_mariadb() and "CI" not in os.environ,
-    reason="MariaDB is not installed: apt-get install --no-install-recommends mariadb-server-core",
-)
-
-
-@needs_mariadb
+@need("mariadb")
 def test_mariadb_serves_through_a_private_socket_and_leaves_no_process() -> None:
     with nexus.mariadb() as maria:
         with maria.connect() as connection, connection.cursor() as cursor:
@@ -560,7 +540,7 @@ def test_mariadb_serves_through_a_private_socket_and_leaves_no_process() -> None
     wait_for(lambda: not alive(pid), PATIENCE, "the server to be gone")
 
 
-@needs_mariadb
+@need("mariadb")
 def test_mariadb_takes_settings_and_two_servers_never_meet() -> None:
     with nexus.mariadb(sql_mode="") as maria, nexus.mariadb() as other:
         for server, mode in ((maria, 0), (other, 1)):
@@ -570,7 +550,7 @@ def test_mariadb_takes_settings_and_two_servers_never_meet() -> None:
                 assert cursor.fetchone() == (mode,)
 
 
-@needs_mariadb
+@need("mariadb")
 def test_mariadb_keeps_what_was_committed_when_it_is_killed() -> None:
     with nexus.mariadb() as maria:
         with maria.connect(autocommit=True) as connection, connection.cursor() as cursor:
@@ -585,7 +565,7 @@ def test_mariadb_keeps_what_was_committed_when_it_is_killed() -> None:
             assert cursor.fetchall() == ((7,),)
 
 
-@needs_mariadb
+@need("mariadb")
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -619,21 +599,7 @@ def test_mariadb_without_its_tables_is_one_clear_line(tmp_path: Path) -> None:
 # PgBouncer
 
 
-def has_pgbouncer() -> bool:
-    try:
-        programs.pgbouncer()
-    except MissingProgram:
-        return False
-    return True
-
-
-needs_pgbouncer = pytest.mark.skipif(
-    not has_pgbouncer() and "CI" not in os.environ,
-    reason="PgBouncer is not installed: apt-get install pgbouncer",
-)
-
-
-@needs_pgbouncer
+@need("pgbouncer")
 @pytest.mark.parametrize("tcp", [False, True])
 def test_pgbouncer_shares_few_connections_among_many_clients(tcp: bool) -> None:
     with nexus.postgres(tcp=tcp) as pg, nexus.pgbouncer(pg, default_pool_size=1) as bouncer:
@@ -654,7 +620,7 @@ def test_pgbouncer_shares_few_connections_among_many_clients(tcp: bool) -> None:
     wait_for(lambda: not any(one.is_running() for one in processes), PATIENCE, "it to be gone")
 
 
-@needs_pgbouncer
+@need("pgbouncer")
 def test_pgbouncer_explains_a_failed_start() -> None:
     with nexus.postgres(), pytest.raises(ServiceError, match="pool_mode"):
         nexus.pgbouncer(pool_mode="always")
@@ -670,21 +636,7 @@ def test_pgbouncer_missing_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) ->
 # Prometheus
 
 
-def has_prometheus() -> bool:
-    try:
-        programs.prometheus()
-    except MissingProgram:
-        return False
-    return True
-
-
-needs_prometheus = pytest.mark.skipif(
-    not has_prometheus() and "CI" not in os.environ,
-    reason="Prometheus is not installed: apt-get install prometheus",
-)
-
-
-@needs_prometheus
+@need("prometheus")
 def test_prometheus_answers_refuses_nonsense_and_leaves_no_process() -> None:
     configuration = "scrape_configs: []"
     with nexus.prometheus(configuration) as prom:
@@ -696,13 +648,13 @@ def test_prometheus_answers_refuses_nonsense_and_leaves_no_process() -> None:
     wait_for(lambda: not any(alive(pid) for pid in pids), PATIENCE, "Prometheus to be gone")
 
 
-@needs_prometheus
+@need("prometheus")
 def test_prometheus_explains_a_failed_start() -> None:
     with pytest.raises(ServiceError, match="field scrapes not found"):
         nexus.prometheus("scrapes: []")
 
 
-@needs_prometheus
+@need("prometheus")
 def test_promtool_says_what_it_finds(tmp_path: Path) -> None:
     (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{alert: A, expr: up ==}]}]")
     done = nexus.promtool("check", "rules", "rules.yml", folder=tmp_path)

@@ -1,6 +1,5 @@
 """What the rows on RabbitMQ say, a real RabbitMQ, pika or kombu says: each is provoked here."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,20 +10,17 @@ import pika
 import pytest
 
 import nexus
-from nexus import needs
 from nexus.services import RabbitMQ
 from nexus.services.ports import free_port
 from nexus.services.process import wait_for
+from tests.programs import need
 from tools import messages
 
 (GROUP,) = (group for group in messages.load() if group.name == "workers")
 ROWS = {row.id: row for row in GROUP.rows}
 PATIENCE = 60
-MISSING = needs.missing("# needs: rabbitmq")
 
-pytestmark = pytest.mark.skipif(
-    MISSING is not None and "CI" not in os.environ, reason=MISSING or "RabbitMQ is there"
-)
+pytestmark = need("rabbitmq")
 Channel = pika.adapters.blocking_connection.BlockingChannel
 
 
