@@ -52,7 +52,11 @@ def kind(page: str) -> str:
 
 def stem(word: str) -> str:
     """Cut a word's ending off, as Sphinx's script for the browser does it."""
-    return word if len(word) < 3 else porter(word)
+    if len(word) < 3:
+        return word
+    cut = porter(word)
+    # The script has one rule more, of the algorithm's author: topology and topological are one.
+    return cut[:-1] if re.search(r"[aeiouy][^aeiouy].*logi$", cut) else cut
 
 
 def words(text: str) -> set[str]:
