@@ -1,10 +1,11 @@
 """Judges of "Connections and pools": the size of a pool, a leak, a report behind PgBouncer."""
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -173,7 +174,7 @@ class _Shop:
     def rests(self) -> bool:
         """Whether all connections come back, which the pool may do in the background."""
         with suppress(TimeoutError):
-            wait_for(lambda: not self.lent(), 2.0, "connections to come back")
+            wait_for(lambda: not self.lent(), 1.0, "connections to come back")
             return True
         return False
 
@@ -548,6 +549,7 @@ def pooled(answer: Report) -> str:
             for number in range(TIMES):
                 _once(box, pooler, client, answer, number)
         _locked_by_another(box, pooler, answer)
+        _taken_meanwhile(box, pooler, answer)
         if _while_it_runs(box, pooler, answer) > IN_TIME:
             _limit_is_a_second(box, pooler, answer)
         _may_take_half_a_second(box, pooler, answer)
@@ -639,23 +641,59 @@ def _nothing_left(box: Sandbox, pooler: PgBouncer, when: str) -> None:
 
 def _locked_by_another(box: Sandbox, pooler: PgBouncer, answer: Report) -> None:
     """Another program holds the lock, for longer than the answer may take."""
-    with _client(box, pooler) as client, holding(box, "SELECT pg_advisory_lock(7)"):
-        for _ in range(3):
-            when = "another client held the advisory lock 7"
-            run = Run(lambda: answer(client))
-            waited = False
-            while run.is_running and not waited:
-                waited = box.admin.execute(WAITING_FOR_LOCK).fetchone() != (0,)
-            all_of([run], "your function")
-            try:
-                found = run.value()
-            except psycopg.Error as error:
-                raise NotYet(f"{when}, it failed: {first_line(error)}") from None
-            if waited:
-                raise NotYet(f"{when}, and your function waited for it, instead of None at once")
-            if found is not None:
+    when = "another client held the advisory lock 7"
+    with _client(box, pooler) as client:
+        with holding(box, "SELECT pg_advisory_lock(7)") as other:
+            for _ in range(3):
+                found = _without_waiting(box, client, answer, when)
+                if found is not None:
+                    raise NotYet(f"{when}, and your function returned {found!r} instead of None")
+                _usable(client, when)
+            other.execute("SELECT pg_advisory_unlock_all()")  # its end would come a moment later
+        _nothing_left(box, pooler, when)
+
+
+def _without_waiting(box: Sandbox, client: Connection, answer: Report, when: str) -> object:
+    """Calls the answer, which may not wait for an advisory lock."""
+    run = Run(lambda: answer(client))
+    waited = False
+    while run.is_running and not waited:
+        waited = box.admin.execute(WAITING_FOR_LOCK).fetchone() != (0,)
+    all_of([run], "your function")
+    if waited:
+        raise NotYet(f"{when}, and your function waited for it, instead of returning None at once")
+    try:
+        return run.value()
+    except psycopg.Error as error:
+        raise NotYet(f"{when}, it failed: {first_line(error)}") from None
+
+
+def _taken_meanwhile(box: Sandbox, pooler: PgBouncer, answer: Report) -> None:
+    """Another program takes the lock between two statements of the answer, if it is free."""
+    when = "another client took the advisory lock 7 before your function did"
+    for number in (2, 3, 4):
+        with _client(box, pooler) as client, holding(box) as other:
+            taken: list[bool] = []
+            client.cursor_factory = _interrupted(number, other, taken)
+            found = _without_waiting(box, client, answer, when)
+            if True in taken and found is not None:
                 raise NotYet(f"{when}, and your function returned {found!r} instead of None")
             _usable(client, when)
+            other.execute("SELECT pg_advisory_unlock_all()")
+
+
+def _interrupted(number: int, other: Connection, taken: list[bool]) -> type[psycopg.Cursor[Any]]:
+    """A cursor's class: before the given statement, another session tries to take the lock."""
+    count = itertools.count(1)
+
+    class Interrupted(psycopg.Cursor[Any]):
+        def execute(self, *arguments: Any, **options: Any) -> Self:  # noqa: ANN401
+            if next(count) == number:
+                row = other.execute("SELECT pg_try_advisory_lock(7)").fetchone()
+                taken.append(row == (True,))
+            return super().execute(*arguments, **options)
+
+    return Interrupted
 
 
 def _while_it_runs(box: Sandbox, pooler: PgBouncer, answer: Report) -> float:
