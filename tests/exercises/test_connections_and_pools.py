@@ -1134,7 +1134,7 @@ NOT_YET_3 = [
     (THREE, with_a_python_lock(), "another client held the advisory lock 7"),
     (THREE, reset_afterwards, "did not hold"),
     (THREE, set_and_reset_inside, "has statement_timeout = 1000"),
-    (THREE, lock_in_its_own_transaction, "before your function did, and your function returned ["),
+    (THREE, lock_in_its_own_transaction, "it did not hold the advisory lock 7"),
     (THREE, as_dictionaries, "expected is"),
     (THREE, waits_for_a_second, "waited for it, instead of"),
     (THREE, looks_first, "before your function did, and your function waited for it"),
