@@ -2,13 +2,16 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 import nexus
@@ -478,6 +481,215 @@ def sleeps_for_ever(pool: Pool, charge: Charge, guest: str) -> int:  # noqa: ARG
     return 1
 
 
+def by_pending_guest(pool: Pool, charge: Charge, guest: str) -> int:
+    number, status = add(pool, guest), "failed"
+    try:
+        charge(guest)
+        status = "paid"
+    finally:
+        with pool.connection() as connection:
+            connection.execute(
+                "UPDATE booking SET status = %s WHERE guest = %s AND status = 'pending'",
+                [status, guest],
+            )
+    return number
+
+
+def whatever_is_pending(pool: Pool, charge: Charge, guest: str) -> int:
+    number, status = add(pool, guest), "failed"
+    try:
+        charge(guest)
+        status = "paid"
+    finally:
+        with pool.connection() as connection:
+            connection.execute("UPDATE booking SET status = %s WHERE status = 'pending'", [status])
+    return number
+
+
+def the_last_one(pool: Pool, charge: Charge, guest: str) -> int:
+    add(pool, guest)
+    status = "failed"
+    try:
+        charge(guest)
+        status = "paid"
+    finally:
+        with pool.connection() as connection:
+            row = connection.execute("SELECT max(id) FROM booking").fetchone()
+            connection.execute(UPDATE, [status, row[0] if row else 0])
+    return int(row[0]) if row else 0
+
+
+def returns_the_last_one(pool: Pool, charge: Charge, guest: str) -> int:
+    with_finally(pool, charge, guest)
+    with pool.connection() as connection:
+        row = connection.execute("SELECT max(id) FROM booking").fetchone()
+    return int(row[0]) if row else 0
+
+
+ONE_AT_A_TIME = threading.Lock()
+SHARED: dict[str, int] = {}
+
+
+def one_at_a_time(pool: Pool, charge: Charge, guest: str) -> int:
+    with ONE_AT_A_TIME:
+        return with_finally(pool, charge, guest)
+
+
+def in_a_global(pool: Pool, charge: Charge, guest: str) -> int:
+    SHARED["number"] = add(pool, guest)
+    status = "failed"
+    try:
+        charge(guest)
+        status = "paid"
+    finally:
+        note(pool, status, SHARED["number"])
+    return SHARED["number"]
+
+
+def two_at_once(pool: Pool, charge: Charge, guest: str) -> int:
+    with pool.connection() as connection:
+        connection.execute("SELECT 1")  # such as a look at the guest
+        number = add(pool, guest)
+    return with_the_rest(pool, charge, guest, number)
+
+
+def connects_before(pool: Pool, charge: Charge, guest: str) -> int:
+    with psycopg.connect(pool.conninfo) as connection:
+        row = connection.execute(INSERT, [guest]).fetchone()
+    return with_the_rest(pool, charge, guest, int(row[0]) if row else 0)
+
+
+def connects_afterwards(pool: Pool, charge: Charge, guest: str) -> int:
+    number, status = add(pool, guest), "failed"
+    try:
+        charge(guest)
+        status = "paid"
+    finally:
+        with psycopg.connect(pool.conninfo) as connection:
+            connection.execute(UPDATE, [status, number])
+    return number
+
+
+def closes_what_it_gives_back(pool: Pool, charge: Charge, guest: str) -> int:
+    connection = pool.getconn()
+    try:
+        row = connection.execute(INSERT, [guest]).fetchone()
+        connection.commit()
+    finally:
+        connection.close()
+        pool.putconn(connection)
+    return with_the_rest(pool, charge, guest, int(row[0]) if row else 0)
+
+
+def closes_after_all(pool: Pool, charge: Charge, guest: str) -> int:
+    number = with_finally(pool, charge, guest)
+    with pool.connection() as connection:
+        connection.close()
+    return number
+
+
+def a_pool_of_its_own(pool: Pool, charge: Charge, guest: str) -> int:
+    with ConnectionPool(pool.conninfo, min_size=1, max_size=1, open=True) as own:
+        number = add(own, guest)
+    return with_the_rest(pool, charge, guest, number)
+
+
+def a_larger_pool(pool: Pool, charge: Charge, guest: str) -> int:
+    pool.resize(2, 10)
+    return with_finally(pool, charge, guest)
+
+
+def leaves_a_setting(pool: Pool, charge: Charge, guest: str) -> int:
+    with pool.connection() as connection:
+        connection.execute("SET statement_timeout = '2s'")
+        row = connection.execute(INSERT, [guest]).fetchone()
+    return with_the_rest(pool, charge, guest, int(row[0]) if row else 0)
+
+
+def leaves_a_row_factory(pool: Pool, charge: Charge, guest: str) -> int:
+    with pool.connection() as connection:
+        connection.row_factory = dict_row
+        row = connection.execute(INSERT, [guest]).fetchone()
+    return with_the_rest(pool, charge, guest, row["id"])
+
+
+def leaves_serializable(pool: Pool, charge: Charge, guest: str) -> int:
+    with pool.connection() as connection:
+        connection.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+        row = connection.execute(INSERT, [guest]).fetchone()
+    return with_the_rest(pool, charge, guest, int(row[0]) if row else 0)
+
+
+def leaves_a_lock(pool: Pool, charge: Charge, guest: str) -> int:
+    with pool.connection() as connection:
+        connection.execute("SELECT pg_advisory_lock_shared(hashtext(%s))", [guest])
+        row = connection.execute(INSERT, [guest]).fetchone()
+    return with_the_rest(pool, charge, guest, int(row[0]) if row else 0)
+
+
+def lost_if_refused_otherwise(pool: Pool, charge: Charge, guest: str) -> int:
+    connection = pool.getconn()
+    try:
+        row = connection.execute(INSERT, [guest]).fetchone()
+    except psycopg.errors.NotNullViolation:
+        connection.rollback()
+        pool.putconn(connection)
+        raise
+    connection.commit()
+    pool.putconn(connection)
+    return with_the_rest(pool, charge, guest, int(row[0]) if row else 0)
+
+
+def raises_it_itself(pool: Pool, charge: Charge, guest: str) -> int:
+    if guest is None:
+        raise psycopg.errors.NotNullViolation("a guest has a name")
+    return with_finally(pool, charge, guest)
+
+
+def returns_in_finally(pool: Pool, charge: Charge, guest: str) -> int:
+    number, status = add(pool, guest), "failed"
+    try:
+        charge(guest)
+        status = "paid"
+    finally:
+        note(pool, status, number)
+        return number  # noqa: B012
+
+
+def raises_a_copy(pool: Pool, charge: Charge, guest: str) -> int:
+    number = add(pool, guest)
+    try:
+        charge(guest)
+    except Exception as error:
+        note(pool, "failed", number)
+        raise type(error)(str(error)) from error
+    note(pool, "paid", number)
+    return number
+
+
+def by_a_cursor_and_a_stack(pool: Pool, charge: Charge, guest: str) -> int:
+    with ExitStack() as stack:
+        cursor = stack.enter_context(stack.enter_context(pool.connection()).cursor())
+        row = cursor.execute(INSERT, [guest]).fetchone()
+    number, outcome = (int(row[0]) if row else 0), ExitStack()
+    outcome.callback(note, pool, "failed", number)
+    with outcome:
+        charge(guest)
+        outcome.pop_all()
+    note(pool, "paid", number)
+    return number
+
+
+def charged_in_a_thread(pool: Pool, charge: Charge, guest: str) -> int:
+    number = add(pool, guest)
+    with ThreadPoolExecutor(1) as threads:
+        error = threads.submit(charge, guest).exception()
+    note(pool, "failed" if error else "paid", number)
+    if error:
+        raise error
+    return number
+
+
 # 3: a report behind PgBouncer
 
 TOP = "SELECT guest, count(*) AS n FROM booking GROUP BY guest ORDER BY n DESC, guest LIMIT 3"
@@ -675,8 +887,100 @@ def remembers() -> Answer:
     return remembered
 
 
+def restored(connection: Connection) -> object:
+    """SET for the session, in a transaction that is always rolled back."""
+    connection.prepare_threshold = None
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET statement_timeout = '1s'")
+        if connection.execute(TRY).fetchone() == (False,):
+            return None
+        return connection.execute(TOP).fetchall()
+
+
+def a_block_without_autocommit(connection: Connection) -> object:
+    connection.prepare_threshold = None
+    connection.autocommit = False
+    try:
+        connection.execute(LOCAL)
+        if connection.execute(TRY).fetchone() == (False,):
+            return None
+        return connection.execute(TOP).fetchall()
+    finally:
+        connection.rollback()
+        connection.autocommit = True
+
+
+def sorted_in_python(connection: Connection) -> object:
+    rows = report(connection, read=("SELECT guest, count(*) FROM booking GROUP BY guest",))
+    assert rows is None or isinstance(rows, list)
+    return rows and sorted(rows, key=lambda row: (-row[1], row[0]))[:3]
+
+
+def waits_for_a_second(connection: Connection) -> object:
+    connection.prepare_threshold = None
+    with connection.transaction():
+        connection.execute(LOCAL)
+        try:
+            connection.execute("SELECT pg_advisory_xact_lock(7)")
+        except psycopg.errors.QueryCanceled:
+            raise psycopg.Rollback from None
+        return connection.execute(TOP).fetchall()
+    return None
+
+
+def looks_first(connection: Connection) -> object:
+    connection.prepare_threshold = None
+    with connection.transaction():
+        connection.execute(LOCAL)
+        row = connection.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7"
+        ).fetchone()
+        if row != (0,):
+            return None
+        connection.execute("SELECT pg_advisory_xact_lock(7)")
+        return connection.execute(TOP).fetchall()
+
+
+def tries_again(connection: Connection) -> object:
+    for _ in range(2):
+        with suppress(psycopg.errors.QueryCanceled):
+            return report(connection)
+    return report(connection)
+
+
+def leaves_dictionaries(connection: Connection) -> object:
+    rows = report(connection)
+    connection.row_factory = dict_row
+    return rows
+
+
+def leaves_a_cursor(connection: Connection) -> object:
+    connection.prepare_threshold = None
+    with connection.transaction():
+        connection.execute(LOCAL)
+        if connection.execute(TRY).fetchone() == (False,):
+            return None
+        connection.execute(f"DECLARE c{time.monotonic_ns()} CURSOR WITH HOLD FOR {TOP}")
+        return connection.execute(TOP).fetchall()
+
+
+def prepares_by_itself(connection: Connection) -> object:
+    connection.prepare_threshold = None
+    with connection.transaction():
+        connection.execute(LOCAL)
+        if connection.execute(TRY).fetchone() == (False,):
+            return None
+        connection.execute(f"PREPARE p{time.monotonic_ns()} AS {TOP}")
+        return connection.execute(TOP).fetchall()
+
+
+def or_nothing(connection: Connection) -> object:
+    return report(connection) or None
+
+
 EMPTIED = TEMP.format("ON COMMIT DELETE ROWS")
 KEPT = TEMP.format("")
+VIEW = "CREATE OR REPLACE TEMP VIEW busy AS SELECT guest, count(*) AS n FROM booking GROUP BY guest"
 DROPPED = (TEMP.format("ON COMMIT DROP"), BUSY)
 RIGHT = [
     (ONE, by_division),
@@ -684,12 +988,18 @@ RIGHT = [
     (TWO, with_finally),
     (TWO, with_except),
     (TWO, by_hand),
+    (TWO, by_a_cursor_and_a_stack),
+    (TWO, charged_in_a_thread),
 ]
 RIGHT_3 = [
     (THREE, variant("in_one_transaction")),
     (THREE, variant("with_a_temporary_table", read=DROPPED)),
     (THREE, begun_by_hand),
     (THREE, by_a_cursor),
+    (THREE, restored),
+    (THREE, a_block_without_autocommit),
+    (THREE, sorted_in_python),
+    (THREE, variant("dropped_by_hand", read=(KEPT, BUSY), after="DROP TABLE busy")),
     (THREE, not_prepared_by_name),
     (THREE, variant("set_config", limit="SELECT set_config('statement_timeout', '900ms', true)")),
 ]
@@ -746,8 +1056,33 @@ NOT_YET = [
     (TWO, hides_a_refusal, "the guest was None, which PostgreSQL refuses, and your function ret"),
     (TWO, checks_the_guest, "raised ValueError"),
     (TWO, fills_in_a_name, "charge was called, though the guest was None"),
-    (TWO, leaves_autocommit, "in autocommit"),
+    (TWO, leaves_autocommit, "autocommit was False, and is True"),
     (TWO, by_an_f_string, "O'Hara; Amina booked, and charge was called 0 times"),
+    (TWO, by_pending_guest, "the same guest booked again. Afterwards the bookings are"),
+    (TWO, whatever_is_pending, "the same guest booked again. Afterwards the bookings are"),
+    (TWO, the_last_one, "the same guest booked again. Afterwards the bookings are"),
+    (TWO, returns_the_last_one, "the same guest booked again. The id of one booking is 13, and"),
+    (TWO, one_at_a_time, "This second call had to wait"),
+    (TWO, in_a_global, "the same guest booked again. Afterwards"),
+    (TWO, two_at_once, "it takes a second connection while it has one"),
+    (TWO, connects_before, "a connection that"),
+    (TWO, connects_afterwards, "a connection that"),
+    (TWO, closes_what_it_gives_back, "a connection that"),
+    (TWO, closes_after_all, "a connection that"),
+    (TWO, a_pool_of_its_own, "a connection that"),
+    (TWO, a_larger_pool, "changed the size of the pool"),
+    (TWO, leaves_a_setting, "statement_timeout = 2000"),
+    (TWO, leaves_a_row_factory, "row_factory was tuple_row, and is dict_row"),
+    (TWO, leaves_serializable, "isolation_level was None, and is SERIALIZABLE"),
+    (TWO, leaves_a_lock, "its advisory locks was 0, and is 1"),
+    (
+        TWO,
+        lost_if_refused_otherwise,
+        "the guest was '', which PostgreSQL refuses, and afterwards 1 of 2",
+    ),
+    (TWO, raises_it_itself, "the caller has to get PostgreSQL's error"),
+    (TWO, returns_in_finally, "the caller has to get the error of charge"),
+    (TWO, raises_a_copy, "the caller has to get the error of charge"),
     (TWO, sleeps_for_ever, "had not come to an end after 10 seconds"),
 ]
 SESSION_LOCK = "SELECT pg_try_advisory_lock(7)"
@@ -766,7 +1101,7 @@ NOT_YET_3 = [
         "after a statement was stopped, an advisory lock is left",
     ),
     (THREE, variant("no_lock", lock=None), "another client held the advisory lock 7"),
-    (THREE, variant("waits", lock="SELECT pg_advisory_xact_lock(7)"), "it failed: canceling"),
+    (THREE, variant("waits", lock="SELECT pg_advisory_xact_lock(7)"), "waited for it"),
     (
         THREE,
         variant("waits_without_limit", limit=None, lock="SELECT pg_advisory_xact_lock(7)"),
@@ -798,9 +1133,79 @@ NOT_YET_3 = [
     (THREE, no_autocommit, "no longer in autocommit"),
     (THREE, with_a_python_lock(), "another client held the advisory lock 7"),
     (THREE, reset_afterwards, "did not hold"),
-    (THREE, set_and_reset_inside, "instead"),
+    (THREE, set_and_reset_inside, "has statement_timeout = 1000"),
     (THREE, lock_in_its_own_transaction, "it did not hold the advisory lock 7"),
     (THREE, as_dictionaries, "expected is"),
+    (THREE, waits_for_a_second, "waited for it, instead of"),
+    (THREE, looks_first, "before your function did, and your function waited for it"),
+    (THREE, tries_again, "came back only after more than 1.8 seconds"),
+    (THREE, leaves_dictionaries, "another row_factory"),
+    (THREE, leaves_a_cursor, "a cursor, a prepared statement or a LISTEN is left"),
+    (THREE, prepares_by_itself, "a cursor, a prepared statement or a LISTEN is left"),
+    (THREE, or_nothing, "it returned None; expected is []"),
+    (
+        THREE,
+        variant("two_seconds", limit="SET LOCAL statement_timeout = '2s'"),
+        "only after more than 1.8 seconds",
+    ),
+    (
+        THREE,
+        variant("three_seconds", limit="SET LOCAL statement_timeout = 3000"),
+        "only after more than 1.8 seconds",
+    ),
+    (
+        THREE,
+        variant("ten_milliseconds", limit="SET LOCAL statement_timeout = 10"),
+        "canceling statement due to statement timeout",
+    ),
+    (
+        THREE,
+        variant("tenth", limit="SET LOCAL statement_timeout = '100ms'"),
+        "less than half a second was stopped",
+    ),
+    (
+        THREE,
+        variant("of_the_transaction", limit="SET LOCAL transaction_timeout = '1s'"),
+        "due to transaction timeout",
+    ),
+    (THREE, variant("of_locks", limit="SET LOCAL lock_timeout = '1s'"), "due to lock timeout"),
+    (
+        THREE,
+        variant("other_setting_left", limit=f"{LOCAL}; SET lock_timeout = '1s'"),
+        "has lock_timeout = 1000",
+    ),
+    (
+        THREE,
+        variant("work_mem_left", limit=f"{LOCAL}; SET work_mem = '64MB'"),
+        "has work_mem = 65536",
+    ),
+    (
+        THREE,
+        variant("not_local", limit="SELECT set_config('statement_timeout', '1s', false)"),
+        "has statement_timeout = 1000",
+    ),
+    (THREE, variant("kept_view", read=(VIEW, BUSY)), "a temporary view busy is left"),
+    (
+        THREE,
+        variant("truncated", read=(KEPT, BUSY), after="TRUNCATE busy"),
+        "a temporary table busy is left",
+    ),
+    (THREE, variant("listens", after="LISTEN news"), "or a LISTEN is left"),
+    (
+        THREE,
+        variant("of_two_keys", lock="SELECT pg_try_advisory_xact_lock(0, 7)"),
+        "another client held the advisory lock 7",
+    ),
+    (
+        THREE,
+        variant("of_two_keys_7", lock="SELECT pg_try_advisory_xact_lock(7, 0)"),
+        "another client held the advisory lock 7",
+    ),
+    (
+        THREE,
+        variant("of_the_role", limit="ALTER ROLE CURRENT_USER SET statement_timeout = '1s'"),
+        "had not come to an end",
+    ),
     (THREE, remembers(), "at call 2 on the same connection, it returned"),
 ]  # fmt: skip
 
