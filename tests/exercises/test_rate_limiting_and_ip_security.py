@@ -677,13 +677,6 @@ def four_digits(text: str) -> str:
     return key_of((found[1] or found[2]) if found else text)
 
 
-def with_zones_in_text(text: str) -> str:
-    host = host_of(text)
-    if ":" in host and "." not in key_of(host) and key_of(host) != "unknown":
-        return str(ipaddress.ip_network(f"{host}/64", strict=False))
-    return key_of(host)
-
-
 def embedded(
     inner: Callable[[ipaddress.IPv6Address], ipaddress.IPv4Address | None],
 ) -> Callable[[str], str]:
@@ -744,7 +737,6 @@ NOT_YET_2: list[tuple[str, object, str]] = [
     (TWO, choosing(of_the_first_entries), "many entries are forged"),
     (TWO, choosing(behind_private_peers), "public address"),
     (TWO, keyed(no_zones), "has a zone"),
-    (TWO, keyed(with_zones_in_text), "has a zone"),
     (TWO, keyed(four_digits), "five digits"),
     (TWO, keyed(embedded(lambda a: a.sixtofour)), "6to4"),
     (TWO, keyed(embedded(lambda a: a.teredo and a.teredo[1])), "Teredo"),
