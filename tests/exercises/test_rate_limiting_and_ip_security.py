@@ -2,7 +2,9 @@
 # ruff: noqa: ARG001 (an answer has the arguments that its exercise names)
 
 import ipaddress
+import itertools
 import json
+import random
 import re
 import threading
 import time
@@ -218,6 +220,61 @@ def raises(client: Client, key: str, limit: int, window: int, now: float) -> obj
     raise RuntimeError("not today")
 
 
+CALLS = itertools.count()
+
+
+def named_by_a_counter(client: Client, key: str, limit: int, window: int, now: float) -> object:
+    """The same name for two calls, if they come in two processes."""
+    own = f"{now}:{next(CALLS)}"
+    return client.eval(
+        LOG.replace("key", "KEYS[1]")
+        .replace("window", "ARGV[2]")
+        .replace("now, member", "ARGV[3], ARGV[4]")
+        .replace("now", "tonumber(ARGV[3])")
+        .replace(">= limit", ">= tonumber(ARGV[1])"),
+        *(1, key, limit, window, repr(now), own),
+    )
+
+
+def named_by_chance(client: Client, key: str, limit: int, window: int, now: float) -> object:
+    """One of a thousand names, and sometimes two calls have the same one."""
+    return client.eval(
+        LOG.replace("key", "KEYS[1]")
+        .replace("window", "ARGV[2]")
+        .replace("now, member", "ARGV[3], ARGV[4]")
+        .replace("now", "tonumber(ARGV[3])")
+        .replace(">= limit", ">= tonumber(ARGV[1])"),
+        *(1, key, limit, window, repr(now), random.randrange(1000)),
+    )
+
+
+def with_tenths(client: Client, key: str, limit: int, window: int, now: float) -> object:
+    return by_a_log(client, key, limit, window, round(now, 1))
+
+
+def with_hundredths(client: Client, key: str, limit: int, window: int, now: float) -> object:
+    return by_a_log(client, key, limit, window, round(now, 2))
+
+
+def with_thousandths(client: Client, key: str, limit: int, window: int, now: float) -> object:
+    """Right: the exercise allows whole milliseconds."""
+    return by_a_log(client, key, limit, window, round(now, 3))
+
+
+A_KEY_A_CALL = """
+    local n = 0
+    for _, name in ipairs(redis.call('KEYS', key .. ':*')) do
+        if redis.call('GET', name) <= tostring(now - window) then
+            redis.call('DEL', name)
+        else
+            n = n + 1
+        end
+    end
+    if n >= limit then return 0 end
+    redis.call('SET', key .. ':' .. member, ARGV[3], 'EX', window)
+    return 1
+"""
+REFUSED = "then return 0 end"
 FIXED = """
     local start = now - now % window
     local name = key .. ':' .. start
@@ -274,6 +331,7 @@ RIGHT_1 = [
     (ONE, by_the_oldest_of_a_list),
     (ONE, by_watch),
     (ONE, by_a_lock),
+    (ONE, with_thousandths),
 ]
 NOT_YET_1: list[tuple[str, object, str]] = [
     (ONE, None, "give a function"),
@@ -301,10 +359,10 @@ NOT_YET_1: list[tuple[str, object, str]] = [
     (ONE, adds_and_then_looks, "should have passed"),
     (ONE, adds_and_takes_back, "a refused call must not count"),
     (ONE, script(LOG.replace("redis.call('EXPIRE', key, window)", "")), "has no TTL"),
-    (ONE, script(LOG.replace("key, window)", "key, 1)")), "would forget this call"),
-    (ONE, script(LOG.replace("key, window)", "key, 60)")), "would forget this call"),
+    (ONE, script(LOG.replace("key, window)", "key, 1)")), "would forget a call"),
+    (ONE, script(LOG.replace("key, window)", "key, 60)")), "would forget a call"),
     (ONE, script(LOG.replace("key, window)", "key, 86400)")), "more than three windows"),
-    (ONE, script(LOG.replace("key, window)", "key, window, 'NX')")), "would forget this call"),
+    (ONE, script(LOG.replace("key, window)", "key, window, 'NX')")), "would forget a call"),
     (
         ONE,
         script(
@@ -326,6 +384,39 @@ NOT_YET_1: list[tuple[str, object, str]] = [
         "do not store what is refused",
     ),
     (ONE, sets_the_ttl_afterwards, "without a TTL"),
+    (ONE, named_by_a_counter, "two calls are two"),
+    (ONE, named_by_chance, "many calls at the same time"),
+    (ONE, with_tenths, "one window later"),
+    (ONE, with_hundredths, "one window later"),
+    (ONE, script(A_KEY_A_CALL), "begins like one before"),
+    (ONE, script(LOG.replace(">= limit", ">= math.min(limit, 20)")), "many calls"),
+    (
+        ONE,
+        script(LOG.replace("return 1", "redis.call('ZREMRANGEBYRANK', key, 0, -101) return 1")),
+        "many calls",
+    ),
+    (
+        ONE,
+        script(LOG.replace(REFUSED, "then redis.call('EXPIRE', key, 1) return 0 end")),
+        "After a refused call",
+    ),
+    (
+        ONE,
+        script(
+            LOG.replace(
+                REFUSED,
+                "then local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] "
+                "redis.call('PEXPIRE', key, math.ceil(1000 * (first + window - now))) "
+                "return 0 end",
+            )
+        ),
+        "After a refused call",
+    ),
+    (
+        ONE,
+        script(LOG.replace(REFUSED, "then redis.call('EXPIRE', key, 10 * window) return 0 end")),
+        "more than three windows",
+    ),
 ]
 
 
@@ -357,7 +448,7 @@ def key_of(text: str) -> str:
     if address.version == 6:
         if address.ipv4_mapped:
             return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network(f"{address}/64", strict=False))
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
     return str(address)
 
 
@@ -552,6 +643,60 @@ def as_object(peer: str, forwarded: str | None, proxies: int) -> object:
     return found if found == "unknown" else ipaddress.ip_network(found)
 
 
+def skips_empty(peer: str, forwarded: str | None, proxies: int) -> str:
+    entries = [entry.strip() for entry in (forwarded or "").split(",") if entry.strip()]
+    return entries[-proxies] if 0 < proxies <= len(entries) else peer
+
+
+def empty_is_an_entry(peer: str, forwarded: str | None, proxies: int) -> str:
+    if forwarded is None:
+        return peer
+    entries = [entry.strip() for entry in forwarded.split(",")]
+    return entries[-proxies] if 0 < proxies <= len(entries) else peer
+
+
+def at_most_three(peer: str, forwarded: str | None, proxies: int) -> str:
+    return chosen(peer, forwarded, min(proxies, 3))
+
+
+def of_the_first_entries(peer: str, forwarded: str | None, proxies: int) -> str:
+    return chosen(peer, forwarded and ",".join(forwarded.split(",")[:10]), proxies)
+
+
+def behind_private_peers(peer: str, forwarded: str | None, proxies: int) -> str:
+    is_public = ipaddress.ip_address(peer).is_global
+    return chosen(peer, None if is_public else forwarded, proxies)
+
+
+def no_zones(text: str) -> str:
+    return "unknown" if "%" in text else key_of(host_of(text))
+
+
+def four_digits(text: str) -> str:
+    found = re.fullmatch(r"\[(.+)\]:\d{1,4}|([\d.]+):\d{1,4}", text)
+    return key_of((found[1] or found[2]) if found else text)
+
+
+def embedded(
+    inner: Callable[[ipaddress.IPv6Address], ipaddress.IPv4Address | None],
+) -> Callable[[str], str]:
+    """A key that takes more for IPv4 than what is IPv4-mapped."""
+
+    def key(text: str) -> str:
+        with suppress(ValueError):
+            if found := inner(ipaddress.IPv6Address(host_of(text))):
+                return str(found)
+        return key_of(host_of(text))
+
+    return key
+
+
+def last_bits(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+
+
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 RIGHT_2: list[tuple[str, object]] = [(TWO, by_parts), (TWO, from_the_right)]
 NOT_YET_2: list[tuple[str, object, str]] = [
     (TWO, None, "give a function"),
@@ -586,6 +731,26 @@ NOT_YET_2: list[tuple[str, object, str]] = [
     (TWO, keyed(raising), "raised ValueError"),
     (TWO, keyed(empty_if_unknown), "should return 'unknown'"),
     (TWO, keyed(network_by_text), "should return '2001:db8"),
+    (TWO, choosing(skips_empty), "entry is empty"),
+    (TWO, choosing(empty_is_an_entry), "the header is empty"),
+    (TWO, choosing(at_most_three), "five proxies"),
+    (TWO, choosing(of_the_first_entries), "many entries are forged"),
+    (TWO, choosing(behind_private_peers), "public address"),
+    (TWO, keyed(no_zones), "has a zone"),
+    (TWO, keyed(four_digits), "five digits"),
+    (TWO, keyed(embedded(lambda a: a.sixtofour)), "6to4"),
+    (TWO, keyed(embedded(lambda a: a.teredo and a.teredo[1])), "Teredo"),
+    (TWO, keyed(embedded(lambda a: last_bits(a) if a in NAT64 else None)), "NAT64"),
+    (
+        TWO,
+        keyed(embedded(lambda a: last_bits(a) if 2**16 < int(a) < 2**32 else None)),
+        "without ffff",
+    ),
+    (
+        TWO,
+        keyed(embedded(lambda a: last_bits(a) if int(a) >> 32 & 0xFFFF == 0xFFFF else None)),
+        "only ::ffff",
+    ),
 ]
 
 
@@ -699,6 +864,39 @@ def once_seen(connection: Connection, now: datetime) -> None:
     connection.execute("INSERT INTO seen SELECT max(id) FROM login_log")
 
 
+def rewrites_the_log(connection: Connection, now: datetime) -> None:
+    with connection.transaction():
+        connection.execute(
+            "UPDATE login_log SET client = "
+            "set_masklen(client, CASE family(client) WHEN 4 THEN 32 ELSE 64 END)"
+        )
+        task()(connection, now)
+
+
+def without_autocommit(connection: Connection, now: datetime) -> None:
+    connection.autocommit = False
+    task()(connection, now)
+    connection.commit()
+
+
+def keeps_a_lock(connection: Connection, now: datetime) -> None:
+    connection.execute("SELECT pg_advisory_lock(1)")
+    task()(connection, now)
+
+
+def in_whole_seconds(connection: Connection, now: datetime) -> None:
+    task()(connection, now.replace(microsecond=0))
+
+
+def tidies_smaller_ones(connection: Connection, now: datetime) -> None:
+    with connection.transaction():
+        task()(connection, now)
+        connection.execute(
+            "DELETE FROM blocked AS small USING blocked AS large "
+            "WHERE small.network << large.network AND small.until <= large.until"
+        )
+
+
 def swallowing(connection: Connection, now: datetime) -> None:
     with suppress(Exception):
         task(
@@ -796,6 +994,56 @@ NOT_YET_3: list[tuple[str, object, str]] = [
     (THREE, once_seen, "and is not"),
     (THREE, swallowing, "should end at"),
     (THREE, left_open, "still open"),
+    (THREE, rewrites_the_log, "has changed login_log"),
+    (THREE, without_autocommit, "autocommit off"),
+    (THREE, keeps_a_lock, "advisory lock"),
+    (THREE, in_whole_seconds, "should end at"),
+    (THREE, tidies_smaller_ones, "should be in blocked"),
+    (
+        THREE,
+        task(
+            (FAILED, FAILED.replace("DISTINCT account", "DISTINCT (client, account)")),
+            ("AS attacker, account", "AS attacker, client, account"),
+        ),
+        "the same 10 accounts",
+    ),
+    (
+        THREE,
+        task(
+            ("account, ok\n", "account, ok, bool_or(ok) OVER (PARTITION BY client) AS fine\n"),
+            ("WHERE NOT EXISTS", "WHERE NOT fine AND NOT EXISTS"),
+        ),
+        "and is not",
+    ),
+    (
+        THREE,
+        task(
+            (
+                "account, ok\n",
+                "account, ok, avg(ok::int) OVER (PARTITION BY client) AS share\n",
+            ),
+            ("WHERE NOT EXISTS", "WHERE share < 0.5 AND NOT EXISTS"),
+        ),
+        "another one logged in 40",
+    ),
+    (
+        THREE,
+        task((SHARE, "AND 100 * count(*) FILTER (WHERE NOT ok) / count(*) > 50")),
+        "101 of 201",
+    ),
+    (THREE, task((SHARE, "AND round(avg((NOT ok)::int), 2) > 0.5")), "101 of 201"),
+    (
+        THREE,
+        task(
+            (
+                "WHERE NOT EXISTS",
+                "WHERE NOT EXISTS (SELECT FROM blocked AS b WHERE b.network >> attacker AND "
+                "b.until >= %(now)s::timestamptz + interval '1 day') AND NOT EXISTS",
+            )
+        ),
+        "a larger network",
+    ),
+    (THREE, task(("at <= %(now)s", "date_trunc('second', at) <= %(now)s")), "second after now"),
 ]
 
 RIGHT: list[tuple[str, object]] = [*RIGHT_1, *RIGHT_2, *RIGHT_3]
