@@ -1,8 +1,9 @@
 """Judges of "Message queues": a topology, an idempotent consumer, a relay with confirms."""
 
 import json
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -35,23 +36,28 @@ def declare(channel):
 
 QUEUES = ("shipping", "audit", "unrouted", "dead")
 
-ROUTES = {
-    "order.paid.de": {"shipping", "audit"},
-    "order.paid.et": {"shipping", "audit"},
-    "order.paid": {"audit"},
-    "order.paid.de.berlin": {"audit"},
-    "order.cancelled.de": {"audit"},
-    "order": {"audit"},
-    "order.": {"audit"},
-    "refund.paid.de": {"unrouted"},
-    "orders.paid.de": {"unrouted"},
-    "shop.order.paid.de": {"unrouted"},
-    "refund": {"unrouted"},
-    "shipping": {"unrouted"},
-    "dead": {"unrouted"},
-    "audit": {"unrouted"},
-}
-"""Where a message with each key must go."""
+KEYS = (
+    "order.paid.de",
+    "order.paid.et",
+    "order.paid.xk",
+    "order.paid",
+    "order.paid.de.berlin",
+    "order.paid.de.berlin.mitte.7.left",
+    "order.cancelled.de",
+    "order",
+    "order.",
+    "refund.paid.de",
+    "orders.paid.de",
+    "shop.order.paid.de",
+    "refund",
+    "shipping",
+    "dead",
+    "audit",
+    "Order.paid.de",
+    "a.b.c.d.e.f.g",
+    "",
+)
+"""Keys that messages are sent with."""
 
 MANY = 300
 """Messages that wait in a queue at once."""
@@ -67,6 +73,14 @@ LIMITS = {
 Declare = Callable[[BlockingChannel], object]
 
 
+def wanted(key: str) -> set[str]:
+    """The queues of a message with a key."""
+    words = key.split(".")
+    if words[0] != "order":
+        return {"unrouted"}
+    return {"audit", "shipping"} if words[1:2] == ["paid"] and len(words) == 3 else {"audit"}
+
+
 @judge(
     "message-queues.1",
     takes=Callable,  # type: ignore[arg-type]
@@ -80,14 +94,18 @@ def topology(answer: Declare) -> str:
         _declare(answer, box, "")
         _lasting(box)
         with box.channel() as channel:
-            channel.basic_publish("orders", "order.paid.de", b"it waits")
-            before = {name: waiting(channel, name) for name in QUEUES}
-        _declare(answer, box, "it was called a second time: ")
+            for name in QUEUES:
+                if waiting(channel, name):
+                    raise NotYet(f"nobody has sent anything, and a message is in the queue {name}")
+            _in_use(answer, box, channel)
+            for name in QUEUES:
+                channel.basic_publish("", name, b"it waits")
+        _declare(answer, box, "it was called again: ")
         _lasting(box)
         with box.channel() as channel:
-            _keeps(channel, before)
-            _routes(channel)
-            _dead_letters(channel)
+            _keeps(channel)
+            _routes(box, channel)
+            _dead_letters(box, channel)
             _many(channel)
     return (
         "each message is in its queues, once, also when it is rejected or wanted by no queue, and "
@@ -119,6 +137,8 @@ def _lasting(box: Broker) -> None:
             )
         if not queue["durable"]:
             raise NotYet(f"the queue {name} would be gone after a restart: it is not durable")
+        if queue.get("type") == "stream":
+            raise NotYet(f"the queue {name} is a stream: a consumer cannot get or reject from it")
         if queue.get("auto_delete"):
             raise NotYet(f"the queue {name} would go with its last consumer: it is auto_delete")
         for argument, why in LIMITS.items():
@@ -136,38 +156,81 @@ def _lasting(box: Broker) -> None:
         raise NotYet("there is no exchange orders")
 
 
-def _keeps(channel: BlockingChannel, before: Mapping[str, int]) -> None:
-    """Raises NotYet unless the queues still have what waited at the second call."""
-    for name, waited in before.items():
-        if len(take(channel, name)) < waited:
+def _in_use(answer: Declare, box: Broker, channel: BlockingChannel) -> None:
+    """Calls the answer while other programs use what it has declared.
+
+    Raises:
+        NotYet: if that takes their queues or their bindings away.
+    """
+    channel.queue_declare("of another program", exclusive=True)
+    channel.queue_bind("of another program", "orders", "of.another.program")
+    tags = [channel.basic_consume(name, lambda *_: None) for name in QUEUES]
+    _declare(answer, box, "it was called a second time: ")
+    _lasting(box)
+    for name in QUEUES:
+        said: Any = channel.queue_declare(name, passive=True)
+        if not said.method.consumer_count:
             raise NotYet(
-                "a message with the key 'order.paid.de' waited, and after a second call of your "
-                f"function it is not in the queue {name}"
+                f"a consumer of the queue {name} was at work, and after a second call of your "
+                "function it has no queue any more: do not delete what other programs use"
+            )
+    for tag in tags:
+        channel.basic_cancel(tag)
+    channel.basic_publish("orders", "of.another.program", b"")
+    if not waiting(channel, "of another program"):
+        raise NotYet(
+            "another program had bound its own queue to the exchange orders, and after a second "
+            "call of your function the binding is gone: do not delete what other programs use"
+        )
+    channel.queue_delete("of another program")
+
+
+def _keeps(channel: BlockingChannel) -> None:
+    """Raises NotYet unless the queues still have what waited at the last call."""
+    for name in QUEUES:
+        if not take(channel, name):
+            raise NotYet(
+                f"a message waited in the queue {name}, and after another call of your function "
+                "it is gone"
             )
 
 
-def _routes(channel: BlockingChannel) -> None:
+def _keys(box: Broker) -> list[str]:
+    """The keys that are sent, and those that the answer itself has bound or given."""
+    given = [each["routing_key"] for each in box.server.api(f"bindings/{box.name}")]
+    for queue in box.server.api(f"queues/{box.name}"):
+        given.append(str(queue["arguments"].get("x-dead-letter-routing-key", "")))
+    plain = (key.replace("*", "de").replace("#", "de") for key in given)
+    return list(dict.fromkeys((*KEYS, *plain)))
+
+
+def _routes(box: Broker, channel: BlockingChannel) -> None:
     """Raises NotYet if a message with one of the keys is where it should not be."""
-    for key in ROUTES:
+    keys = _keys(box)
+    for key in keys:
         channel.basic_publish("orders", key, key.encode())
     found = {name: Counter(body.decode() for _, _, body in take(channel, name)) for name in QUEUES}
-    for key, wanted in ROUTES.items():
+    for key in keys:
         for name in QUEUES:
             times = found[name][key]
-            if name in wanted and not times:
+            if name in wanted(key) and not times:
                 raise NotYet(f"a message with the key {key!r} is not in the queue {name}")
-            if name not in wanted and times:
+            if name not in wanted(key) and times:
                 raise NotYet(f"a message with the key {key!r} is in the queue {name}")
             if times > 1:
                 raise NotYet(f"a message with the key {key!r} is in the queue {name} {times} times")
 
 
-def _dead_letters(channel: BlockingChannel) -> None:
+def _dead_letters(box: Broker, channel: BlockingChannel) -> None:
     """Raises NotYet unless what is rejected from shipping goes to dead, and only there."""
+    others = {queue["name"] for queue in box.server.api(f"queues/{box.name}")} - {*QUEUES}
+    for name in others:
+        channel.queue_purge(name)
     keys = ["order.paid.de", "order.paid.et"]
     for key in keys:
         channel.basic_publish("orders", key, key.encode())
     take(channel, "audit")
+    before = {name: waiting(channel, name) for name in others}
     for _ in keys:
         method: Any = channel.basic_get("shipping")[0]
         channel.basic_reject(method.delivery_tag, requeue=False)
@@ -177,6 +240,7 @@ def _dead_letters(channel: BlockingChannel) -> None:
 
     with suppress(TimeoutError):
         wait_for(arrived, PATIENCE, "dead letters")
+    more = [name for name in others if waiting(channel, name) > before[name]]
     found = {name: [body.decode() for _, _, body in take(channel, name)] for name in QUEUES}
     if sorted(found["dead"]) != keys:
         elsewhere = [name for name in QUEUES if name != "dead" and found[name]]
@@ -187,8 +251,8 @@ def _dead_letters(channel: BlockingChannel) -> None:
             f"messages with the keys {' and '.join(keys)} were rejected from shipping, and are not "
             f"in the queue dead: {said}"
         )
-    for name in QUEUES[:-1]:
-        if found[name]:
+    for name in (*QUEUES[:-1], *more):
+        if name in more or found[name]:
             raise NotYet(f"a message was rejected from shipping, and then it was in {name}, too")
 
 
@@ -227,6 +291,10 @@ BAD = [
     b'{"order": null}',
     b'{"order": 7.5}',
     b'{"order": [7]}',
+    b'{"order": "7"}',
+    b'{"order": true}',
+    b'{"order": 3000000000}',
+    b'{"order": -9000000000000000000000}',
 ]
 """Bodies that will never be good."""
 
@@ -297,7 +365,13 @@ def _process(queue: Broker, box: Sandbox) -> Iterator[tuple[BlockingChannel, Con
 
 
 def _consume(
-    answer: Handle, queue: Broker, box: Sandbox, *, dies: str = "", most: int = 100
+    answer: Handle,
+    queue: Broker,
+    box: Sandbox,
+    *,
+    dies: str = "",
+    most: int = 100,
+    seen: list[bytes] | None = None,
 ) -> BaseException | None:
     """Handles messages until the queue is empty or the answer raises.
 
@@ -305,8 +379,10 @@ def _consume(
         answer: the consumer.
         queue: where the messages are.
         box: where the parcels go.
-        dies: "before" or "after" it has settled its first message, its process is gone.
+        dies: "before" or "after" it has settled its first message, its process is gone. Another
+            message is with it then, as by a prefetch of two.
         most: how many messages it handles.
+        seen: gets the body of each message that comes.
 
     Returns:
         What it raised, if it did.
@@ -329,6 +405,10 @@ def _consume(
             method, properties, body = channel.basic_get("parcels")
             if method is None:
                 return None
+            if dies:
+                channel.basic_get("parcels")
+            if seen is not None:
+                seen.append(body)
             already = len(watched.settled)
             try:
                 within(lambda m=method, p=properties, b=body: _call(answer, watched, m, p, b, db))
@@ -348,6 +428,8 @@ def _consume(
                 )
             if not channel.is_open:
                 raise NotYet("your function has closed its channel")
+            if db.broken:  # by the server, and the answer has said what becomes of the message
+                return None
             if db.closed:
                 raise NotYet("your function has closed its connection to PostgreSQL")
             if db.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
@@ -441,7 +523,7 @@ def _again(answer: Handle, queue: Broker, box: Sandbox) -> None:
         _send(queue, ("a", _order(7)), ("a", _order(7)), ("b", _order(8)))
         _until_empty(answer, queue, box, "a message came twice, and")
         _expect(queue, box, [7, 8], "a message came twice, and")
-        _send(queue, ("a", _order(7)))
+        _send(queue, ("a", b'{"order":7}'))  # the same, as another program writes it
         other.said("your function, in another process,")
     with queue.channel() as channel, suppress(TimeoutError):
         wait_for(lambda: not waiting(channel, "parcels"), 0.5, "it")
@@ -451,12 +533,14 @@ def _again(answer: Handle, queue: Broker, box: Sandbox) -> None:
 
 def _dies(answer: Handle, queue: Broker, box: Sandbox) -> None:
     for number, moment in enumerate(("before", "after"), 1):
-        _send(queue, (f"d{number}", _order(number)))
+        later = f"prefetched {number}", _order(10 + number)
+        _send(queue, (f"d{number}", _order(number)), later)
         _consume(answer, queue, box, dies=moment, most=1)
         when = f"the process died just {moment} its acknowledgement, the next one went on, and"
         _settle_down(queue)
         _until_empty(answer, queue, box, when)
-        _expect(queue, box, list(range(1, number + 1)), when)
+        orders = [order for each in range(1, number + 1) for order in (each, 10 + each)]
+        _expect(queue, box, orders, when)
 
 
 def _settle_down(queue: Broker) -> None:
@@ -465,38 +549,95 @@ def _settle_down(queue: Broker) -> None:
         wait_for(lambda: waiting(channel, "parcels"), 0.3, "a message to be back")
 
 
+FAILURES = {
+    "failed twice, because the disk was full,": (
+        2,
+        "RAISE EXCEPTION 'the disk is full' USING ERRCODE = 'disk_full'",
+    ),
+    "was the last word of the connection to PostgreSQL,": (
+        1,
+        "PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(30)",
+    ),
+}
+"""How a write fails, how often, and what PostgreSQL does then."""
+
+
 def _database_fails(answer: Handle, queue: Broker, box: Sandbox) -> None:
-    """The first write into each table fails, and no later one."""
-    for number, table in enumerate(("parcel", "inbox"), 1):
-        box.admin.execute(f"""
-            CREATE SEQUENCE writes_to_{table};
-            GRANT USAGE ON SEQUENCE writes_to_{table} TO PUBLIC;
-            CREATE FUNCTION fail_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                IF nextval('writes_to_{table}') = 1 THEN
-                    RAISE EXCEPTION 'the disk is full' USING ERRCODE = 'disk_full';
-                END IF;
-                RETURN NEW;
-            END $$;
-            CREATE TRIGGER fail BEFORE INSERT ON {table}
-                FOR EACH ROW EXECUTE FUNCTION fail_{table}();
-        """)  # type: ignore[arg-type]
-        _send(queue, (f"f{number}", _order(number)))
-        when = f"a write into {table} failed once, because the disk was full, and"
-        _until_empty(answer, queue, box, when)
-        _expect(queue, box, list(range(1, number + 1)), when)
+    """The first writes into each table fail, or end the connection, and no later ones."""
+    orders = list[int]()
+    for how, (times, action) in FAILURES.items():
+        for table in ("parcel", "inbox"):
+            orders.append(len(orders) + 1)
+            box.admin.execute(f"""
+                DROP SEQUENCE IF EXISTS writes_to_{table};
+                CREATE SEQUENCE writes_to_{table};
+                CREATE OR REPLACE FUNCTION fail_{table}() RETURNS trigger
+                LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+                    IF nextval('writes_to_{table}') <= {times} THEN
+                        {action};
+                    END IF;
+                    RETURN NEW;
+                END $$;
+                CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON {table}
+                    FOR EACH ROW EXECUTE FUNCTION fail_{table}();
+            """)  # type: ignore[arg-type]
+            _send(queue, (f"f{orders[-1]}", _order(orders[-1])))
+            when = f"a write into {table} {how} and"
+            with _no_warnings():
+                _until_empty(answer, queue, box, when)
+            _expect(queue, box, orders, when)
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keeps psycopg from warning the reader of a connection that the judge has ended."""
+    logger = logging.getLogger("psycopg")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _bad_bodies(answer: Handle, queue: Broker, box: Sandbox) -> None:
+    """Good messages and bad ones come by turns."""
     for number, body in enumerate(BAD):
-        when = f"a message with the body {body!r} came, and"
         _send(queue, (f"bad{number}", body), (f"good{number}", _order(100 + number)))
-        problem = _consume(answer, queue, box, most=10)
-        if problem:
+    seen = list[bytes]()
+    problem = _consume(answer, queue, box, most=3 * len(BAD), seen=seen)
+    when = "a message with the body {!r} came, and"
+    if problem:
+        raise NotYet(
+            f"{when.format(seen[-1])} your function raised {type(problem).__name__}: "
+            f"{first_line(problem)}. The message is back in the queue, and will do the same to "
+            "each consumer"
+        )
+    with queue.channel() as channel:
+        letters = {body: properties for _, properties, body in take(channel, "dead")}
+    for number, body in enumerate(BAD):
+        if body not in letters:
+            raise NotYet(f"{when.format(body)} it is not in the dead letters")
+        died = (letters[body].headers or {}).get("x-death", [{}])[0]
+        if died.get("queue") != "parcels":
             raise NotYet(
-                f"{when} your function raised {type(problem).__name__}: {first_line(problem)}. The "
-                "message is back in the queue, and will do the same to each consumer"
+                f"{when.format(body)} your function published it again, and did not reject it: "
+                "there is no x-death, and the message can get lost or come twice"
             )
-        _expect(queue, box, list(range(100, 101 + number)), when, dead=1)
+        letters.pop(body)
+        _only_parcel(box, 100 + number, when.format(body))
+    good = [100 + number for number in range(len(BAD))]
+    if letters:
+        raise NotYet(f"good messages are in the dead letters, such as {min(letters)!r}")
+    _expect(queue, box, good, "good messages and bad ones came, and")
+
+
+def _only_parcel(box: Sandbox, number: int, when: str) -> None:
+    """Raises NotYet unless the good message after a bad one has its parcel."""
+    sql = "SELECT count(*) FROM parcel WHERE order_id = %s"
+    row: Any = box.admin.execute(sql, [number]).fetchone()
+    if row[0] != 1:
+        raise NotYet(f"{when} the good message after it, for order {number}, has {row[0]} parcels")
 
 
 def _two_at_once(answer: Handle, queue: Broker, box: Sandbox) -> None:
@@ -544,6 +685,9 @@ ROWS = [
     (12, "order.cancelled", "twelve ☂", False),
 ]
 
+UNROUTABLE = 110
+"""Rows that no queue wants, more than a relay is likely to take at once."""
+
 
 def _outbox(connection: Connection) -> None:
     connection.execute("""
@@ -572,6 +716,9 @@ def relay(answer: Relay) -> str:
         _goes_away,
         _confirm_lost,
         _no_node,
+        _no_exchange,
+        _new_row_meanwhile,
+        _many_unroutable,
     )
     with broker() as queue, queue.channel() as channel:
         channel.exchange_declare("orders", "topic", durable=True)
@@ -593,8 +740,21 @@ def _fill(box: Sandbox, rows: list[tuple[int, str, str, bool]]) -> None:
         cursor.executemany("INSERT INTO outbox VALUES (%s, %s, %s, %s)", rows)
 
 
-def _relay(answer: Relay, queue: Broker, box: Sandbox, port: int | None = None) -> Exception | None:
+def _relay(
+    answer: Relay,
+    queue: Broker,
+    box: Sandbox,
+    port: int | None = None,
+    at_publish: Callable[[], object] | None = None,
+) -> Exception | None:
     """Calls the relay, and gives what it raised.
+
+    Args:
+        answer: the relay.
+        queue: the broker.
+        box: where the outbox is.
+        port: where it connects to, if not straight to the node.
+        at_publish: called before it publishes for the first time.
 
     Raises:
         NotYet: if it leaves a connection or a transaction open.
@@ -603,6 +763,8 @@ def _relay(answer: Relay, queue: Broker, box: Sandbox, port: int | None = None) 
 
     def connect() -> pika.BlockingConnection:
         opened.append(queue.connect(port))
+        if at_publish:
+            _before_publish(opened[-1], at_publish)
         return opened[-1]
 
     problem: Exception | None = None
@@ -629,6 +791,24 @@ def _relay(answer: Relay, queue: Broker, box: Sandbox, port: int | None = None) 
             "RabbitMQ is still open"
         )
     return problem
+
+
+def _before_publish(connection: pika.BlockingConnection, action: Callable[[], object]) -> None:
+    """Lets something happen before each publish on a connection."""
+    open_channel = connection.channel
+
+    def channel(*given: Any, **named: Any) -> BlockingChannel:  # noqa: ANN401
+        opened: Any = open_channel(*given, **named)
+        publish = opened.basic_publish
+
+        def basic_publish(*given: object, **named: object) -> object:
+            action()
+            return publish(*given, **named)
+
+        opened.basic_publish = basic_publish
+        return opened
+
+    connection.channel = channel  # type: ignore[method-assign]
 
 
 def _sent(box: Sandbox) -> set[int]:
@@ -736,7 +916,8 @@ def _goes_away(answer: Relay, queue: Broker, box: Sandbox, channel: BlockingChan
             _relay(answer, queue, box, between.port)
             if not between.swallowed:
                 raise NotYet(f"three rows were not sent, and it did not publish {at} of them")
-        _nothing_lost(answer, queue, box, channel, rows, f"RabbitMQ went away at message {at}")
+        when = f"RabbitMQ went away at message {at}"
+        _nothing_lost(answer, queue, box, channel, rows, when, confirmed=at - 1)
 
 
 def _confirm_lost(answer: Relay, queue: Broker, box: Sandbox, channel: BlockingChannel) -> None:
@@ -744,12 +925,8 @@ def _confirm_lost(answer: Relay, queue: Broker, box: Sandbox, channel: BlockingC
     _fill(box, rows)
     with swallower(queue, 2, deliver=True) as between:
         _relay(answer, queue, box, between.port)
-    if 2 in _sent(box):
-        raise NotYet(
-            "RabbitMQ went away before its confirm of row 2, and the row counts as sent: only a "
-            "confirm says that it is"
-        )
-    _nothing_lost(answer, queue, box, channel, rows, "RabbitMQ went away before its confirm")
+    when = "RabbitMQ went away before its confirm of row 2"
+    _nothing_lost(answer, queue, box, channel, rows, when, confirmed=1, lost_confirm=2)
 
 
 def _nothing_lost(
@@ -759,9 +936,25 @@ def _nothing_lost(
     channel: BlockingChannel,
     rows: list[tuple[int, str, str, bool]],
     when: str,
+    confirmed: int,
+    lost_confirm: int = 0,
 ) -> None:
-    """What counts as sent is there, and after the next call everything is."""
+    """What counts as sent is there, and after the next call everything is.
+
+    Args:
+        answer: the relay.
+        queue: the broker.
+        box: where the outbox is.
+        channel: the judge's.
+        rows: what was in the outbox.
+        when: what has happened.
+        confirmed: how many of the first rows were confirmed, and may not come twice.
+        lost_confirm: the row whose first confirm was lost.
+    """
     there = _ids(take(channel, "all"))
+    if lost_confirm in _sent(box) and there.count(str(lost_confirm)) == 1:
+        raise NotYet(f"{when}, and the row counts as sent: only a confirm says that it is")
+    first = [str(row[0]) for row in rows[:confirmed]]
     if lost := {str(number) for number in _sent(box)} - set(there):
         raise NotYet(f"{when}: row {min(lost)} counts as sent, and is in no queue: it is lost")
     problem = _relay(answer, queue, box)
@@ -771,6 +964,12 @@ def _nothing_lost(
         raise NotYet(f"{when}, and came back: the next call did not send row {min(lost)}")
     if len(_sent(box)) != len(rows):
         raise NotYet(f"{when}, and came back: then all were sent, and not all rows count as sent")
+    for number in first:
+        if there.count(number) > 1:
+            raise NotYet(
+                f"{when}: row {number} was confirmed before that, and the next call sent it again. "
+                "Mark each row when its confirm is here, so that nothing takes it back"
+            )
     most = max(Counter(there).values())
     if most > 2:
         raise NotYet(f"{when}: one message came {most} times")
@@ -790,3 +989,52 @@ def _no_node(answer: Relay, queue: Broker, box: Sandbox, channel: BlockingChanne
     _must_not_raise(_relay(answer, queue, box), "RabbitMQ was back")
     if _ids(take(channel, "all")) != ["1"]:
         raise NotYet("RabbitMQ could not be reached, and then it was back: nothing was sent")
+
+
+def _no_exchange(answer: Relay, queue: Broker, box: Sandbox, channel: BlockingChannel) -> None:
+    """RabbitMQ closes the channel, and the connection is still open."""
+    _fill(box, [(1, "order.paid", "a", False), (2, "order.paid", "b", False)])
+    channel.exchange_delete("orders")
+    _relay(answer, queue, box)
+    if _sent(box):
+        raise NotYet("there was no exchange orders, and a row counts as sent: it is lost")
+    channel.exchange_declare("orders", "topic", durable=True)
+    channel.queue_bind("all", "orders", "order.#")
+    when = "there was no exchange orders, and then there was one again"
+    _must_not_raise(_relay(answer, queue, box), when)
+    if (ids := _ids(take(channel, "all"))) != ["1", "2"]:
+        raise NotYet(f"{when}: the next call sent {ids or 'nothing'}")
+
+
+def _new_row_meanwhile(
+    answer: Relay, queue: Broker, box: Sandbox, channel: BlockingChannel
+) -> None:
+    _fill(box, [(1, "order.paid", "a", False), (3, "order.paid", "c", False)])
+
+    at_first = list[set[int]]()
+
+    def insert() -> None:
+        at_first.append(_sent(box))
+        box.admin.execute(
+            "INSERT INTO outbox VALUES (2, 'order.paid', 'b', false) ON CONFLICT DO NOTHING"
+        )
+
+    when = "row 2 was inserted while your function was publishing row 1"
+    problem = _relay(answer, queue, box, at_publish=insert)
+    _must_not_raise(problem, when)
+    if at_first[:1] != [set()]:
+        raise NotYet(
+            "row 1 counted as sent before your function had published it: if the relay dies just "
+            "then, the message is lost"
+        )
+    if "2" not in _ids(take(channel, "all")) and 2 in _sent(box):
+        raise NotYet(f"{when}, and it counts as sent, although it was never sent: it is lost")
+
+
+def _many_unroutable(answer: Relay, queue: Broker, box: Sandbox, channel: BlockingChannel) -> None:
+    rows = [(number, "nobody", "", False) for number in range(1, UNROUTABLE + 1)]
+    _fill(box, [*rows, (UNROUTABLE + 1, "order.paid", "a", False)])
+    when = f"no queue wanted the first {UNROUTABLE} rows"
+    _must_not_raise(_relay(answer, queue, box), when)
+    if not take(channel, "all"):
+        raise NotYet(f"{when}, and the next row was not sent: publish each row, not the first ones")
