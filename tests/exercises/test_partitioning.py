@@ -164,13 +164,16 @@ BATCHES = [
     " ON CONFLICT DO NOTHING"
     for n in range(0, 6000, 900)
 ]
+LOCKING = [batch.replace(" ON CONFLICT", " FOR UPDATE ON CONFLICT") for batch in BATCHES]
+"""What a program deletes during a batch is not copied by it."""
+
 LOCK = "LOCK TABLE event IN {} MODE;"
 
 
 LOOP = (
     "DO $$ BEGIN FOR n IN 0..6 LOOP INSERT INTO event_new SELECT * FROM event"
-    " WHERE id > n * 900 AND id <= n * 900 + 900 ON CONFLICT DO NOTHING; COMMIT; END LOOP;"
-    " {} END $$"
+    " WHERE id > n * 900 AND id <= n * 900 + 900 FOR UPDATE ON CONFLICT DO NOTHING; COMMIT;"
+    " END LOOP; {} END $$"
 )
 IN_THE_BLOCK = "".join(SWAP.replace("SELECT", "PERFORM").splitlines()[2:5]) + (
     "PERFORM setval(pg_get_serial_sequence('event', 'id'), max(id)) FROM event_old;"
@@ -479,8 +482,8 @@ RIGHT: list[tuple[str, object]] = [
     (ONE, message(BY_ROOM, *hashed(), more=REFS + " DEFERRABLE INITIALLY DEFERRED") + NEWEST),
     (TWO, swap()),
     (TWO, attached_later()),
-    (TWO, [*NEW, COPIES, COPY, SWAP]),
-    (TWO, [*NEW, COPIES, *BATCHES, SWAP]),
+    (TWO, [*NEW, COPIES, *LOCKING, SWAP]),
+    (TWO, [*NEW, COPIES, *[one.replace("UPDATE", "KEY SHARE") for one in LOCKING], SWAP]),
     (TWO, [INDEX, OLD, VALIDATE, "BEGIN", *PARTS, "COMMIT"]),
     (TWO, [*NEW, COPIES, LOOP.format("CREATE INDEX ON event_new (property_id);"), SWAP]),
     (TWO, [*NEW, COPIES, LOOP.format(IN_THE_BLOCK)]),
@@ -670,6 +673,8 @@ NOT_YET: list[tuple[str, object, str]] = [
         [*NEW, COPY, RENAME, "ALTER TABLE event_new RENAME TO event", *PARTS[3:5]],
         'a program could not read an event: relation "event" does not exist',
     ),
+    (TWO, [*NEW, COPIES, COPY, SWAP], "a program deleted event 70 while statement 8"),
+    (TWO, [*NEW, COPIES, *BATCHES, SWAP], "a program deleted event 70 while statement 8"),
     (TWO, [*NEW, COPIES, SWAP], "a program could not read an event: it found 0"),
     (
         TWO,
