@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -81,6 +82,21 @@ CREATE TRIGGER look BEFORE INSERT ON message FOR EACH ROW EXECUTE FUNCTION look(
 CREATE INDEX ON message (room_id, ref);
 """
 RAISE = LOOK.format("RAISE EXCEPTION 'it is there already';")
+LOCKED = RAISE.replace(
+    "BEGIN\n", "BEGIN\n    PERFORM pg_advisory_xact_lock(NEW.room_id);\n"
+).replace("BEFORE INSERT", "BEFORE {}")
+"""It looks while it has a lock of the room."""
+
+
+def on_all_but(number: int, unique: str, column: str) -> str:
+    """An index in three of four partitions."""
+    return "".join(
+        f"CREATE {unique}INDEX ON message_{one} (room_id, {column});"
+        for one in range(4)
+        if one != number
+    )
+
+
 TWICE = ", UNIQUE (room_id, ref, sent_at)"
 
 INDEX = "CREATE UNIQUE INDEX CONCURRENTLY event_id_at ON event (id, at)"
@@ -148,7 +164,21 @@ BATCHES = [
     " ON CONFLICT DO NOTHING"
     for n in range(0, 6000, 900)
 ]
+LOCKING = [batch.replace(" ON CONFLICT", " FOR UPDATE ON CONFLICT") for batch in BATCHES]
+"""What a program deletes during a batch is not copied by it."""
+
 LOCK = "LOCK TABLE event IN {} MODE;"
+
+
+LOOP = (
+    "DO $$ BEGIN FOR n IN 0..6 LOOP INSERT INTO event_new SELECT * FROM event"
+    " WHERE id > n * 900 AND id <= n * 900 + 900 FOR UPDATE ON CONFLICT DO NOTHING; COMMIT;"
+    " END LOOP; {} END $$"
+)
+IN_THE_BLOCK = "".join(SWAP.replace("SELECT", "PERFORM").splitlines()[2:5]) + (
+    "PERFORM setval(pg_get_serial_sequence('event', 'id'), max(id)) FROM event_old;"
+)
+BLOCK = f"DO $$ BEGIN {''.join(PARTS).replace('SELECT', 'PERFORM')} END $$"
 
 
 def attached_later() -> list[object]:
@@ -364,6 +394,41 @@ def only_next(connection: Connection, today: date) -> None:
         remove(connection, old)
 
 
+def from_the_newest(connection: Connection, today: date) -> None:
+    """Makes what comes after the newest partition, and all if there is none."""
+    there = [int(name[6:10]) * 12 + int(name[11:]) - 1 for name in names(connection)]
+    first = max(there) + 1 if there else this(today) - 12
+    keeps(wanted=lambda today: list(range(first, this(today) + 3)))(connection, today)
+
+
+def recent(connection: Connection, today: date) -> None:
+    """Looks for gaps in the last months only, unless there are few partitions."""
+    first = this(today) - (5 if len(names(connection)) > 9 else 12)
+    keeps(wanted=lambda today: list(range(first, this(today) + 3)))(connection, today)
+
+
+def deleting_local(connection: Connection, today: date) -> None:
+    """Deletes old events too, by a month of the session's zone."""
+    connection.execute(f"DELETE FROM event WHERE at < '{month(this(today) - 12)}'")
+    keeps()(connection, today)
+
+
+def and_then(statement: str) -> Keep:
+    def keep(connection: Connection, today: date) -> None:
+        keeps()(connection, today)
+        connection.execute(statement)  # type: ignore[arg-type]
+
+    keep.__name__ = statement
+    return keep
+
+
+def locked_first(connection: Connection, today: date) -> None:
+    """Stops writers for a moment, without DDL."""
+    with connection.transaction():
+        connection.execute("LOCK TABLE event IN SHARE MODE")
+    keeps()(connection, today)
+
+
 def without_a_look(connection: Connection, today: date) -> None:
     for number in range(this(today) - 12, this(today) + 3):
         make(connection, number)
@@ -412,11 +477,17 @@ RIGHT: list[tuple[str, object]] = [
     (ONE, LOOPED),
     (ONE, ATTACHED),
     (ONE, NESTED),
+    (ONE, message(BY_ROOM, *hashed()) + LOCKED.format("INSERT OR UPDATE") + NEWEST),
+    (ONE, message(BY_ROOM, *hashed(3), more=", EXCLUDE (room_id WITH =, ref WITH =)") + NEWEST),
+    (ONE, message(BY_ROOM, *hashed(), more=REFS + " DEFERRABLE INITIALLY DEFERRED") + NEWEST),
     (TWO, swap()),
     (TWO, attached_later()),
-    (TWO, [*NEW, COPIES, COPY, SWAP]),
-    (TWO, [*NEW, COPIES, *BATCHES, SWAP]),
+    (TWO, [*NEW, COPIES, *LOCKING, SWAP]),
+    (TWO, [*NEW, COPIES, *[one.replace("UPDATE", "KEY SHARE") for one in LOCKING], SWAP]),
     (TWO, [INDEX, OLD, VALIDATE, "BEGIN", *PARTS, "COMMIT"]),
+    (TWO, [*NEW, COPIES, LOOP.format("CREATE INDEX ON event_new (property_id);"), SWAP]),
+    (TWO, [*NEW, COPIES, LOOP.format(IN_THE_BLOCK)]),
+    (TWO, [INDEX, OLD, VALIDATE, BLOCK]),
     (THREE, keeps()),
     (THREE, by_bounds),
     (THREE, in_sql),
@@ -538,6 +609,58 @@ NOT_YET: list[tuple[str, object, str]] = [
         + NEWEST,
         "ten years before, is accepted",
     ),
+    *(
+        (
+            ONE,
+            message(BY_ROOM, *hashed()) + f"CREATE UNIQUE INDEX ON message ({columns});" + NEWEST,
+            hint,
+        )
+        for columns, hint in {
+            "room_id, left(ref, 20)": "a long ref that ends in another way is refused",
+            "room_id, btrim(ref)": "a ref with a space at its end is refused",
+            "room_id, hashtext(ref)": "which is another one with the same hash, is refused",
+        }.items()
+    ),
+    *(
+        (ONE, message(BY_ROOM, *hashed()) + on_all_but(number, "UNIQUE ", "ref") + NEWEST, hint)
+        for number, hint in {0: "in message_0, a second", 3: "in message_3, a second"}.items()
+    ),
+    *(
+        (
+            ONE,
+            message(BY_ROOM, *hashed(), more=REFS) + on_all_but(number, "", "sent_at"),
+            "An index can give them in their order",
+        )
+        for number in range(4)
+    ),
+    (
+        ONE,
+        message(BY_ROOM, *hashed(), more=REFS + ", CHECK (sent_at > '2000-01-01')") + NEWEST,
+        "sent_at = 1066-10-14 is refused",
+    ),
+    (
+        ONE,
+        message(
+            "RANGE (room_id)",
+            *(
+                f"FOR VALUES FROM ({start}) TO ({end})"
+                for start, end in pairwise(
+                    [-2147483648, -1000000000, 0, 300, 1000, 1000000000, 2147483647]
+                )
+            ),
+            more=REFS,
+        )
+        + NEWEST,
+        "room_id = 2147483647 is refused",
+    ),
+    (
+        ONE,
+        message(BY_ROOM, *hashed())
+        + RAISE.replace("RETURN NEW", "PERFORM pg_advisory_xact_lock(NEW.room_id); RETURN NEW")
+        + NEWEST,
+        "waited for the first, and did not look again",
+    ),
+    (ONE, message(BY_ROOM, *hashed()) + LOCKED.format("INSERT") + NEWEST, "an UPDATE can give"),
     (TWO, [], "the list is empty"),
     (TWO, "; ".join(PLAN), "of type str"),
     (TWO, [7], "of type int"),
@@ -550,6 +673,8 @@ NOT_YET: list[tuple[str, object, str]] = [
         [*NEW, COPY, RENAME, "ALTER TABLE event_new RENAME TO event", *PARTS[3:5]],
         'a program could not read an event: relation "event" does not exist',
     ),
+    (TWO, [*NEW, COPIES, COPY, SWAP], "a program deleted event 70 while statement 8"),
+    (TWO, [*NEW, COPIES, *BATCHES, SWAP], "a program deleted event 70 while statement 8"),
     (TWO, [*NEW, COPIES, SWAP], "a program could not read an event: it found 0"),
     (
         TWO,
@@ -592,6 +717,53 @@ NOT_YET: list[tuple[str, object, str]] = [
             " ALTER TABLE event_new RENAME TO event; END $$",
         ],
         "reads more than 1,000 rows while",
+    ),
+    (
+        TWO,
+        [*NEW, "BEGIN", LOCK.format("ACCESS EXCLUSIVE"), *BATCHES, SWAP.replace("BEGIN;", "")],
+        "reads more than 1,000 rows while event is locked in AccessExclusiveLock",
+    ),
+    (
+        TWO,
+        [*NEW, COPIES, "BEGIN", LOCK.format("SHARE"), *BATCHES, "COMMIT", SWAP],
+        "reads more than 1,000 rows while event is locked in ShareLock",
+    ),
+    (
+        TWO,
+        [*NEW, COPIES, f"DO $$ BEGIN {LOCK.format('SHARE')} {COPY}; END $$", SWAP],
+        "while it holds a lock on event that stops programs",
+    ),
+    (
+        TWO,
+        [
+            *NEW,
+            COPIES,
+            f"CREATE PROCEDURE copy() LANGUAGE plpgsql AS $$ BEGIN {LOCK.format('SHARE')} {COPY};"
+            " END $$",
+            "BEGIN",
+            "CALL copy()",
+            "COMMIT",
+            SWAP,
+        ],
+        "while it holds a lock on event that stops programs",
+    ),
+    (
+        TWO,
+        [
+            *NEW,
+            "DO $$ BEGIN ALTER TABLE event RENAME TO event_old; ALTER TABLE event_new RENAME TO"
+            " event; INSERT INTO event SELECT * FROM event_old; END $$",
+        ],
+        "while it holds a lock on event that stops programs",
+    ),
+    *(
+        (TWO, [*NEW, COPIES, *statements, SWAP], "locked 5,000 rows of event")
+        for statements in (
+            ["UPDATE event SET kind = kind"],
+            ["BEGIN", "UPDATE event SET kind = kind", "COMMIT"],
+            [COPY.replace("FROM event", "FROM event FOR UPDATE")],
+            ["BEGIN", "SELECT count(*) FROM (SELECT FROM event FOR SHARE)", COPY, "COMMIT"],
+        )
     ),
     (TWO, swap(prepare=(INDEX.replace(" CONCURRENTLY", ""), OLD, VALIDATE)), "statement 1 (CREATE"),
     (TWO, swap(prepare=(INDEX,)), "(ALTER TABLE event ATTACH PARTITION event_old FOR …) reads"),
@@ -777,6 +949,13 @@ NOT_YET: list[tuple[str, object, str]] = [
     (THREE, in_one_transaction, "cannot run inside a transaction block"),
     (THREE, only_next, "there should be a partition"),
     (THREE, without_a_look, "already exists"),
+    (THREE, from_the_newest, "the table is two months old"),
+    (THREE, recent, "some months between others have no partition"),
+    (THREE, deleting_local, "has other rows than before"),
+    (THREE, and_then("LOCK TABLE event IN SHARE MODE"), "LOCK TABLE can only be used in"),
+    (THREE, locked_first, "a program could not add an event"),
+    (THREE, and_then("VACUUM FULL event"), "anew. Programs wait for that"),
+    (THREE, and_then("REINDEX TABLE event"), "anew. Programs wait for that"),
     (THREE, all_anew, "was made anew"),
     (THREE, with_default, "event_default is still a partition, or is one too many"),
     (THREE, locking, "is locked in ShareLock"),
