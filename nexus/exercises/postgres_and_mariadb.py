@@ -80,7 +80,7 @@ class _Rooms:
         self._connection = connection
         self._box = box
         self._number = 0
-        (self.made_at,) = connection.execute("SELECT clock_timestamp()").fetchone() or (None,)
+        self.made_at: datetime = connection.execute("SELECT clock_timestamp()").fetchall()[0][0]
 
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
         """Runs a statement and returns its rows.
@@ -956,7 +956,7 @@ def _beside_another_program(answer: Take, server: _Server, free: int) -> None:
             cursor.execute("INSERT INTO booking (room_id) VALUES (1)")
         run = Run(lambda: answer(connection, 1))
         with suppress(TimeoutError):
-            wait_for(lambda: server.waiting() or not run.is_running, 2, "it to wait")
+            wait_for(lambda: server.waiting() > 0 or not run.is_running, 2, "it to wait")
         other.commit()
         all_of([run], f"{server.name}, {when}: your function")
         try:
