@@ -1,6 +1,6 @@
 """Judges of "PostgreSQL and MariaDB": a schema ported, rows moved, one race on both servers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,7 +12,14 @@ from psycopg import sql
 
 from nexus.judging import NotYet, judge
 from nexus.judging.limits import Run, all_of, within
-from nexus.judging.sandbox import Connection, Sandbox, another, database, own_mariadb
+from nexus.judging.sandbox import (
+    Connection,
+    Sandbox,
+    another,
+    database,
+    own_mariadb,
+    watched,
+)
 from nexus.judging.verdict import first_line
 from nexus.services.process import wait_for
 
@@ -50,25 +57,30 @@ def schema(answer: str) -> str:
             box.run(answer)
         except psycopg.Error as error:
             raise NotYet(f"PostgreSQL refuses it: {first_line(error)}") from None
-        rooms = _Rooms(box)
-        _look_at_ids(rooms)
-        _look_at_codes(rooms)
-        _look_at_beds(rooms)
-        _look_at_states(rooms)
-        _look_at_changes(rooms)
+        if box.learner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            raise NotYet("your statements begin a transaction, and do not commit it")
+        with another(box) as connection:  # programs come later, and through other connections
+            rooms = _Rooms(box, connection)
+            _look_at_ids(rooms)
+            _look_at_codes(rooms)
+            _look_at_beds(rooms)
+            _look_at_states(rooms)
+            _look_at_changes(rooms)
+            _look_at_large_ids(rooms)
     return (
-        "ids, codes, beds and states accept and refuse what MariaDB's columns do, and changed_at "
-        "moves when a value changes, and only then"
+        "INSERT and UPDATE accept the whole ranges of ids, codes, beds and states, and refuse what "
+        "is outside of them. changed_at moves when a value changes, and only then"
     )
 
 
 class _Rooms:
     """The answer's table, used as a program uses it."""
 
-    def __init__(self, box: Sandbox) -> None:
-        self._connection = box.learner
+    def __init__(self, box: Sandbox, connection: Connection) -> None:
+        self._connection = connection
         self._box = box
         self._number = 0
+        self.made_at: datetime = connection.execute("SELECT clock_timestamp()").fetchall()[0][0]
 
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
         """Runs a statement and returns its rows.
@@ -77,7 +89,7 @@ class _Rooms:
             psycopg.Error: if PostgreSQL refuses it.
             NotYet: if it takes too long.
         """
-        with self._box.watched():
+        with watched(self._box, self._connection):
             cursor = self._connection.execute(statement)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
@@ -108,8 +120,21 @@ class _Rooms:
         Raises:
             NotYet: if it is accepted.
         """
+        self._refuses(lambda: self.add(**values), what, why)
+
+    def refuses_update(self, number: int, change: str, why: str) -> None:
+        """Updates a room in a way that must be refused.
+
+        Raises:
+            NotYet: if it is accepted.
+        """
+        what = f"UPDATE room SET {change}"  # noqa: S608
+        statement = f"{what} WHERE id = {number}"
+        self._refuses(lambda: self.ask(statement), what, why)
+
+    def _refuses(self, action: Callable[[], object], what: str, why: str) -> None:
         try:
-            self.add(**values)
+            action()
         except psycopg.IntegrityError:
             return
         except psycopg.DataError:
@@ -117,6 +142,20 @@ class _Rooms:
         except psycopg.Error as error:
             raise NotYet(f"{what} is refused for a wrong reason: {first_line(error)}") from None
         raise NotYet(f"{what} is accepted. {why}")
+
+    def never_null(self, column: str) -> None:
+        """Writes NULL, which may be refused, or replaced as MariaDB does.
+
+        Raises:
+            NotYet: if it is stored.
+        """
+        with suppress(psycopg.IntegrityError):
+            self.add(**{column: "NULL"})
+        number = self.accepts("a room")
+        with suppress(psycopg.IntegrityError):
+            self.ask(f"UPDATE room SET {column} = NULL WHERE id = {number}")  # noqa: S608
+        if self.one(f"SELECT count(*) FROM room WHERE {column} IS NULL"):  # noqa: S608
+            raise NotYet(f"a room whose {column} is NULL is accepted. {column} is NOT NULL")
 
     def one(self, statement: str) -> Any:  # noqa: ANN401
         """The one value that a statement gives.
@@ -157,11 +196,23 @@ def _look_at_ids(rooms: _Rooms) -> None:
         raise NotYet(f"the first room gets the id {first}; MariaDB begins with 1")
     rooms.accepts("an id that the program gives, here 4000,", id="4000")
     rooms.refuses("a second room with the id 4000", "id is the primary key", id="4000")
-    rooms.accepts("the id 4294967295, the largest INT UNSIGNED,", id="4294967295")
     rooms.accepts("the id 0", id="0")
-    for wrong in ("-1", "4294967296"):
-        rooms.refuses(f"the id {wrong}", "INT UNSIGNED has 0 to 4294967295", id=wrong)
-    rooms.refuses("NULL as an id", "id is NOT NULL", id="NULL")
+    why = "INT UNSIGNED has 0 to 4294967295"
+    rooms.refuses("the id -1", why, id="-1")
+    rooms.refuses_update(first, "id = -1", why)
+    rooms.never_null("id")
+
+
+def _look_at_large_ids(rooms: _Rooms) -> None:
+    """Looks at the end of the range. A counter that follows the ids has come to its end then.
+
+    Raises:
+        NotYet: if something is wrong.
+    """
+    rooms.accepts("the id 4294967295, the largest INT UNSIGNED,", id="4294967295")
+    why = "INT UNSIGNED has 0 to 4294967295"
+    rooms.refuses("the id 4294967296", why, id="4294967296")
+    rooms.refuses_update(4294967295, "id = 4294967296", why)
 
 
 def _look_at_codes(rooms: _Rooms) -> None:
@@ -178,12 +229,19 @@ def _look_at_codes(rooms: _Rooms) -> None:
         "a code of 21 characters", "VARCHAR(20) ends at 20", code="'abcdefghijklmnopqrstu'"
     )
     rooms.refuses("a room whose code is NULL", "code is NOT NULL", code="NULL")
+    why = "MariaDB's unique key compares without case"
     for other in ("Attic-1", "attic-1", "ATTIC-1"):
-        rooms.refuses(
-            f"the code '{other}' beside 'Attic-1'",
-            "MariaDB's unique key compares without case",
-            code=f"'{other}'",
-        )
+        for state in ("free", "booked"):
+            rooms.refuses(
+                f"the code '{other}' beside 'Attic-1'",
+                why,
+                code=f"'{other}'",
+                state=f"'{state}'",
+            )
+    second = rooms.accepts("a room")
+    rooms.refuses_update(second, "code = 'ATTIC-1'", why)
+    rooms.refuses_update(second, "code = 'abcdefghijklmnopqrstu'", "VARCHAR(20) ends at 20")
+    rooms.refuses_update(second, "code = NULL", "code is NOT NULL")
     for other in ("attic-1", "ATTIC-1"):
         found = rooms.ask(f"SELECT id FROM room WHERE code = '{other}'")  # noqa: S608
         if found != [(number,)]:
@@ -191,10 +249,21 @@ def _look_at_codes(rooms: _Rooms) -> None:
                 f"WHERE code = '{other}' does not find the room 'Attic-1'. Programs compare like "
                 "this, and get an answer from MariaDB"
             )
-    if (kept := rooms.one(f"SELECT code::text FROM room WHERE id = {number}")) != "Attic-1":  # noqa: S608
-        raise NotYet(f"the code was written 'Attic-1', and it is read as '{kept}'")
-    rooms.update("to change a code", f"UPDATE room SET code = 'Barn-1' WHERE id = {number}")  # noqa: S608
+    _is_spelled(rooms, number, "Attic-1")
+    for code in (" Loft-1", "Barn-1"):
+        rooms.update("to change a code", f"UPDATE room SET code = '{code}' WHERE id = {number}")  # noqa: S608
+        _is_spelled(rooms, number, code)
     rooms.accepts("the code 'attic-1', when no other room has it any more,", code="'attic-1'")
+
+
+def _is_spelled(rooms: _Rooms, number: int, code: str) -> None:
+    """Reads a code.
+
+    Raises:
+        NotYet: if it is not as it was written.
+    """
+    if (kept := rooms.one(f"SELECT code::text FROM room WHERE id = {number}")) != code:  # noqa: S608
+        raise NotYet(f"the code was written '{code}', and it is read as '{kept}'")
 
 
 def _look_at_beds(rooms: _Rooms) -> None:
@@ -210,7 +279,13 @@ def _look_at_beds(rooms: _Rooms) -> None:
         rooms.accepts(f"a room with {right} beds", beds=right)
     for wrong in ("-1", "256"):
         rooms.refuses(f"a room with {wrong} beds", "TINYINT UNSIGNED has 0 to 255", beds=wrong)
+        rooms.refuses_update(number, f"beds = {wrong}", "TINYINT UNSIGNED has 0 to 255")
     rooms.refuses("a room whose beds are NULL", "beds is NOT NULL", beds="NULL")
+    rooms.refuses_update(number, "beds = NULL", "beds is NOT NULL")
+    with suppress(psycopg.Error):
+        rooms.ask(f"UPDATE room SET beds = 2.6 WHERE id = {number}")  # noqa: S608
+    if (beds := rooms.one(f"SELECT beds FROM room WHERE id = {number}")) != int(beds):  # noqa: S608
+        raise NotYet(f"beds can be {beds}, and TINYINT has whole numbers only")
 
 
 def _look_at_states(rooms: _Rooms) -> None:
@@ -223,9 +298,11 @@ def _look_at_states(rooms: _Rooms) -> None:
     if (state := rooms.one(f"SELECT state::text FROM room WHERE id = {number}")) != "free":  # noqa: S608
         raise NotYet(f"a room without a state gets '{state}', and not 'free'")
     booked = rooms.accepts("a booked room", state="'booked'")
-    for wrong in ("gone", ""):
+    for wrong in ("gone", "", "closed"):
         rooms.refuses(f"the state '{wrong}'", "ENUM names all states", state=f"'{wrong}'")
+        rooms.refuses_update(number, f"state = '{wrong}'", "ENUM names all states")
     rooms.refuses("a room whose state is NULL", "state is NOT NULL", state="NULL")
+    rooms.refuses_update(number, "state = NULL", "state is NOT NULL")
     order = f"SELECT id FROM room WHERE id IN ({number}, {booked}) ORDER BY state"  # noqa: S608
     if rooms.ask(order) != [(number,), (booked,)]:
         raise NotYet(
@@ -242,10 +319,8 @@ def _look_at_changes(rooms: _Rooms) -> None:
     Raises:
         NotYet: if something is wrong.
     """
-    fresh = rooms.accepts("a room without changed_at")
-    if not rooms.one(_is_now(fresh)):
-        raise NotYet("a new room does not get the present moment as changed_at")
-    rooms.refuses("a room whose changed_at is NULL", "changed_at is NOT NULL", changed_at="NULL")
+    _look_at_default(rooms)
+    rooms.never_null("changed_at")
     number = rooms.accepts("a changed_at that the program gives", changed_at=f"'{OLD}'")
     _look_at_zone(rooms, number)
     for change in (
@@ -265,13 +340,68 @@ def _look_at_changes(rooms: _Rooms) -> None:
         )
         if not rooms.one(_is_now(5000 if change == "id = 5000" else number)):
             raise NotYet(f"after SET {change}, changed_at is not the present moment")
-    given = "2021-05-05 10:00:00+00"
-    for change in (f"changed_at = '{given}'", f"beds = 3, changed_at = '{given}'"):
-        number = rooms.accepts("a room", changed_at=f"'{OLD}'")
-        rooms.update("an UPDATE", f"UPDATE room SET {change} WHERE id = {number}")  # noqa: S608
-        if not rooms.one(f"SELECT changed_at = '{given}' FROM room WHERE id = {number}"):  # noqa: S608
-            raise NotYet(f"SET {change} does not keep the moment that it sets")
+    for given in ("2021-05-05 10:00:00+00", "2019-05-05 10:00:00+00"):
+        for change in (f"changed_at = '{given}'", f"beds = 3, changed_at = '{given}'"):
+            number = rooms.accepts("a room", changed_at=f"'{OLD}'")
+            rooms.update("an UPDATE", f"UPDATE room SET {change} WHERE id = {number}")  # noqa: S608
+            if not rooms.one(f"SELECT changed_at = '{given}' FROM room WHERE id = {number}"):  # noqa: S608
+                raise NotYet(f"SET {change} does not keep the moment that it sets")
+    _look_at_spelling(rooms)
+    _look_at_new_rooms(rooms)
     _look_at_many(rooms)
+
+
+def _look_at_default(rooms: _Rooms) -> None:
+    """Looks whether a new room gets the present moment, and no moment of the table's making.
+
+    Raises:
+        NotYet: if it does not.
+    """
+    # Rounded to seconds, moments are different after more than a second.
+    rooms.ask(f"SELECT pg_sleep_until(timestamptz '{rooms.made_at}' + interval '1.1 s')")
+    fresh = rooms.accepts("a room without changed_at")
+    if not rooms.one(_is_now(fresh)):
+        raise NotYet("a new room does not get the present moment as changed_at")
+    since = f"SELECT changed_at > timestamptz '{rooms.made_at}' + interval '0.5 s' FROM room "  # noqa: S608
+    if not rooms.one(since + f"WHERE id = {fresh}"):
+        raise NotYet("a new room gets the moment at which the table was made as changed_at")
+
+
+def _look_at_spelling(rooms: _Rooms) -> None:
+    """Changes only the case of a code, and two columns whose texts end up the same in a row.
+
+    Raises:
+        NotYet: if changed_at does not move.
+    """
+    for code, beds, change in (
+        ("Nest-1", "2", "code = 'NEST-1'"),
+        ("Bay", "12", "code = 'Bay1', beds = 2"),
+    ):
+        number = rooms.accepts("a room", code=f"'{code}'", beds=beds, changed_at=f"'{OLD}'")
+        rooms.update("an UPDATE", f"UPDATE room SET {change} WHERE id = {number}")  # noqa: S608
+        if not rooms.one(_is_now(number)):
+            raise NotYet(
+                f"after SET {change}, changed_at is not the present moment. The code was '{code}', "
+                f"and beds was {beds}"
+            )
+
+
+def _look_at_new_rooms(rooms: _Rooms) -> None:
+    """Changes rooms that are new, also in another time zone.
+
+    Raises:
+        NotYet: if the moments are wrong.
+    """
+    for zone in ("UTC", "America/New_York"):
+        fresh = rooms.accepts("a room")
+        rooms.ask(f"SET timezone = '{zone}'")
+        rooms.update("an UPDATE of a new room", f"UPDATE room SET beds = 7 WHERE id = {fresh}")  # noqa: S608
+        rooms.ask("SET timezone = 'UTC'")
+        if not rooms.one(_is_now(fresh)):
+            raise NotYet(
+                f"after an UPDATE of a new room, in a session whose time zone is {zone}, "
+                "changed_at is not the present moment"
+            )
 
 
 def _look_at_many(rooms: _Rooms) -> None:
@@ -350,10 +480,14 @@ ROWS: list[Row] = [
     (1, "Amina", "1990-05-01", 1, "0.20", _noon(7)),
     (3, "", None, 0, None, None),
     (4, "Bode  ", "2000-02-29", -1, "99999999.99", _noon(9)),
+    (9, ZERO, None, 1, "1.00", datetime(2026, 11, 1, 5, 30)),
     (40, "tab\there\nand 'quotes' \"\\N\\ 100% %s", ZERO, None, "-1.05", _noon(9)),
     (12, None, "1899-12-31", 0, "0.00", datetime(2026, 3, 8, 7, 30)),
 ]
-"""Twelve years: zero dates, flags of 2, an emoji, blanks, and the hour New York leaves out."""
+"""Zero dates, also as a name, flags of 2, an emoji, blanks, and two hours that New York has twice
+or not at all."""
+MANY: list[Row] = [(number, f"guest {number}", None, 1, "1.00", None) for number in range(1, 1502)]
+"""More than one batch, for those who copy in batches."""
 
 
 def _moved(row: Row) -> Row:
@@ -403,12 +537,12 @@ def move(answer: Move) -> str:
         cursor.execute("CREATE DATABASE source")
         cursor.execute("USE source")
         cursor.execute(SOURCE)
-        for rows, zone in ((ROWS, "America/New_York"), ([], "UTC"), (ROWS[1:2], "Asia/Tokyo")):
+        for rows, zone in ((ROWS, "America/New_York"), ([], "UTC"), (MANY, "Asia/Tokyo")):
             _fill(cursor, rows)
             _try_move(answer, maria, rows, zone)
             if _content(cursor) != _stored(rows):
                 raise NotYet("after the move, the table of MariaDB is another one")
-        _fill(cursor, [*ROWS, (50, "half\0way", None, 1, "1.00", None)])
+        _fill(cursor, [*MANY, (5000, "half\0way", None, 1, "1.00", None)])
         _try_refused(answer, maria)
     return (
         f"{len(ROWS)} rows have arrived with the same meaning, in three time zones; the next id is "
@@ -453,6 +587,7 @@ def _try_move(answer: Move, maria: Any, rows: list[Row], zone: str) -> None:  # 
     """
     what = f"with {len(rows)} rows" if rows else "with an empty table"
     with _both_ends(maria, zone) as (source, target, box):
+        shape = _shape(box.admin)
         try:
             within(lambda: answer(source, target))
         except NotYet:
@@ -461,6 +596,8 @@ def _try_move(answer: Move, maria: Any, rows: list[Row], zone: str) -> None:  # 
             raise NotYet(
                 f"{what}, your function failed: {type(error).__name__}: {first_line(error)}"
             ) from None
+        if _shape(box.admin) != shape:
+            raise NotYet(f"{what}, the columns of PostgreSQL's table guest are other ones after it")
         found = {
             row[0]: row for row in box.admin.execute("SELECT * FROM guest ORDER BY id").fetchall()
         }
@@ -480,6 +617,27 @@ def _try_move(answer: Move, maria: Any, rows: list[Row], zone: str) -> None:  # 
             raise NotYet(f"{what}, a new guest gets the id {got} after the move, not {following}")
 
 
+def _some(ids: Iterable[int]) -> str:
+    """Ids, of which a verdict shows ten."""
+    in_order = sorted(ids)
+    rest = f" and {len(in_order) - 10} more" if len(in_order) > 10 else ""
+    return f"{in_order[:10]}{rest}"
+
+
+SHAPE = """
+    SELECT attname, format_type(atttypid, atttypmod), attidentity FROM pg_attribute
+    WHERE attrelid = 'guest'::regclass AND attnum > 0 ORDER BY attnum
+"""
+
+
+def _shape(connection: Connection) -> list[Row]:
+    """The columns of PostgreSQL's table, which a copy leaves as they are."""
+    try:
+        return connection.execute(SHAPE).fetchall()
+    except psycopg.Error as error:
+        raise NotYet(f"guest of PostgreSQL cannot be read any more: {first_line(error)}") from None
+
+
 def _compare(rows: list[Row], found: dict[int, Row], what: str) -> None:
     """Compares value by value.
 
@@ -488,9 +646,7 @@ def _compare(rows: list[Row], found: dict[int, Row], what: str) -> None:
     """
     wanted = {row[0]: _moved(row) for row in rows}
     if wanted.keys() != found.keys():
-        raise NotYet(
-            f"{what}, MariaDB has the ids {sorted(wanted)}, and PostgreSQL {sorted(found)}"
-        )
+        raise NotYet(f"{what}, MariaDB has the ids {_some(wanted)}, and PostgreSQL {_some(found)}")
     for number, row in wanted.items():
         for column, right, value in zip(COLUMNS, row, found[number], strict=True):
             if right != value:
@@ -508,7 +664,7 @@ def _try_refused(answer: Move, maria: Any) -> None:  # noqa: ANN401
     Raises:
         NotYet: if it says nothing, or leaves rows behind.
     """
-    what = "PostgreSQL refuses the last row, whose name has a character with the number 0"
+    what = "PostgreSQL has no place for the last row, whose name has a character with the number 0"
     with _both_ends(maria, "UTC") as (source, target, box):
         try:
             within(lambda: answer(source, target))
@@ -617,8 +773,8 @@ def take(answer: Take) -> str:
                 cursor.execute(statement)
         _look_at_take(answer, _on_mariadb(maria, admin))
     return (
-        "on both servers, one place went to one of two clients, and a client that had read the "
-        "room before was told the truth"
+        "on both servers, one place went to one of two clients, also beside another program and "
+        "after an earlier read, and a place was not taken when its booking was refused"
     )
 
 
@@ -674,6 +830,9 @@ def _look_at_take(answer: Take, server: _Server) -> None:
         _two_at_once(answer, server, free, right)
     _after_a_read(answer, server, 1, takes_last=True)
     _after_a_read(answer, server, 2, takes_last=False)
+    _beside_another_program(answer, server, 1)
+    _beside_another_program(answer, server, 2)
+    _not_booked(answer, server)
 
 
 def _call(answer: Take, server: _Server, connection: Any, room: int, when: str) -> object:  # noqa: ANN401
@@ -782,6 +941,59 @@ def _after_a_read(answer: Take, server: _Server, free: int, *, takes_last: bool)
                 )
             )
     server.expect(0, free, when)
+
+
+def _beside_another_program(answer: Take, server: _Server, free: int) -> None:
+    """Lets a program that does not use the answer take a place while the answer runs.
+
+    A lock of the answer's own process, or one that only the answer asks for, is of no use then.
+    """
+    when = f"free = {free}, and another program takes a place while your function runs"
+    server.set_free(free)
+    with _connected(server, 2) as (connection, other):
+        with other.cursor() as cursor:
+            cursor.execute("UPDATE room SET free = free - 1 WHERE id = 1")
+            cursor.execute("INSERT INTO booking (room_id) VALUES (1)")
+        run = Run(lambda: answer(connection, 1))
+        with suppress(TimeoutError):
+            wait_for(lambda: server.waiting() > 0 or not run.is_running, 2, "it to wait")
+        other.commit()
+        all_of([run], f"{server.name}, {when}: your function")
+        try:
+            value = run.value()
+        except NotYet:
+            raise
+        except Exception as error:
+            raise _failed(server, when, error) from None
+        if value is not (free > 1):
+            raise NotYet(
+                f"{server.name}, {when}: it should return {free > 1}, not {value!r:.60}. The other "
+                "program knows no lock but those of the database's rows"
+            )
+    server.expect(0, free, when)
+
+
+def _not_booked(answer: Take, server: _Server) -> None:
+    """Lets the booking be refused, by a rule that the table gets now.
+
+    Raises:
+        NotYet: if the place is taken all the same.
+    """
+    when = "the table booking refuses the new row"
+    server.set_free(1)
+    server.ask("INSERT INTO booking (room_id) VALUES (1)")
+    server.ask("CREATE UNIQUE INDEX one_booking ON booking (room_id)")
+    with _connected(server, 1) as (connection,):
+        value: object = None
+        try:
+            value = within(lambda: answer(connection, 1))
+        except NotYet:
+            raise
+        except Exception:  # noqa: S110 (it may raise the error, or return False)
+            pass
+        if value:
+            raise NotYet(f"{server.name}, {when}: it returns {value!r:.60}")
+    server.expect(1, 1, when)
 
 
 @contextmanager

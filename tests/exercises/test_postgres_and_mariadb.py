@@ -1,5 +1,6 @@
 """The judges of "PostgreSQL and MariaDB": stubs, right answers, wrong ones."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -8,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
+import pymysql
 import pytest
 
 import nexus
@@ -36,7 +38,7 @@ CODE = "code citext NOT NULL UNIQUE CHECK (length(code) <= 20)"
 BEDS = "beds smallint NOT NULL DEFAULT 2 CHECK (beds BETWEEN 0 AND 255)"
 STATE = "state room_state NOT NULL DEFAULT 'free'"
 CHANGED = "changed_at timestamptz NOT NULL DEFAULT now()"
-CONDITION = "NEW IS DISTINCT FROM OLD AND NEW.changed_at = OLD.changed_at"
+CONDITION = "NEW *<> OLD AND NEW.changed_at = OLD.changed_at"
 TRIGGER = "CREATE TRIGGER touch BEFORE UPDATE ON room FOR EACH ROW EXECUTE FUNCTION touch();"
 
 
@@ -73,16 +75,36 @@ BY_DOMAIN = ddl(
 BY_WHEN = ddl(
     function=body("true", "clock_timestamp()"),
     trigger="CREATE TRIGGER touch BEFORE UPDATE ON room FOR EACH ROW "
-    "WHEN (OLD.* IS DISTINCT FROM NEW.* AND OLD.changed_at IS NOT DISTINCT FROM NEW.changed_at) "
+    "WHEN (OLD.* *<> NEW.* AND OLD.changed_at IS NOT DISTINCT FROM NEW.changed_at) "
     "EXECUTE FUNCTION touch();",
 )
 BY_COLUMNS = ddl(
     function=body(
-        "(NEW.id, NEW.code, NEW.beds, NEW.state) IS DISTINCT FROM "
-        "(OLD.id, OLD.code, OLD.beds, OLD.state) AND NEW.changed_at = OLD.changed_at",
+        "(NEW.id, NEW.code::text, NEW.beds, NEW.state) IS DISTINCT FROM "
+        "(OLD.id, OLD.code::text, OLD.beds, OLD.state) AND NEW.changed_at = OLD.changed_at",
         "statement_timestamp()",
     )
 )
+
+
+def trigger(statement: str, when: str = "BEFORE INSERT") -> str:
+    return f"""
+        CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN {statement} RETURN NEW; END $$;
+        CREATE TRIGGER other {when} ON room FOR EACH ROW EXECUTE FUNCTION other();
+    """
+
+
+BY_TEXT = ddl(function=body("NEW::text <> OLD::text AND NEW.changed_at = OLD.changed_at"))
+BY_JSON = ddl(function=body("to_jsonb(NEW) <> to_jsonb(OLD) AND NEW.changed_at = OLD.changed_at"))
+COUNTING_ON = ddl(function=body() + trigger(
+    "PERFORM setval('room_id_seq', greatest(NEW.id, (SELECT last_value FROM room_id_seq)));",
+    "AFTER INSERT",
+))  # fmt: skip
+NULL_IS_NEXT = ddl(function=body() + trigger(
+    "NEW.id := coalesce(NEW.id, nextval('room_id_seq'));"
+    "NEW.changed_at := coalesce(NEW.changed_at, now());"
+))  # fmt: skip
 SECONDS = ddl((CHANGED, "changed_at timestamptz(0) NOT NULL DEFAULT CURRENT_TIMESTAMP"))
 
 MOVES_ALWAYS = body("true")
@@ -133,12 +155,15 @@ DDL_NOT_YET = [
     (ddl((CHANGED, "changed_at date NOT NULL DEFAULT now()")), "changed_at"),
     (ddl(function="", trigger=""), "after SET beds = 9, changed_at is not the present moment"),
     (ddl(function=MOVES_ALWAYS), "SET beds = beds changes no value, and it has moved"),
-    (ddl(function=body("NEW IS DISTINCT FROM OLD")), "does not keep the moment that it sets"),
+    (ddl(function=body("NEW IS DISTINCT FROM OLD AND NEW.changed_at = OLD.changed_at")),
+     "after SET code = 'NEST-1', changed_at is not the present moment"),
+    (ddl(function=body("NEW *<> OLD")), "does not keep the moment that it sets"),
     (ddl(function=body("NEW.changed_at = OLD.changed_at")), "SET beds = beds changes no value"),
     (ddl(function=body("NEW.beds <> OLD.beds AND NEW.changed_at = OLD.changed_at")),
      "after SET code = 'Loft', changed_at is not"),
-    (ddl(function=body("(NEW.code, NEW.beds, NEW.state) IS DISTINCT FROM "
-                       "(OLD.code, OLD.beds, OLD.state) AND NEW.changed_at = OLD.changed_at")),
+    (ddl(function=body("(NEW.code::text, NEW.beds, NEW.state) IS DISTINCT FROM "
+                       "(OLD.code::text, OLD.beds, OLD.state) "
+                       "AND NEW.changed_at = OLD.changed_at")),
      "after SET id = 5000, changed_at is not"),
     (ddl(function=body(moment="date_trunc('day', now()) - interval '1 day'")),
      "after SET beds = 9, changed_at is not the present moment"),
@@ -146,9 +171,53 @@ DDL_NOT_YET = [
     (ddl(trigger=TRIGGER.replace("UPDATE ON", "INSERT ON")), "after SET beds = 9"),
     (ddl(trigger=TRIGGER.replace("UPDATE ON", "UPDATE OF beds ON")), "after SET code = 'Loft'"),
     (ddl(trigger=TRIGGER.replace("ROW", "STATEMENT")), "after SET beds = 9"),
-    (ddl(function=body("NEW IS DISTINCT FROM OLD AND NEW.changed_at = OLD.changed_at",
-                       "now() AT TIME ZONE 'Asia/Tokyo'")),
+    (ddl(function=body(CONDITION, "now() AT TIME ZONE 'Asia/Tokyo'")),
      "after SET beds = 9, changed_at is not the present moment"),
+    *((ddl((" CHECK (beds BETWEEN 0 AND 255)", ""), function=body() + checked), hint)
+      for checked, hint in (
+          (trigger("IF NEW.beds NOT BETWEEN 0 AND 255 THEN RAISE check_violation; END IF;"),
+           "UPDATE room SET beds = -1 is accepted"),
+          (trigger("NEW.beds := greatest(0, least(255, NEW.beds));"), "-1 beds is accepted"),
+      )),
+    (ddl(function=body() + trigger("NEW.beds := greatest(0, NEW.beds);", "BEFORE UPDATE")),
+     "UPDATE room SET beds = -1 is accepted"),
+    (ddl((" CHECK (length(code) <= 20)", ""), function=body() + trigger(
+        "IF length(NEW.code) > 20 THEN RAISE check_violation; END IF;")),
+     "UPDATE room SET code = 'abcdefghijklmnopqrstu' is accepted"),
+    (ddl(("citext NOT NULL UNIQUE", "citext NOT NULL"), function=body() + trigger(
+        "IF EXISTS (SELECT FROM room WHERE code = NEW.code) THEN RAISE unique_violation; END IF;")),
+     "UPDATE room SET code = 'ATTIC-1' is accepted"),
+    (ddl(("citext NOT NULL UNIQUE", "citext UNIQUE"), function=body() + trigger(
+        "IF NEW.code IS NULL THEN RAISE not_null_violation; END IF;")),
+     "UPDATE room SET code = NULL is accepted"),
+    (ddl(("citext NOT NULL UNIQUE", "citext NOT NULL"))
+     + "CREATE UNIQUE INDEX ON room (code) WHERE state = 'free';",
+     "the code 'Attic-1' beside 'Attic-1' is accepted"),
+    (ddl(("citext NOT NULL UNIQUE", "citext NOT NULL"))
+     + "CREATE UNIQUE INDEX ON room (code, state);",
+     "the code 'Attic-1' beside 'Attic-1' is accepted"),
+    (ddl(function=body() + trigger("NEW.code := btrim(NEW.code);", "BEFORE UPDATE")),
+     "was written ' Loft-1', and it is read as 'Loft-1'"),
+    (ddl(function=body() + trigger("NEW.code := lower(NEW.code::text);", "BEFORE UPDATE")),
+     "and it is read as ' loft-1'"),
+    (ddl(("beds smallint", "beds numeric")), "beds can be 2.6"),
+    (ddl(("beds smallint", "beds real")), "beds can be 2.6"),
+    (ddl(before=CITEXT + "CREATE TYPE room_state AS ENUM ('free', 'booked', 'closed');"),
+     "the state 'closed' is accepted"),
+    (ddl((CHANGED, "changed_at timestamptz NOT NULL DEFAULT 'now'")),
+     "the moment at which the table was made"),
+    (ddl(function=body(moment="greatest(now(), OLD.changed_at + interval '1 hour')")),
+     "after an UPDATE of a new room"),
+    (ddl(function=body(moment="timezone('UTC', now())")), "time zone is America/New_York"),
+    (ddl(function=body("NEW *<> OLD AND NEW.changed_at <= OLD.changed_at")),
+     "does not keep the moment that it sets"),
+    (ddl(function=body("(NEW.id || NEW.code || NEW.beds || NEW.state) <> "
+                       "(OLD.id || OLD.code || OLD.beds || OLD.state) "
+                       "AND NEW.changed_at = OLD.changed_at")),
+     "after SET code = 'Bay1', beds = 2"),
+    (ddl().replace("CREATE TABLE", "CREATE TEMP TABLE"), 'relation "room" does not exist'),
+    ("CREATE SCHEMA app; SET search_path TO app, public;" + ddl(), "does not exist"),
+    ("BEGIN;" + ddl(), "begin a transaction, and do not commit it"),
     (ddl(("changed_at timestamptz", "modified_at timestamptz")), "changed_at"),
     ("CREATE TABLE room (id int AUTO_INCREMENT PRIMARY KEY);", "syntax error"),
     ("CREATE TABLE rooms (id int);", "is refused"),
@@ -330,6 +399,53 @@ def does_not_touch(source: Source, _target: Connection) -> None:
     str(source)
 
 
+def in_batches(number: int, *, commits: bool = True) -> Callable[[Source, Connection], None]:
+    def move(source: Source, target: Connection) -> None:
+        with source.cursor() as cursor, target.cursor() as to:
+            cursor.execute(READ)
+            while rows := cursor.fetchmany(number):
+                to.executemany(WRITE, [converted(row) for row in rows])
+                if commits:
+                    target.commit()
+        target.execute(SET_NEXT)  # type: ignore[arg-type]
+        target.commit()
+
+    return move
+
+
+def the_first_thousand(source: Source, target: Connection) -> None:
+    with source.cursor() as cursor:
+        cursor.execute(READ)
+        for row in cursor.fetchmany(1000):
+            target.execute(WRITE, converted(row))
+    target.execute(SET_NEXT)
+    target.commit()
+
+
+def with_flags_as_numbers(source: Source, target: Connection) -> None:
+    target.execute("ALTER TABLE guest ALTER is_active TYPE int USING NULL")
+    mover(changed(is_active=lambda flag: None if flag is None else int(flag != 0)))(source, target)
+
+
+def into_another_table(source: Source, target: Connection) -> None:
+    target.execute("DROP TABLE guest")
+    target.execute("CREATE TABLE guest (id serial, name text, born date, is_active boolean, "
+                   "paid numeric, seen timestamptz)")  # fmt: skip
+    mover()(source, target)
+
+
+def by_local_time(source: Source, target: Connection) -> None:
+    (name,) = target.execute("SHOW timezone").fetchone() or ("UTC",)
+    mover(changed(seen=lambda seen: seen and (
+        seen.replace(tzinfo=UTC).astimezone(ZoneInfo(name)).replace(tzinfo=None)
+    )))(source, target)  # fmt: skip
+
+
+def in_autocommit(source: Source, target: Connection) -> None:
+    target.autocommit = True
+    mover()(source, target)
+
+
 EMPTY_MAX = "SELECT setval(pg_get_serial_sequence('guest', 'id'), (SELECT max(id) FROM guest))"
 MOVE_NOT_YET = [
     (mover(lambda row: row), 'column "is_active" is of type boolean'),
@@ -380,6 +496,15 @@ MOVE_NOT_YET = [
     (emptying, "the table of MariaDB is another one"),
     (mending_the_source, "the table of MariaDB is another one"),
     (by_text, "your function failed"),
+    (mover(lambda row: converted(tuple(None if x == "0000-00-00" else x for x in row))),
+     "name of the guest 9 should be 0000-00-00"),
+    (in_batches(100), "other guests stay"),
+    (in_batches(1000), "other guests stay"),
+    (the_first_thousand, "MariaDB has the ids [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] and 1491 more"),
+    (with_flags_as_numbers, "the columns of PostgreSQL's table guest are other ones"),
+    (into_another_table, "the columns of PostgreSQL's table guest are other ones"),
+    (by_local_time, "seen of the guest 9 should be"),
+    (in_autocommit, "other guests stay"),
     (does_not_touch, "another client sees no guest"),
     (for_ever, "had not come to an end"),
     (sleeping_there, "had not come to an end"),
@@ -670,6 +795,112 @@ def waits_for_ever(_connection: Client, _room: int) -> bool:
         time.sleep(0.1)
 
 
+PROCESS_LOCK = threading.Lock()
+
+
+def by_lock_of_the_process(connection: Client, room: int) -> bool:
+    with PROCESS_LOCK:
+        connection.rollback()
+        return look_and_lower(connection, room)
+
+
+def by_named_lock(connection: Client, room: int) -> bool:
+    connection.rollback()
+    cursor = connection.cursor()
+    if isinstance(connection, psycopg.Connection):
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [room])
+        return look_and_lower(connection, room)
+    cursor.execute("SELECT GET_LOCK(%s, 10)", [f"room {room}"])
+    connection.rollback()
+    try:
+        return look_and_lower(connection, room)
+    finally:
+        cursor.execute("SELECT RELEASE_LOCK(%s)", [f"room {room}"])
+        connection.rollback()
+
+
+def in_two_transactions(connection: Client, room: int) -> bool:
+    cursor = connection.cursor()
+    cursor.execute(LESS + " AND free > 0", [room])
+    got = cursor.rowcount > 0
+    connection.commit()
+    if got:
+        cursor.execute(BOOK, [room])
+        connection.commit()
+    return got
+
+
+def in_autocommit_mode(connection: Client, room: int) -> bool:
+    connection.rollback()
+    if isinstance(connection, psycopg.Connection):
+        connection.autocommit = True
+    else:
+        connection.autocommit(True)
+    return by_condition(connection, room)
+
+
+def booked_or_not(connection: Client, room: int) -> bool:
+    cursor = connection.cursor()
+    cursor.execute(LESS + " AND free > 0", [room])
+    if cursor.rowcount == 0:
+        connection.rollback()
+        return False
+    with suppress(Exception):
+        cursor.execute(BOOK, [room])
+    connection.commit()
+    return True
+
+
+def by_insert_and_select(connection: Client, room: int) -> bool:
+    cursor = connection.cursor()
+    cursor.execute("INSERT INTO booking SELECT id FROM room WHERE id = %s AND free > 0", [room])
+    if cursor.rowcount == 0:
+        connection.rollback()
+        return False
+    return by_condition_of_one(connection, room)
+
+
+def by_condition_of_one(connection: Client, room: int) -> bool:
+    cursor = connection.cursor()
+    cursor.execute(LESS + " AND free > 0", [room])
+    got = cursor.rowcount > 0
+    (connection.commit if got else connection.rollback)()
+    return got
+
+
+def by_table_lock(connection: Client, room: int) -> bool:
+    cursor = connection.cursor()
+    if isinstance(connection, psycopg.Connection):
+        cursor.execute("LOCK TABLE room IN EXCLUSIVE MODE")
+        return look_and_lower(connection, room)
+    cursor.execute("LOCK TABLES room WRITE, booking WRITE")
+    try:
+        return look_and_lower(connection, room)
+    finally:
+        connection.rollback()  # UNLOCK TABLES commits
+        cursor.execute("UNLOCK TABLES")
+
+
+def by_undoing(connection: Client, room: int) -> bool:
+    cursor = connection.cursor()
+    cursor.execute(LESS, [room])
+    free = looked(connection, room)
+    if free is None or free < 0:
+        connection.rollback()
+        return False
+    cursor.execute(BOOK, [room])
+    connection.commit()
+    return True
+
+
+def by_retries(connection: Client, room: int) -> bool:
+    while True:
+        try:
+            return by_serializable(connection, room)
+        except (psycopg.OperationalError, pymysql.err.OperationalError):
+            connection.rollback()
+
+
 UNKNOWN_ROOM = "MariaDB, there is no such room, and room 1 has a free place: your function"
 TAKE_NOT_YET = [
     (look_and_set, "PostgreSQL, two clients, and free = 1: they got True and True"),
@@ -712,6 +943,12 @@ TAKE_NOT_YET = [
     (says_yes, "it should return False, not True"),
     (closing, "your function closes the connection"),
     (waits_for_ever, "had not come to an end"),
+    (by_lock_of_the_process, "another program takes a place while your function runs"),
+    (by_named_lock, "another program takes a place while your function runs"),
+    (in_two_transactions, "refuses the new row: another client sees free = 0 and 1 bookings"),
+    (in_autocommit_mode, "refuses the new row: another client sees free = 0 and 1 bookings"),
+    (booked_or_not, "the table booking refuses the new row"),
+    (by_insert_and_select, "your function failed: OperationalError: Deadlock found"),
 ]
 
 
@@ -722,6 +959,10 @@ RIGHT = [
     (ONE, BY_WHEN),
     (ONE, BY_COLUMNS),
     (ONE, SECONDS),
+    (ONE, BY_TEXT),
+    (ONE, BY_JSON),
+    (ONE, COUNTING_ON),
+    (ONE, NULL_IS_NEXT),
 ]
 NOT_YET = [(ONE, answer, hint) for answer, hint in DDL_NOT_YET]
 RIGHT_ON_BOTH = [
@@ -729,9 +970,13 @@ RIGHT_ON_BOTH = [
     (TWO, by_copy),
     (TWO, by_sql),
     (TWO, in_a_block),
+    (TWO, in_batches(500, commits=False)),
     (THREE, by_condition),
     (THREE, by_lock),
     (THREE, by_version),
+    (THREE, by_table_lock),
+    (THREE, by_undoing),
+    (THREE, by_retries),
 ]
 NOT_YET_ON_BOTH = [
     *((TWO, answer, hint) for answer, hint in MOVE_NOT_YET),
