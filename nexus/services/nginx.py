@@ -12,17 +12,17 @@ CONFIGURATION = """\
 daemon off;
 {user}
 worker_processes 1;
-pid {directory}/pid;
+pid "{directory}/pid";
 error_log stderr notice;
 events {{ worker_connections 256; }}
 http {{
     default_type text/plain;
-    access_log {directory}/access.log;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
+    access_log "{directory}/access.log";
+    client_body_temp_path "{directory}/body";
+    proxy_temp_path "{directory}/proxy";
+    fastcgi_temp_path "{directory}/fastcgi";
+    uwsgi_temp_path "{directory}/uwsgi";
+    scgi_temp_path "{directory}/scgi";
     {http}
 }}
 """
