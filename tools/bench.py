@@ -41,6 +41,7 @@ FIRST_ANSWER = {
 SERVER_NAMES = {
     "postgres": "PostgreSQL",
     "mariadbd": "MariaDB",
+    "pgbouncer": "PgBouncer",
     "valkey-server": "Valkey",
     "nginx": "nginx",
     "beam.smp": "RabbitMQ",
