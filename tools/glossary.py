@@ -16,6 +16,7 @@ import yaml
 
 from tools import chapters, headings
 
+APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"  # that of a page
 ROOT = chapters.ROOT
 FILE = Path("data") / "glossary.yml"
 PAGE = "notes/glossary"  # its name in the book
@@ -125,11 +126,19 @@ def pattern(terms: Iterable[Term]) -> tuple[re.Pattern[str], dict[str, Term]]:
     by_spelling = {spelling: one for one in terms for spelling in one.spellings}
     parts = []
     for spelling in sorted(by_spelling, key=len, reverse=True):
-        words = r"\s+".join(map(re.escape, spelling.split()))
+        words = r"\s+".join(map(re.escape, spelling.split())).replace("'", f"['{APOSTROPHE}]")
         exact = any(letter.isupper() for letter in spelling)
         parts.append(words if exact else f"(?i:{words})")
     found = re.compile(rf"(?<![\w-])({'|'.join(parts)})(?:e?s)?(?![\w+-])")
-    return found, {spelling.casefold(): one for spelling, one in by_spelling.items()}
+    return found, {key(spelling): one for spelling, one in by_spelling.items()}
+
+
+def key(text: str) -> str:
+    """Return a spelling in the form in which spellings are compared.
+
+    A page has another apostrophe than its source, and may break a line between two words.
+    """
+    return " ".join(text.split()).casefold().replace(APOSTROPHE, "'")
 
 
 def used_in(terms: Iterable[Term], chapter: str) -> list[Term]:

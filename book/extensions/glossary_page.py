@@ -35,7 +35,7 @@ def addresses(app: Sphinx) -> dict[str, str]:
     """Return where on its page each term is."""
     objects = app.env.get_domain("std").objects
     return {
-        name.casefold(): target
+        glossary.key(name): target
         for (kind, name), (page, target) in objects.items()
         if kind == "term" and page == glossary.PAGE
     }
@@ -74,12 +74,12 @@ class LinkTerms(SphinxPostTransform):
         """Yield a text with its links; nothing if it has none."""
         end = 0
         for found in self.pattern.finditer(text):
-            term = self.terms[" ".join(found[1].split()).casefold()]
+            term = self.terms[glossary.key(found[1])]
             if term.term in self.seen:
                 continue
             self.seen.add(term.term)
             yield nodes.Text(text[end : found.start()])
-            yield link(found[0], term, f"{page}#{places[term.term.casefold()]}")
+            yield link(found[0], term, f"{page}#{places[glossary.key(term.term)]}")
             end = found.end()
         if end:
             yield nodes.Text(text[end:])

@@ -207,20 +207,16 @@ def search_data(
     }
 
 
-def gotchas(book: dict[str, list[Section]]) -> list[dict[str, object]]:
-    """Return the symptoms of the pages of gotchas, in the form of the rows of the box."""
+def gotchas(book: dict[str, list[Section]]) -> list[list[object]]:
+    """Return the pages of gotchas: address, chapter, and anchor and text of each symptom."""
     return [
-        {
-            "address": f"{name}.html#{anchor}",
-            "message": title,
-            "program": found[0][1].removeprefix("Gotchas: "),
-            "code": "",
-            "causes": [],
-            "links": [],
-        }
+        [
+            f"{name}.html",
+            found[0][1].removeprefix("Gotchas: "),
+            [[anchor, title] for anchor, title, _ in found[1:]],
+        ]
         for name, found in sorted(book.items())
         if kind(name) == "gotchas"
-        for anchor, title, _ in found[1:]
     ]
 
 

@@ -54,7 +54,11 @@
 
   const start = () => {
     const rows = [...document.querySelectorAll('article section > span[id^="m-"]')].map(rowOf);
-    const searcher = index([...rows, ...window.nexusGotchas]);
+    const gotchas = window.nexusGotchas.flatMap(([page, program, symptoms]) =>
+      symptoms.map(([anchor, message]) => (
+        { address: `${page}#${anchor}`, message, program, code: "", causes: [], links: [] }
+      )));
+    const searcher = index([...rows, ...gotchas]);
     window.findMessage = (text) => find(searcher, text);
     const home = document.getElementById("message-finder");
     const results = element("div");

@@ -122,7 +122,7 @@ def test_the_first_use_of_each_term_leads_to_the_glossary(
     article = page.select_one(".bd-article")
     links = article.select("a.term")
     pattern, terms = glossary.pattern(glossary.used_in(glossary.load(), entry.name))
-    linked = [terms[" ".join(pattern.fullmatch(a.text)[1].split()).casefold()] for a in links]
+    linked = [terms[glossary.key(pattern.fullmatch(a.text)[1])] for a in links]
     assert len(set(linked)) == len(linked), "a term is linked twice"
     for link, term in zip(links, linked, strict=True):
         assert link["href"].startswith("../../notes/glossary.html#term-")
@@ -136,7 +136,7 @@ def test_the_first_use_of_each_term_leads_to_the_glossary(
     seen = set()
     for text, link in texts:
         for found in pattern.finditer(text):
-            term = terms[" ".join(found[1].split()).casefold()]
+            term = terms[glossary.key(found[1])]
             assert term in seen or link is not None, f"{term.term} is used before it is linked"
             seen.add(term)
     assert seen == set(linked)
@@ -144,8 +144,8 @@ def test_the_first_use_of_each_term_leads_to_the_glossary(
 
 def test_the_glossary_has_every_term_and_leads_back() -> None:
     page = BeautifulSoup((HTML / f"{glossary.PAGE}.html").read_bytes(), "html.parser")
-    terms = [term.find(string=True) for term in page.select("dl.glossary dt")]
-    assert terms == [term.term for term in glossary.load()]
+    terms = [glossary.key(term.find(string=True)) for term in page.select("dl.glossary dt")]
+    assert terms == [glossary.key(term.term) for term in glossary.load()]
     assert len(page.select("dl.glossary dd a")) == len(terms)
 
 

@@ -86,7 +86,7 @@ def test_a_dead_link_and_a_wrong_order_are_named(
 
 def found(text: str, *terms: glossary.Term) -> list[str]:
     pattern, known = glossary.pattern(terms)
-    return [known[" ".join(f[1].split()).casefold()].term for f in pattern.finditer(text)]
+    return [known[glossary.key(f[1])].term for f in pattern.finditer(text)]
 
 
 def term(name: str, *aliases: str, within: tuple[str, ...] = ()) -> glossary.Term:
@@ -146,3 +146,8 @@ def test_terms_of_a_new_chapter_are_merged(
 def test_each_chapter_of_a_term_is_there() -> None:
     planned = {entry.name for entry in chapters.planned()}
     assert {name for one in TERMS for name in (one.chapter, *one.within)} <= planned
+
+
+def test_an_apostrophe_of_the_page_is_that_of_the_source() -> None:
+    page = "By Little\N{RIGHT SINGLE QUOTATION MARK}s law, four are in use."
+    assert found(page, term("Little's law")) == ["Little's law"]
