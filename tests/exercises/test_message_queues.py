@@ -234,7 +234,7 @@ def deletes_exchange(channel: Channel) -> None:
     shop()(channel)
 
 
-def tests_itself(channel: Channel) -> None:
+def tries_itself(channel: Channel) -> None:
     shop()(channel)
     channel.basic_publish("orders", "order.paid.de", b"does it work?")
 
@@ -1273,7 +1273,7 @@ NOT_YET = [
     (ONE, deletes_unrouted, "a consumer of the queue unrouted was at work"),
     (ONE, deletes_if_empty, "a consumer of the queue shipping was at work"),
     (ONE, deletes_exchange, "bound its own queue to the exchange orders"),
-    (ONE, tests_itself, "nobody has sent anything, and a message is in the queue shipping"),
+    (ONE, tries_itself, "nobody has sent anything, and a message is in the queue shipping"),
     (ONE, dead_by_orders, "'shipping.dead' is not in the queue unrouted"),
     (ONE, dead_by_unrouted, "'rejected' is in the queue dead"),
     (ONE, unrouted_by_list, "'Order.paid.de' is not in the queue unrouted"),
