@@ -68,9 +68,9 @@ def load(root: Path = ROOT, file: Path | None = None) -> list[Term]:
     seen: dict[str, str] = {}
     for one in terms:
         for spelling in one.spellings:
-            if spelling.casefold() in seen:
+            if key(spelling) in seen:
                 raise GlossaryError(f"{spelling!r} is there twice")
-            seen[spelling.casefold()] = one.term
+            seen[key(spelling)] = one.term
     return terms
 
 
@@ -148,10 +148,10 @@ def used_in(terms: Iterable[Term], chapter: str) -> list[Term]:
 
 def merged(terms: list[Term], more: Iterable[Term]) -> tuple[list[Term], list[Term]]:
     """Return the terms with more of them, in order, and those that were there already."""
-    known = {spelling.casefold() for one in terms for spelling in one.spellings}
+    known = {key(spelling) for one in terms for spelling in one.spellings}
     all_of_them, left = list(terms), []
     for one in more:
-        spellings = {spelling.casefold() for spelling in one.spellings}
+        spellings = {key(spelling) for spelling in one.spellings}
         if spellings & known:
             left.append(one)
         else:

@@ -55,8 +55,12 @@ def stem(word: str) -> str:
     if len(word) < 3:
         return word
     cut = porter(word)
-    # The script has one rule more, of the algorithm's author: topology and topological are one.
-    return cut[:-1] if re.search(r"[aeiouy][^aeiouy].*logi$", cut) else cut
+    # The script has two rules of the algorithm's author that the package has not.
+    if re.search(r"[aeiouy][^aeiouy].*?logi$", cut):
+        return cut[:-1]
+    if re.search(r"[aeiouy][^aeiouy].*?bli$", cut):
+        return porter(f"{word[:-1]}e")
+    return cut
 
 
 def words(text: str) -> set[str]:

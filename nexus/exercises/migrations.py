@@ -9,7 +9,7 @@ import psycopg
 from nexus.judging import NotYet, judge
 from nexus.judging.limits import Run, all_of, within
 from nexus.judging.meeting import come_to_rest, holding
-from nexus.judging.migrating import migrated, note_ddl, two_lists
+from nexus.judging.migrating import migrated, note_ddl, texts, two_lists
 from nexus.judging.querying import django
 from nexus.judging.sandbox import Connection, Sandbox, database
 from nexus.judging.verdict import first_line
@@ -256,18 +256,15 @@ PLAN = [
 )
 def plan(answer: list[object]) -> str:
     """The old release writes all the time, no lock lasts, and the rules hold at the end."""
-    if wrong := [one for one in answer if not isinstance(one, str)]:
-        raise NotYet(f"a statement is text in quotes; this is of type {type(wrong[0]).__name__}")
-    if not answer:
-        raise NotYet("the list is empty")
+    statements = texts(answer)
     written = 0
     for is_empty in (False, True):
         with database("migrations_plan", _live) as box:
             if not is_empty:
                 box.admin.execute(FILL)
-            written += _run(box, [str(one) for one in answer], is_empty=is_empty)
+            written += _run(box, statements, is_empty=is_empty)
     return (
-        f"the old release wrote {written} times, before, between and after your {len(answer)} "
+        f"the old release wrote {written} times, before, between and after your {len(statements)} "
         "statements, and was never refused. No statement kept writers waiting while it read a "
         "table, and both rules hold"
     )

@@ -11,7 +11,7 @@ import sqlparse
 from nexus.judging import NotYet, judge
 from nexus.judging.limits import Run, all_of, within
 from nexus.judging.meeting import come_to_rest, holding, waiting
-from nexus.judging.migrating import note_ddl
+from nexus.judging.migrating import note_ddl, texts
 from nexus.judging.sandbox import Connection, Sandbox, database
 from nexus.judging.verdict import first_line
 from nexus.plans import explain
@@ -303,17 +303,12 @@ def _live(connection: Connection) -> None:
         -- copies rows and commits, and ends with the swap.
         CREATE FUNCTION judge.begins() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
         AS $$ BEGIN
-            IF NOT EXISTS (
-                SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND granted
-                AND relation IN (SELECT oid FROM judge.watched)
-                AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
-                             'AccessExclusiveLock')
-            ) THEN
+            IF judge.held() IS NULL THEN
                 PERFORM set_config('judge.read', (judge.rows_read() + {MOST})::text, false);
             END IF;
         END $$;
         CREATE EVENT TRIGGER judge_begins ON ddl_command_start EXECUTE FUNCTION judge.begins();
-    """)  # noqa: S608
+    """)
 
 
 @judge(
@@ -325,11 +320,11 @@ def _live(connection: Connection) -> None:
 )
 def move(answer: list[object]) -> str:
     """Programs write all the time, and at the end the table is partitioned and whole."""
-    if wrong := [one for one in answer if not isinstance(one, str)]:
-        raise NotYet(f"a statement is text in quotes; this is of type {type(wrong[0]).__name__}")
-    pieces = [piece for one in answer for piece in sqlparse.split(str(one)) if piece.strip(" ;\n")]
+    pieces = [
+        piece for one in texts(answer) for piece in sqlparse.split(one) if piece.strip(" ;\n")
+    ]
     if not pieces:
-        raise NotYet("the list is empty")
+        raise NotYet("the list has no statement")
     with database("partitioning_live", _live) as box:
         programs = _Programs(box)
         programs.work("before your plan")
@@ -344,7 +339,9 @@ def move(answer: list[object]) -> str:
         _look_at_shape(box)
     with database("partitioning_live", _live) as box:
         try:
+            last = _more_ids(box)
             _delete_during(box, pieces)
+            _look_at_ids(box, last)
         except psycopg.Error as error:
             raise NotYet(
                 "a second time, with a program that has changed an event and has not committed, "
@@ -499,6 +496,30 @@ class _Programs:
                     f"event {number} should be {event[1:]} at {event[0]}, and is "
                     f"{now[number][1:]} at {now[number][0]}"
                 )
+
+
+ADD_ONE = """
+    INSERT INTO event (at, property_id, kind) VALUES ('2026-11-25 00:00+00', 7, 'view')
+    RETURNING id
+"""
+
+
+def _more_ids(box: Sandbox) -> int:
+    """Uses ids up, as programs do that add events, and returns the last one, which is there."""
+    box.admin.execute("SELECT setval(pg_get_serial_sequence('event', 'id'), 5500)")
+    (last,) = box.admin.execute(ADD_ONE).fetchone() or (0,)
+    return int(last)
+
+
+def _look_at_ids(box: Sandbox, last: int) -> None:
+    """Raises NotYet if a new event does not get a new id."""
+    (number,) = box.admin.execute(ADD_ONE).fetchone() or (0,)
+    if number <= last:
+        raise NotYet(
+            f"a second time, programs had added events up to id {last} before your plan. After it, "
+            f"a new event got id {number}, so an id comes twice: begin after the last id that is "
+            "there when your plan runs"
+        )
 
 
 def _delete_during(box: Sandbox, pieces: list[str]) -> None:

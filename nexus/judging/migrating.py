@@ -56,6 +56,25 @@ def migrated(box: Sandbox, app: str, state: Any, operations: list[Any]) -> Any: 
     return ask(box, run).value
 
 
+def texts(answer: list[object]) -> list[str]:
+    """Takes an answer that is a list of statements in SQL.
+
+    Args:
+        answer: what a reader gave.
+
+    Returns:
+        The statements.
+
+    Raises:
+        NotYet: if one is no text, or there is none.
+    """
+    if wrong := [one for one in answer if not isinstance(one, str)]:
+        raise NotYet(f"a statement is text in quotes; this is of type {type(wrong[0]).__name__}")
+    if not answer:
+        raise NotYet("the list is empty")
+    return [str(one) for one in answer]
+
+
 def note_ddl(connection: Connection) -> None:
     """Makes triggers that note in `judge.log` what statements of DDL do to watched tables.
 
@@ -78,19 +97,21 @@ def note_ddl(connection: Connection) -> None:
         $$;
         CREATE FUNCTION judge.read_log() RETURNS SETOF judge.log LANGUAGE sql SECURITY DEFINER
         AS $$ SELECT * FROM judge.log $$;
-        CREATE FUNCTION judge.ends() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
-        AS $$ DECLARE held text; BEGIN
-            SELECT relation::regclass || ' is locked in ' || mode INTO held FROM pg_locks
+        CREATE FUNCTION judge.held() RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
+            SELECT relation::regclass || ' is locked in ' || mode FROM pg_locks
             WHERE pid = pg_backend_pid() AND granted
               AND relation IN (SELECT oid FROM judge.watched)
               AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
                            'AccessExclusiveLock')
-            ORDER BY mode LIMIT 1;
-            IF held IS NOT NULL
+            ORDER BY mode LIMIT 1
+        $$;
+        CREATE FUNCTION judge.ends() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+        AS $$ BEGIN
+            IF judge.held() IS NOT NULL
                AND judge.rows_read()
                    > coalesce(nullif(current_setting('judge.read', true), ''), '0')::bigint
             THEN
-                INSERT INTO judge.log VALUES ('reads', held);
+                INSERT INTO judge.log VALUES ('reads', judge.held());
             END IF;
         END $$;
         CREATE FUNCTION judge.rewrites() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER

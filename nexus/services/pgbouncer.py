@@ -1,6 +1,5 @@
 """PgBouncer from the machine (no wheel carries it), in front of a PostgreSQL of the bench."""
 
-import os
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -9,7 +8,7 @@ from psycopg.rows import dict_row
 
 from nexus.services import programs
 from nexus.services.postgres import Postgres
-from nexus.services.process import Server, current
+from nexus.services.process import Server, current, own
 
 SETTINGS = {
     "listen_addr": "",
@@ -110,15 +109,12 @@ class PgBouncer(Server):
 
     def prepare(self) -> None:
         """Gives the directory to the user that it runs as."""
-        if user := self.user():
-            os.chown(self.directory, *user)
-            os.chown(self.log_file, *user)
+        own(self.user(), self.directory, self.log_file)
 
     def command(self) -> list[str]:
         """The program, on its own configuration."""
-        own = SETTINGS | self.settings
-        own |= {"unix_socket_dir": self.directory, "listen_port": self.port}
-        lines = "".join(f"{name} = {value}\n" for name, value in own.items())
+        place = {"unix_socket_dir": self.directory, "listen_port": self.port}
+        lines = "".join(f"{name} = {value}\n" for name, value in (self.settings | place).items())
         behind = self._server.env
         file = self.directory / "pgbouncer.ini"
         file.write_text(
@@ -126,8 +122,7 @@ class PgBouncer(Server):
             + (f" password={behind['PGPASSWORD']}" if "PGPASSWORD" in behind else "")
             + f"\n[pgbouncer]\n{lines}"
         )
-        if user := self.user():
-            os.chown(file, *user)
+        own(self.user(), file)
         return [str(self._program), str(file)]
 
     def user(self) -> tuple[int, int] | None:

@@ -171,7 +171,8 @@ def test_words_are_cut_alike_on_both_sides(page: Page) -> None:
         for path in chapters.in_book()
         for cell in nbformat.read(path, as_version=4).cells
     )
-    words = sorted({word for text in texts for word in re.findall(r"[a-z_][a-z0-9_]{2,}", text)})
+    found = {word for text in texts for word in re.findall(r"[a-z_][a-z0-9_]{2,}", text)}
+    words = sorted(found | {"topology", "biology", "possibly", "invisibly", "nobly", "humbly"})
     cut = page.evaluate("words => words.map(word => new Stemmer().stemWord(word))", words)
     differ = [word for word, mine in zip(words, cut, strict=True) if stem(word) != mine]
     assert len(words) > 3_000

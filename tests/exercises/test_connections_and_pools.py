@@ -1,6 +1,5 @@
 """The judges of "Connections and pools": stubs, right answers, wrong ones."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +14,11 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 import nexus
-from nexus import needs
 from nexus.judging.sandbox import Connection
 from tests.exercises import tables
+from tests.programs import need
 
 ONE, TWO, THREE = (f"connections-and-pools.{number}" for number in (1, 2, 3))
-NO_PGBOUNCER = needs.missing("# needs: pgbouncer") if "CI" not in os.environ else None
 
 Fleet = dict[str, int]
 Pool = ConnectionPool[Any]
@@ -1211,5 +1209,5 @@ NOT_YET_3 = [
 
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
 _right_3, _not_yet_3 = tables.tests(RIGHT_3, NOT_YET_3, often=12)
-with_pgbouncer = pytest.mark.skipif(NO_PGBOUNCER is not None, reason=str(NO_PGBOUNCER))
+with_pgbouncer = need("pgbouncer")
 test_right_3, test_not_yet_3 = with_pgbouncer(_right_3), with_pgbouncer(_not_yet_3)

@@ -16,12 +16,12 @@ import pytest
 import strawberry
 
 import nexus
-from nexus import needs
 from nexus.judging import judge_answer, limits
 from nexus.judging.registry import exercises, find
 from nexus.services import Postgres
 from nexus.services.errors import MissingProgram
 from nexus.services.process import wait_for
+from tests.exercises.stubs import missing
 from tests.leftovers import threads
 
 pytestmark = pytest.mark.long(200)
@@ -229,9 +229,7 @@ def test_every_judge_survives(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    if name in ("postgres-and-mariadb.2", "postgres-and-mariadb.3") and (
-        why := needs.missing("# needs: mariadb")
-    ):
+    if why := missing(name):
         pytest.skip(why)
     judge_answer(name, "SELECT 1")  # what is built once
     monkeypatch.setattr(limits, "SECONDS", SECONDS)

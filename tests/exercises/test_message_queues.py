@@ -3,7 +3,6 @@
 # ruff: noqa: ARG001 (an answer gets what it does not need, too)
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +17,9 @@ from pika.exceptions import AMQPError, NackError, UnroutableError
 import nexus
 from nexus.judging import brokers, judge_answer, limits
 from nexus.judging.registry import find
-from nexus.services import programs
 from nexus.services.errors import MissingProgram
 from tests.exercises import tables
+from tests.programs import need
 
 ONE, TWO, THREE = (f"message-queues.{number}" for number in range(1, 4))
 Channel = Any  # pika's, or the judge's own around it
@@ -30,18 +29,7 @@ Properties = Any
 Option = Any
 
 
-def has_rabbitmq() -> bool:
-    try:
-        programs.rabbitmq()
-    except MissingProgram:
-        return False
-    return True
-
-
-pytestmark = pytest.mark.skipif(
-    not has_rabbitmq() and "CI" not in os.environ,
-    reason="RabbitMQ is not installed: apt-get install rabbitmq-server",
-)
+pytestmark = need("rabbitmq")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,14 +13,13 @@ import pymysql
 import pytest
 
 import nexus
-from nexus import needs
 from nexus.judging.sandbox import Connection
 from tests.exercises import tables
+from tests.programs import need
 
 pytestmark = pytest.mark.long(150)
 
 ONE, TWO, THREE = (f"postgres-and-mariadb.{number}" for number in (1, 2, 3))
-MISSING = needs.missing("# needs: mariadb")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -981,7 +980,7 @@ NOT_YET_ON_BOTH = [
 ]
 
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
-needs_mariadb = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+needs_mariadb = need("mariadb")
 test_right_on_both, test_not_yet_on_both = map(
     needs_mariadb, tables.tests(RIGHT_ON_BOTH, NOT_YET_ON_BOTH, often=12)
 )

@@ -10,15 +10,14 @@ import pymysql
 import pytest
 
 import nexus
-from nexus import needs
 from nexus.services import MariaDB
 from nexus.services.process import wait_for
+from tests.programs import need
 from tools import messages
 
 (GROUP,) = (group for group in messages.load() if group.name == "mariadb")
 ROWS = {row.id: row for row in GROUP.rows}
-MISSING = needs.missing("# needs: mariadb")
-needs_mariadb = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+needs_mariadb = need("mariadb")
 PATIENCE = 60
 
 SCHEMA = (
