@@ -19,6 +19,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -40,6 +41,10 @@ ON_LINUX = sys.platform == "linux"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
+FILES = 4096
+"""Files and sockets that a server may have open, if the system allows as many; a shell's 1,024 are
+too few for a thousand clients."""
+
 MARK = "NEXUS_KEPT_IN"
 """In the environment of every server: the keeper's directory."""
 
@@ -51,11 +56,17 @@ def prctl(option: int, value: int) -> None:
 
 
 def prepare(end_signal: int) -> None:
-    """Makes a process ready to become a server: it ends with its keeper, and hears all signals."""
+    """Makes a process ready to become a server: it ends with its keeper, hears all signals, and may
+    have enough files open.
+    """
     prctl(PR_SET_PDEATHSIG, end_signal)
     # What the keeper ignores, or was started with, would be ignored by the server too.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):  # those that a shell may ignore
         signal.signal(number, signal.SIG_DFL)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != soft < FILES:
+        wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def born(pid: int) -> str | None:
