@@ -63,6 +63,9 @@ FIRST = {
     "SSRF": ["notebooks/shipping/application-security.html"],
     "STRIDE": ["notebooks/shipping/application-security.html"],
     "ReDoS": ["notebooks/shipping/application-security.html"],
+    "XXE": ["notebooks/shipping/application-security.html"],
+    "clickjacking": ["notebooks/shipping/application-security.html"],
+    "template injection": ["notebooks/shipping/application-security.html"],
     "window function": ["notebooks/data/sql-joins-to-windows.html"],
     "gaps and islands": ["notebooks/data/sql-joins-to-windows.html"],
     "connection pool": [
