@@ -7,7 +7,15 @@ name minutes and hours only.
 import calendar
 import time
 
-from nexus.cluster.controller import is_ending, is_ready, owned, reference, share, short_hash
+from nexus.cluster.controller import (
+    is_ending,
+    is_ready,
+    owned,
+    owners,
+    reference,
+    share,
+    short_hash,
+)
 from nexus.cluster.service import selected
 from nexus.cluster.store import ApiError, InvalidError, Object, Store, copy_of
 
@@ -135,6 +143,13 @@ class Batch:
         self.store.change("cronjobs", name, lambda o: o.update(status={"lastScheduleTime": text}))
 
 
+def declared(store: Store, pods: list[Object]) -> int:
+    """How many Pods there should be, by the ReplicaSets of some Pods."""
+    names = {owner["name"] for pod in pods for owner in owners(pod)}
+    sets = [one for one in store.all("replicasets") if one["metadata"]["name"] in names]
+    return sum(one["spec"]["replicas"] for one in sets) if sets else len(pods)
+
+
 def evict(store: Store, name: str) -> None:
     """Deletes a Pod, unless a PodDisruptionBudget forbids it now: what `kubectl drain` asks for.
 
@@ -151,10 +166,11 @@ def evict(store: Store, name: str) -> None:
             there = [p for p in store.all("pods") if not is_ending(p)]
             mine = [p for p in there if selected(p["metadata"].get("labels", {}), labels)]
             healthy = sum(map(is_ready, mine))
+            expected = declared(store, mine)
             if "minAvailable" in budget["spec"]:
-                wanted = share(budget["spec"]["minAvailable"], len(mine), up=True)
+                wanted = share(budget["spec"]["minAvailable"], expected, up=True)
             else:
-                wanted = len(mine) - share(budget["spec"]["maxUnavailable"], len(mine), up=True)
+                wanted = expected - share(budget["spec"]["maxUnavailable"], expected, up=True)
             if healthy - is_ready(pod) < wanted:
                 raise TooManyRequestsError(
                     "Cannot evict pod as it would violate the pod's disruption budget."

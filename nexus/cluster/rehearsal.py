@@ -122,7 +122,11 @@ class Actor:
     def tick(self) -> None:
         """Finishes what is finished."""
         image = self.world.images[self.image]
-        if image.ends is not None and self.exit is None and self.world.now >= self.began + image.loads:
+        if (
+            image.ends is not None
+            and self.exit is None
+            and self.world.now >= self.began + image.loads
+        ):
             self.exit = image.ends
         self.under_way = [end for end in self.under_way if end > self.world.now]
         if self.told_to_end and not self.under_way and not self.hangs and self.exit is None:

@@ -119,7 +119,11 @@ def prometheus() -> Path:
 
 def etcd(name: str = "etcd") -> Path:
     """The etcd program of the system, or etcdctl (NEXUS_ETCD and NEXUS_ETCDCTL name others)."""
-    how = "brew install etcd" if sys.platform == "darwin" else "apt-get install etcd-server etcd-client"
+    how = (
+        "brew install etcd"
+        if sys.platform == "darwin"
+        else "apt-get install etcd-server etcd-client"
+    )
     return find(name, f"NEXUS_{name.upper()}", [], how)
 
 
