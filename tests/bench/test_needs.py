@@ -69,7 +69,6 @@ def test_missing_is_one_line_with_the_command() -> None:
     assert needs.missing("x = 1") is None
 
 
-@pytest.mark.usefixtures("without_juicefs")
 def test_etcd_needs_its_client_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXUS_ETCD", sys.executable)
     monkeypatch.setenv("NEXUS_ETCDCTL", "/nowhere/etcdctl")
@@ -77,6 +76,7 @@ def test_etcd_needs_its_client_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert needs.missing("# needs: etcd") == said
 
 
+@pytest.mark.usefixtures("without_juicefs")
 def test_the_kernel_prints_the_line_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     shell.input_transformers_cleanup.append(needs.transform)
