@@ -33,6 +33,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "bandit": package("bandit"),
         "boto3": package("boto3"),
         "chromium": programs.chromium,
+        "etcd": lambda: (programs.etcd(), programs.etcd("etcdctl")),
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
         "kubernetes_validate": package("kubernetes_validate"),

@@ -245,7 +245,8 @@ class Controllers:
 
     def collect_garbage(self) -> None:
         """Deletes what nobody owns any more."""
-        everything = [*self.store.all("deployments"), *self.store.all("replicasets")]
+        kinds = ("deployments", "replicasets", "jobs")
+        everything = [one for kind in kinds for one in self.store.all(kind)]
         there = {thing["metadata"]["uid"] for thing in everything}
         for resource in ("replicasets", "pods"):
             for thing in self.store.all(resource):

@@ -118,6 +118,7 @@ class Container:
         self.program: Program | None = None
         self.probes: dict[str, Probe] = {}
         self.crashes = 0
+        self.done = ""  # the phase in which a Pod that is never restarted stays
         self.not_before = 0.0
         self.waiting = "ContainerCreating"
         self.last: dict[str, Any] | None = None
@@ -132,6 +133,8 @@ class Container:
         """Does what is to be done now, and says whether the Pod is gone."""
         if is_ending(pod):
             return self.end(pod, now)
+        if self.done:
+            return False
         if self.program is None:
             if now >= self.not_before:
                 self.start(pod, now)
@@ -220,9 +223,12 @@ class Container:
             self.program.close()
         self.program, self.ready, self.started = None, False, False
         self.end_at = self.kill_at = None
-        self.crashes += 1
         code = 128 - status if status < 0 else status  # 137 for SIGKILL
         self.last = {"exitCode": code, "reason": "Error" if code else "Completed"}
+        if pod["spec"].get("restartPolicy") == "Never":
+            self.done = "Failed" if code else "Succeeded"
+            return
+        self.crashes += 1
         if self.crashes > 1:
             self.not_before = now + min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self.crashes - 2))
             self.waiting = "CrashLoopBackOff"
@@ -268,7 +274,9 @@ class Container:
     def status(self) -> dict[str, Any]:
         """The status of the Pod."""
         runs = self.program is not None
-        state = {"running": {}} if runs else {"waiting": {"reason": self.waiting}}
+        state: dict[str, Any] = {"running": {}} if runs else {"waiting": {"reason": self.waiting}}
+        if self.done:
+            state = {"terminated": self.last}
         container = {
             "name": self.spec["name"],
             "image": self.spec["image"],
@@ -277,11 +285,11 @@ class Container:
             "restartCount": self.crashes,
             "state": state,
         }
-        if self.last:
+        if self.last and not self.done:
             container["lastState"] = {"terminated": self.last}
         ready = {"type": "Ready", "status": str(self.ready)}
         status = {
-            "phase": "Running" if runs or self.crashes else "Pending",
+            "phase": self.done or ("Running" if runs or self.crashes else "Pending"),
             "conditions": [ready, {**ready, "type": "ContainersReady"}],
             "containerStatuses": [container],
         }

@@ -7,6 +7,7 @@ the time are made up, so an hour takes a second, and each run is like every othe
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from nexus.cluster.batch import Batch
 from nexus.cluster.controller import Controllers
 from nexus.cluster.node import Node, Program
 from nexus.cluster.service import Services
@@ -29,10 +30,12 @@ class Image:
     Attributes:
         loads: seconds until it listens.
         works: whether it ever works after that.
+        ends: the exit status with which it ends instead of listening; None if it listens.
     """
 
     loads: int
     works: bool = True
+    ends: int | None = None
 
 
 class Found:
@@ -118,6 +121,13 @@ class Actor:
 
     def tick(self) -> None:
         """Finishes what is finished."""
+        image = self.world.images[self.image]
+        if (
+            image.ends is not None
+            and self.exit is None
+            and self.world.now >= self.began + image.loads
+        ):
+            self.exit = image.ends
         self.under_way = [end for end in self.under_way if end > self.world.now]
         if self.told_to_end and not self.under_way and not self.hangs and self.exit is None:
             self.exit = 0
@@ -144,6 +154,7 @@ class Rehearsal:
         self._came, self._seen = 0, -1
         self.store = Store(clock=lambda: self.now)
         self.controllers = Controllers(self.store)
+        self.batch = Batch(self.store)
         self.node = Node(self.store, self)
         self.services = Services(self.store, self.node, self._route)
         self.services.lag = LAG
@@ -160,12 +171,13 @@ class Rehearsal:
     def _route(self, _: str, programs: Iterable[Program]) -> None:
         self.routes = list(programs)
 
-    def tick(self) -> None:
-        """Lets a second pass."""
-        self.now += 1
+    def tick(self, seconds: float = 1) -> None:
+        """Lets a second pass, or another step of the clock."""
+        self.now += seconds
         if self.store.version != self._seen:  # they do nothing where nothing has changed
             self._seen = self.store.version
             self.controllers.step(self.now)
+        self.batch.step(self.now)
         self.services.step(self.now)
         self.node.step(self.now)
         if self.guests:

@@ -24,6 +24,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "services": ("v1", "Service"),
     "deployments": ("apps/v1", "Deployment"),
     "replicasets": ("apps/v1", "ReplicaSet"),
+    "jobs": ("batch/v1", "Job"),
+    "cronjobs": ("batch/v1", "CronJob"),
+    "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget"),
 }
 """The resources that there are: their group and version, and their kind."""
 
@@ -84,8 +87,8 @@ def copy_of(thing: Any) -> Any:  # noqa: ANN401 (of any JSON)
 def called(key: Key) -> str:
     """An object's name as messages have it, such as deployments.apps "shop"."""
     resource, name = key
-    group = ".apps" if KINDS[resource][0] == "apps/v1" else ""
-    return f'{resource}{group} "{name}"'
+    group, slash, _ = KINDS[resource][0].partition("/")
+    return f'{resource}{f".{group}" if slash else ""} "{name}"'
 
 
 class Store:

@@ -117,6 +117,16 @@ def prometheus() -> Path:
     return find("prometheus", "NEXUS_PROMETHEUS", [], how)
 
 
+def etcd(name: str = "etcd") -> Path:
+    """The etcd program of the system, or etcdctl (NEXUS_ETCD and NEXUS_ETCDCTL name others)."""
+    how = (
+        "brew install etcd"
+        if sys.platform == "darwin"
+        else "apt-get install etcd-server etcd-client"
+    )
+    return find(name, f"NEXUS_{name.upper()}", [], how)
+
+
 def pgbouncer() -> Path:
     """The pgbouncer program of the system (NEXUS_PGBOUNCER names another one)."""
     debian = [Path("/usr/sbin/pgbouncer")]  # which is not on everybody's PATH

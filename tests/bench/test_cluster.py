@@ -1,5 +1,6 @@
 """The model of Kubernetes: its store, its controllers in made-up time, real Pods and kubectl."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from nexus import needs
 from nexus.cluster import ApiError, Cluster, ConflictError, NotFoundError, Store
 from nexus.cluster.api import fits, pod_state
+from nexus.cluster.batch import TooManyRequestsError, evict, is_finished, latest, numbers
 from nexus.cluster.controller import is_ending, is_ready
 from nexus.cluster.node import Probe, slept
 from nexus.cluster.patch import json_patch, merge
@@ -386,6 +388,123 @@ def test_a_pod_that_was_removed_leaves_no_program(world: Rehearsal) -> None:
     world.store.remove("pods", pod["metadata"]["name"])
     world.tick()
     assert actor.exit == -signal.SIGKILL
+
+
+# Jobs, CronJobs and evictions.
+
+
+def job(image: str, **spec: object) -> dict[str, Any]:
+    container = {"name": "work", "image": image}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    return {"metadata": {"name": "work"}, "spec": {**spec, "template": {"spec": pod}}}
+
+
+def after(world: Rehearsal, seconds: int) -> None:
+    for _ in range(seconds):
+        world.tick()
+
+
+def test_a_job_runs_once_and_its_pod_is_never_started_again(world: Rehearsal) -> None:
+    world.images["work:1"] = Image(3, ends=0)
+    world.store.create("jobs", job("work:1"))
+    after(world, 60)
+    (pod,) = world.pods()
+    assert (pod["status"]["phase"], pod_state(pod)) == ("Succeeded", "Succeeded")
+    (condition,) = world.store.get("jobs", "work")["status"]["conditions"]
+    assert (condition["type"], condition["reason"]) == ("Complete", "CompletionsReached")
+    world.store.remove("jobs", "work")
+    after(world, 3)
+    assert world.pods() == []
+
+
+@pytest.mark.parametrize(("limit", "pods", "least"), [(0, 1, 1), (2, 3, 30), (3, 4, 70)])
+def test_a_job_waits_longer_after_each_failure_and_gives_up(
+    world: Rehearsal, limit: int, pods: int, least: int
+) -> None:
+    world.images["work:1"] = Image(0, ends=1)
+    world.store.create("jobs", job("work:1", backoffLimit=limit))
+    while not is_finished(world.store.get("jobs", "work")):
+        world.tick()
+    assert (len(world.pods()), world.now >= least) == (pods, True)
+    (condition,) = world.store.get("jobs", "work")["status"]["conditions"]
+    assert condition["reason"] == "BackoffLimitExceeded"
+
+
+def test_a_schedule_is_read() -> None:
+    assert numbers("*/20", 59) == {0, 20, 40}
+    assert numbers("1,5-7,10-20/5", 59) == {1, 5, 6, 7, 10, 15, 20}
+    assert latest("0 3 * * *", 0, 3 * 3600 - 1) is None
+    assert latest("0 3 * * *", 0, 5 * 3600) == 3 * 3600
+    assert latest("0 3 * * *", 3 * 3600, 5 * 3600) is None
+    assert latest("*/5 * * * *", 0, 3599) == 3300
+    with pytest.raises(ApiError, match="minutes and hours"):
+        latest("0 3 * * 1", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "began"),
+    [
+        ({}, [300, 600, 900, 1200]),
+        ({"concurrencyPolicy": "Forbid"}, [300, 750, 1200]),
+        ({"concurrencyPolicy": "Forbid", "startingDeadlineSeconds": 100}, [300, 900]),
+        ({"concurrencyPolicy": "Replace"}, [300, 600, 900, 1200]),
+        ({"suspend": True}, []),
+    ],
+)
+def test_a_cronjob_keeps_its_policy(
+    world: Rehearsal, spec: dict[str, Any], began: list[int]
+) -> None:
+    world.images["work:1"] = Image(420, ends=0)
+    made = {"schedule": "*/5 * * * *", "jobTemplate": {"spec": job("work:1")["spec"]}}
+    world.store.create("cronjobs", {"metadata": {"name": "report"}, "spec": made | spec})
+    seen: list[int] = []
+    known: set[str] = set()
+    while world.now < 1200:
+        world.tick(10)
+        names = {one["metadata"]["name"] for one in world.store.all("jobs")}
+        seen += [int(world.now)] * len(names - known)
+        known |= names
+    assert seen == began
+
+
+def budget(**spec: object) -> dict[str, Any]:
+    selector = {"selector": {"matchLabels": {"app": "shop"}}}
+    return {"metadata": {"name": "shop"}, "spec": selector | spec}
+
+
+@pytest.mark.parametrize(
+    ("spec", "may_leave"),
+    [
+        ({"minAvailable": 3}, 1),
+        ({"minAvailable": 4}, 0),
+        ({"minAvailable": "50%"}, 2),
+        ({"maxUnavailable": 1}, 1),
+        ({"maxUnavailable": 0}, 0),
+        ({"minAvailable": 4, "selector": {"matchLabels": {"app": "inn"}}}, 4),
+    ],
+)
+def test_a_budget_lets_so_many_pods_leave(
+    world: Rehearsal, spec: dict[str, Any], may_leave: int
+) -> None:
+    world.store.create("deployments", deployment(4))
+    after(world, 20)
+    world.store.create("poddisruptionbudgets", budget(**spec))
+    left = 0
+    for pod in world.pods():
+        with contextlib.suppress(TooManyRequestsError):
+            evict(world.store, pod["metadata"]["name"])
+            left += 1
+    assert left == may_leave
+
+
+def test_a_refused_eviction_says_why(world: Rehearsal) -> None:
+    world.store.create("deployments", deployment(1))
+    after(world, 20)
+    world.store.create("poddisruptionbudgets", budget(minAvailable=1))
+    (pod,) = world.pods()
+    with pytest.raises(TooManyRequestsError, match="violate the pod's disruption budget") as caught:
+        evict(world.store, pod["metadata"]["name"])
+    assert caught.value.status == 429
 
 
 class Says:

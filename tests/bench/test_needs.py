@@ -69,6 +69,13 @@ def test_missing_is_one_line_with_the_command() -> None:
     assert needs.missing("x = 1") is None
 
 
+def test_etcd_needs_its_client_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXUS_ETCD", sys.executable)
+    monkeypatch.setenv("NEXUS_ETCDCTL", "/nowhere/etcdctl")
+    said = "NEXUS_ETCDCTL names /nowhere/etcdctl, which does not exist"
+    assert needs.missing("# needs: etcd") == said
+
+
 @pytest.mark.usefixtures("without_juicefs")
 def test_the_kernel_prints_the_line_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
