@@ -30,19 +30,23 @@ def package(name: str) -> Callable[[], object]:
 
 KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
     {
+        "alertmanager": programs.alertmanager,
         "bandit": package("bandit"),
         "boto3": package("boto3"),
+        "certbot": programs.certbot,
         "chromium": programs.chromium,
         "etcd": lambda: (programs.etcd(), programs.etcd("etcdctl")),
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
         "kubernetes_validate": package("kubernetes_validate"),
+        "pebble": programs.pebble,
         "pgbouncer": programs.pgbouncer,
         "mariadb": programs.mariadb,
         "pip-audit": package("pip_audit"),
         "prometheus": programs.prometheus,
         "rabbitmq": programs.rabbitmq,
         "sqlmap": programs.sqlmap,
+        "systemd-analyze": programs.systemd_analyze,
     }
 )
 """What a cell can need; each raises MissingProgram where it is missing."""

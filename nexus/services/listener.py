@@ -47,6 +47,7 @@ class Listener(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128  # a crowd that comes at once is not refused
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)

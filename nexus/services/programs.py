@@ -127,6 +127,30 @@ def etcd(name: str = "etcd") -> Path:
     return find(name, f"NEXUS_{name.upper()}", [], how)
 
 
+def alertmanager() -> Path:
+    """The Alertmanager of Prometheus (NEXUS_ALERTMANAGER names another one)."""
+    debian = shutil.which("prometheus-alertmanager")  # Debian's own name for it
+    how = "brew install alertmanager"
+    how = how if sys.platform == "darwin" else "apt-get install prometheus-alertmanager"
+    return find("alertmanager", "NEXUS_ALERTMANAGER", [Path(debian)] if debian else [], how)
+
+
+def certbot() -> Path:
+    """The certbot program of the system (NEXUS_CERTBOT names another one)."""
+    how = "brew install certbot" if sys.platform == "darwin" else "apt-get install certbot"
+    return find("certbot", "NEXUS_CERTBOT", [], how)
+
+
+def pebble() -> Path:
+    """Pebble, an ACME server for tests; pebble-challtestsrv is beside it (NEXUS_PEBBLE)."""
+    return find("pebble", "NEXUS_PEBBLE", [], "apt-get install pebble")
+
+
+def systemd_analyze() -> Path:
+    """The systemd-analyze program of the system (NEXUS_SYSTEMD_ANALYZE names another one)."""
+    return find("systemd-analyze", "NEXUS_SYSTEMD_ANALYZE", [], "apt-get install systemd")
+
+
 def pgbouncer() -> Path:
     """The pgbouncer program of the system (NEXUS_PGBOUNCER names another one)."""
     debian = [Path("/usr/sbin/pgbouncer")]  # which is not on everybody's PATH

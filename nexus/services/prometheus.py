@@ -86,6 +86,7 @@ class Prometheus(Server):
             f"--storage.tsdb.path={self.directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--log.level=warn",
+            "--enable-feature=exemplar-storage",
         ]
 
     def is_ready(self) -> bool:
