@@ -56,8 +56,9 @@ def prctl(option: int, value: int) -> None:
 
 
 def prepare(end_signal: int) -> None:
-    """Makes a process ready to become a server: it ends with its keeper, hears all signals, and may
-    have enough files open.
+    """Makes a process ready to become a server.
+
+    It ends with its keeper, hears all signals, and may have enough files open.
     """
     prctl(PR_SET_PDEATHSIG, end_signal)
     # What the keeper ignores, or was started with, would be ignored by the server too.
