@@ -222,7 +222,9 @@ class Till:
         try:
             found = within(partial(self.run, self.box.learner, booking, amount, mode))
         except psycopg.Error as error:
-            raise NotYet(f"{what}: pay raised {type(error).__name__}: {first_line(error)}") from None
+            raise NotYet(
+                f"{what}: pay raised {type(error).__name__}: {first_line(error)}"
+            ) from None
         except (Unclear, KeyReused) as error:
             self.check(what)
             raise NotYet(f"{what}: pay raised {type(error).__name__}") from None
@@ -241,7 +243,8 @@ class Till:
         """What was taken, and what the table says of it."""
         select = "SELECT amount FROM {} WHERE booking = %s {}"
         found = [
-            amount for (amount,) in self.box.admin.execute(select.format("bank.moved", ""), [booking])
+            amount
+            for (amount,) in self.box.admin.execute(select.format("bank.moved", ""), [booking])
         ]
         if len(found) > len(amounts):
             raise NotYet(f"{what}: the booking was charged {len(found)} times: {found}")
@@ -325,7 +328,9 @@ def _other_amounts(till: Till) -> None:
             found = ValueError
         except (psycopg.Error, KeyReused) as error:
             till.check(what)
-            raise NotYet(f"{what}: it should raise ValueError, not {type(error).__name__}") from None
+            raise NotYet(
+                f"{what}: it should raise ValueError, not {type(error).__name__}"
+            ) from None
         if till.bank.asked:
             raise NotYet(f"{what}: the provider should not be asked")
         if found is not ValueError:
@@ -375,8 +380,12 @@ def _late_answer(till: Till, other: Worker, booking: str, before: Sequence[str])
         other.ask(booking, 80_00, "busy")
         with suppress(TimeoutError):  # it may wait for this one
             wait_for(
-                lambda: other.is_done()
-                or till.box.admin.execute("SELECT 1 FROM bank.busy WHERE key = 'arrived'").fetchone(),
+                lambda: (
+                    other.is_done()
+                    or till.box.admin.execute(
+                        "SELECT 1 FROM bank.busy WHERE key = 'arrived'"
+                    ).fetchone()
+                ),
                 PATIENCE,
                 "the other process",
             )
@@ -402,7 +411,9 @@ def _meeting(till: Till, other: Worker, booking: str, before: Sequence[str]) -> 
         try:
             here = all_of([run], "pay")[0].value()
         except psycopg.Error as error:
-            raise NotYet(f"{what}: pay raised {type(error).__name__}: {first_line(error)}") from None
+            raise NotYet(
+                f"{what}: pay raised {type(error).__name__}: {first_line(error)}"
+            ) from None
     _both(till, what, here)
     _both(till, what, other.heard("two processes paid the same booking at once: pay"))
     till.pay(f"{what}, and then again", booking, 60_00, "ok", "succeeded")
@@ -568,7 +579,9 @@ class Desk:
         except Exception as error:
             if isinstance(error, NotYet):
                 raise
-            raise NotYet(f"{what}: work raised {type(error).__name__}: {first_line(error)}") from None
+            raise NotYet(
+                f"{what}: work raised {type(error).__name__}: {first_line(error)}"
+            ) from None
         self.idle(what)
 
     def idle(self, what: str) -> None:
@@ -603,7 +616,9 @@ def _accepts(desk: Desk) -> None:
     desk.get("a message signed with the second secret", body, _signed(body, "a2", OLD), 202)
     desk.get("a message four minutes old", body, _signed(body, "a3", late=240), 202)
     desk.get("two wrong signatures, and then the right one", body, spaced, 202)
-    if desk.box.admin.execute("SELECT 1 FROM booking WHERE paid <> 0 OR status <> 'pending'").fetchone():
+    if desk.box.admin.execute(
+        "SELECT 1 FROM booking WHERE paid <> 0 OR status <> 'pending'"
+    ).fetchone():
         raise NotYet("receive has changed a booking: only work does that")
     body = b"no JSON at all"
     desk.get("a signed message that is no JSON", body, _signed(body, "a5"), 202)
@@ -621,8 +636,7 @@ def _refuses(desk: Desk) -> None:
         "a message under another id": (body, good | {"webhook-id": "r2"}),
         "a message under a newer time": (
             body,
-            _signed(body, "r1", late=900)
-            | {"webhook-timestamp": good["webhook-timestamp"]},
+            _signed(body, "r1", late=900) | {"webhook-timestamp": good["webhook-timestamp"]},
         ),
         "a message ten minutes old": (body, _signed(body, "r1", late=600)),
         "a message of an old key, ten minutes old": (body, _signed(body, "r1", OLD, late=600)),
@@ -651,7 +665,7 @@ def _refuses(desk: Desk) -> None:
 
 
 def _works(desk: Desk) -> None:
-    rng = random.Random(11)
+    rng = random.Random(11)  # noqa: S311 (no secret)
     for turn in range(2):
         first, second = rng.randint(100, 99_999), rng.randint(100, 99_999)
         desk.fresh("b1", "b2", "b3")
@@ -729,13 +743,15 @@ def _breaks(desk: Desk) -> None:
         desk.send("payment.succeeded", "b1", 150_00)
         desk.send("payment.succeeded", "b2", 90_00)
         what = f"the connection broke before your change of {table}, and work ran again"
-        with another(desk.box) as connection:
-            with holding(desk.box, f"LOCK TABLE {table} IN SHARE MODE"):
-                run = Run(partial(desk.work, connection))
-                come_to_rest(desk.box, [lambda: run.is_running])  # noqa: B023 (called here only)
-                desk.box.stop(connection)
-                with suppress(Exception):
-                    all_of([run], "work")[0].value()
+        with (
+            another(desk.box) as connection,
+            holding(desk.box, f"LOCK TABLE {table} IN SHARE MODE"),
+        ):
+            run = Run(partial(desk.work, connection))
+            come_to_rest(desk.box, [lambda: run.is_running])  # noqa: B023 (called here only)
+            desk.box.stop(connection)
+            with suppress(Exception):
+                all_of([run], "work")[0].value()
         desk.do(what)
         desk.is_(what, b1=(150_00, "paid"), b2=(90_00, "paid"))
 
@@ -786,7 +802,11 @@ def _line(name: str, kind: str, reference: str, currency: str, amount: str) -> L
 
 
 def _row(
-    reference: str, amount: int, currency: str = "EUR", kind: str = "charge", status: str = "succeeded"
+    reference: str,
+    amount: int,
+    currency: str = "EUR",
+    kind: str = "charge",
+    status: str = "succeeded",
 ) -> Line:
     return {
         "reference": reference,
@@ -944,7 +964,8 @@ def reconciled(answer: Reconcile) -> str:
     for what, (lines, rows) in DAYS.items():
         _compare(answer, what, _with_totals(lines), rows)
     for seed in range(20):
-        _compare(answer, "a day of many payments", *_busy_day(random.Random(seed)))
+        rng = random.Random(seed)  # noqa: S311 (no secret)
+        _compare(answer, "a day of many payments", *_busy_day(rng))
     _wrong_totals(answer)
     return (
         "it finds what differs on both sides, to the minor unit of each currency, counts a line "
@@ -995,7 +1016,9 @@ def _busy_day(rng: random.Random) -> tuple[list[Line], list[Line]]:
         if rng.random() < 0.1:
             lines.append(dict(rng.choice(lines or [_charge("l0", "b1", "1.00")])))
         if rng.random() < 0.2:
-            lines.append(_line(f"f{number}", "fee", "", currency, _text(amount // 99 + 1, currency)))
+            lines.append(
+                _line(f"f{number}", "fee", "", currency, _text(amount // 99 + 1, currency))
+            )
     rng.shuffle(lines)
     rng.shuffle(rows)
     return _with_totals(lines), rows

@@ -1,5 +1,5 @@
 """The judges of "Payments and webhooks": stubs, right answers, wrong ones."""
-# ruff: noqa: ARG001 (an answer has the arguments that its exercise names)
+# ruff: noqa: ARG001, ARG005 (an answer has the arguments that its exercise names)
 
 import base64
 import hashlib
@@ -44,9 +44,11 @@ UPSERT = """
 SETTLE = "UPDATE payment SET status = %s WHERE id = %s AND status = 'unclear'"
 
 
-def begun(connection: Connection, booking: str, amount: int, key: str | None = None) -> Any:
+def begun(connection: Connection, booking: str, amount: int) -> tuple[int, int, str, str]:
     """The live payment of a booking, which may be new."""
-    return connection.execute(UPSERT, [booking, amount, key or str(uuid.uuid4())]).fetchone()
+    found = connection.execute(UPSERT, [booking, amount, str(uuid.uuid4())]).fetchone()
+    assert found
+    return found
 
 
 def by_upsert(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
@@ -165,7 +167,7 @@ def notes_afterwards(connection: Connection, charge: Charge, booking: str, amoun
         "SELECT id, amount, key, status FROM payment WHERE booking = %s AND status <> 'declined'",
         [booking],
     ).fetchall()
-    number, known, key, status = rows[0] if rows else (None, amount, str(uuid.uuid4()), "unclear")
+    _, known, key, status = rows[0] if rows else (None, amount, str(uuid.uuid4()), "unclear")
     if known != amount:
         raise ValueError
     if status == "succeeded":
@@ -432,7 +434,9 @@ def work_all_at_once(connection: Connection) -> None:
                 connection.execute(EFFECT, values)
 
 
-def unverified(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def unverified(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     connection.execute(STORE, [headers["webhook-id"], body.decode()])
     return 202
 
@@ -441,11 +445,15 @@ def dumped(connection: Connection, secrets: Sequence[str], headers: Headers, bod
     return receive(connection, secrets, headers, json.dumps(json.loads(body)).encode())
 
 
-def first_secret(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def first_secret(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     return receive(connection, secrets[:1], headers, body)
 
 
-def last_secret(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def last_secret(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     return receive(connection, secrets[-1:], headers, body)
 
 
@@ -474,14 +482,18 @@ def any_age(connection: Connection, secrets: Sequence[str], headers: Headers, bo
     return 401
 
 
-def whole_header(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def whole_header(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     """Compares the whole header with one signature."""
     if len(headers.get("webhook-signature", "").split()) > 1:
         return 401
     return receive(connection, secrets, headers, body)
 
 
-def copies_fail(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def copies_fail(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     if not fine(secrets, headers, body):
         return 401
     connection.execute(STORE.partition(" ON")[0], [headers["webhook-id"], body.decode()])
@@ -497,7 +509,9 @@ def copies_conflict(
     return 202 if found.fetchone() else 409
 
 
-def looks_first(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def looks_first(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     if not fine(secrets, headers, body):
         return 401
     name = headers["webhook-id"]
@@ -515,11 +529,15 @@ def seen_here(connection: Connection, secrets: Sequence[str], headers: Headers, 
         return 401
     if headers["webhook-id"] not in SEEN:
         SEEN.add(headers["webhook-id"])
-        connection.execute("INSERT INTO event VALUES (%s, %s)", [headers["webhook-id"], body.decode()])
+        connection.execute(
+            "INSERT INTO event VALUES (%s, %s)", [headers["webhook-id"], body.decode()]
+        )
     return 202
 
 
-def stores_again(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def stores_again(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     if not fine(secrets, headers, body):
         return 401
     connection.execute(
@@ -529,13 +547,17 @@ def stores_again(connection: Connection, secrets: Sequence[str], headers: Header
     return 202
 
 
-def works_at_once(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def works_at_once(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     status = receive(connection, secrets, headers, body)
     work(connection)
     return status
 
 
-def stores_forged(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+def stores_forged(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
     connection.execute(STORE, [headers.get("webhook-id", "?"), body.decode(errors="replace")])
     return 202 if fine(secrets, headers, body) else 401
 

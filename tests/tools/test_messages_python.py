@@ -58,7 +58,9 @@ def shown(error: BaseException) -> str:
     return f"{module}{kind.__qualname__}: {error}"
 
 
-def webhook(change: dict[str, str] | None = None, hours: float = 0, secret: str = "c2VjcmV0") -> None:
+def webhook(
+    change: dict[str, str] | None = None, hours: float = 0, secret: str = "c2VjcmV0"
+) -> None:
     """Verify a webhook that was signed with one secret, at some time, and then changed."""
     at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
     headers = {
