@@ -44,15 +44,7 @@ FIRST = {
         "notes/gotchas/message-queues.html",
     ],
     "webhook signature": ["notebooks/async/payments-and-webhooks.html"],
-    "charged twice": [
-        "notebooks/async/payments-and-webhooks.html",
-        "notes/gotchas/payments-and-webhooks.html",
-    ],
     "double-entry ledger": ["notebooks/async/payments-and-webhooks.html"],
-    "reconciliation": [
-        "notebooks/async/payments-and-webhooks.html",
-        "notebooks/shipping/kubernetes.html",
-    ],
     "publisher confirms": ["notebooks/async/message-queues.html"],
     "keyset pagination": ["notebooks/apis/rest-with-drf.html"],
     "dataloader": ["notebooks/apis/graphql.html"],
