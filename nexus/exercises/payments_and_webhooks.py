@@ -22,7 +22,7 @@ from nexus.judging.limits import Enough, Run, all_of, within
 from nexus.judging.meeting import come_to_rest, holding
 from nexus.judging.sandbox import Connection, Sandbox, another, database
 from nexus.judging.verdict import first_line
-from nexus.judging.workers import Worker, worker
+from nexus.judging.workers import OtherProcessError, Worker, worker
 from nexus.services.process import wait_for
 
 PATIENCE = 2.0
@@ -56,7 +56,7 @@ def _payments(connection: Connection) -> None:
         CREATE UNIQUE INDEX payment_one_live ON payment (booking) WHERE status <> 'declined';
         CREATE SCHEMA bank;
         CREATE TABLE bank.known (key text PRIMARY KEY, amount bigint, status text);
-        CREATE TABLE bank.moved (booking text, amount bigint);
+        CREATE TABLE bank.moved (booking text, amount bigint, key text);
         CREATE TABLE bank.busy (key text);
         CREATE TABLE bank.complaint (said text);
     """)
@@ -121,7 +121,7 @@ class Bank:
             [key, amount, status],
         ).fetchone()
         if new and status == "succeeded":
-            self.db.execute("INSERT INTO bank.moved VALUES (%s, %s)", [booking, amount])
+            self.db.execute("INSERT INTO bank.moved VALUES (%s, %s, %s)", [booking, amount, key])
         [(known, said)] = self.db.execute(
             "SELECT amount, status FROM bank.known WHERE key = %s", [key]
         ).fetchall()
@@ -191,10 +191,14 @@ def pay_once(answer: Pay) -> str:
             till = Till(answer, box, bank)
             _in_turn(till)
             _other_amounts(till)
+            _handed_over(till, other)
             _deaths(till)
             for number, before in enumerate((["ok"], ["decline", "ok"], ["error", "ok"])):
                 _late_answer(till, other, f"late-{number}", before)
                 _meeting(till, other, f"met-{number}", before)
+            _failing_together(till, other)
+            _two_amounts(till, other)
+            _two_bookings(till, other)
         finally:
             bank.db.close()
     return (
@@ -229,10 +233,27 @@ class Till:
             self.check(what)
             raise NotYet(f"{what}: pay raised {type(error).__name__}") from None
         self.check(what)
+        self.idle(what)
         if self.bank.asked > 1:
             raise NotYet(f"{what}: one call asked the provider {self.bank.asked} times")
         if found not in wanted:
             raise NotYet(f"{what}: pay should return {' or '.join(wanted)}, and returned {found!r}")
+
+    def idle(self, what: str) -> None:
+        """Whether it leaves the connection as it was."""
+        if self.box.learner.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            raise NotYet(f"{what}: pay has returned, and its transaction is still open")
+
+    def declined(self, what: str, booking: str, count: int) -> None:
+        """How many attempts are noted as declined."""
+        found = self.box.admin.execute(
+            "SELECT FROM payment WHERE booking = %s AND status = 'declined'", [booking]
+        ).rowcount
+        if found != count:
+            raise NotYet(
+                f"{what}: the rows of payment that were declined should be {count}, and are "
+                f"{found}: each declined attempt keeps its row"
+            )
 
     def check(self, what: str) -> None:
         """What the bank has noted."""
@@ -259,6 +280,15 @@ class Till:
         if rows != found:
             raise NotYet(
                 f"{what}: {found} was taken, and the rows of payment that succeeded are {rows}"
+            )
+        if lost := self.box.admin.execute(
+            "SELECT moved.key, payment.key FROM bank.moved JOIN payment USING (booking) "
+            "WHERE booking = %s AND status = 'succeeded' AND moved.key <> payment.key",
+            [booking],
+        ).fetchone():
+            raise NotYet(
+                f"{what}: the key {lost[0]!r} was charged, and the row that succeeded has the key "
+                f"{lost[1]!r}: a key that is made anew may be another one tomorrow"
             )
 
 
@@ -304,10 +334,11 @@ WAYS: dict[str, list[tuple[str, str]]] = {
 def _in_turn(till: Till) -> None:
     """One call after the other, for several bookings of the same price."""
     for number, (what, calls) in enumerate(WAYS.items()):
-        booking, amount = f"way-{number}", 150_00 + 1_00 * (number % 2)
+        booking, amount = f"Côte d'Or {number}", 150_00 + 1_00 * (number % 2)
         for mode, wanted in calls:
             till.pay(what, booking, amount, mode, wanted)
         till.moved(what, booking, amount)
+        till.declined(what, booking, [wanted for _, wanted in calls].count("declined"))
         till.box.admin.execute("TRUNCATE bank.known")  # some days later
         what += ", and some days later pay was called again"
         till.pay(what, booking, amount, "ok", "succeeded")
@@ -341,6 +372,20 @@ def _other_amounts(till: Till) -> None:
     till.pay(what, "other-2", 90_00, "decline", "declined")
     till.pay(what, "other-2", 95_00, "ok", "succeeded")
     till.moved(what, "other-2", 95_00)
+
+
+def _handed_over(till: Till, other: Worker) -> None:
+    """This process has ended its call, and the other one goes on with the booking."""
+    for number, (mode, wanted) in enumerate(
+        (("ok", "succeeded"), ("error", "unclear"), ("lost", "unclear"), ("decline", "declined"))
+    ):
+        booking = f"over-{number}"
+        what = f"pay returned {wanted!r}, and then another process paid the same booking"
+        till.pay(what, booking, 50_00, mode, wanted)
+        if (found := other.said(f"{what}: pay", booking, 50_00, "ok")) != "succeeded":
+            raise NotYet(f"{what}: pay should return succeeded there, and returned {found!r}")
+        till.check(what)
+        till.moved(what, booking, 50_00)
 
 
 def _deaths(till: Till) -> None:
@@ -403,27 +448,83 @@ def _meeting(till: Till, other: Worker, booking: str, before: Sequence[str]) -> 
     what = "two processes paid the same booking at once"
     for mode in before[:-1]:
         till.pay(what, booking, 60_00, mode, "declined" if mode == "decline" else "unclear")
-    with holding(till.box, "LOCK TABLE payment IN SHARE ROW EXCLUSIVE MODE") as holder:
-        run = Run(partial(till.run, till.box.learner, booking, 60_00, "ok"))
-        other.ask(booking, 60_00, "ok")
-        come_to_rest(till.box, [lambda: run.is_running, lambda: not other.is_done()])
-        holder.commit()
-        try:
-            here = all_of([run], "pay")[0].value()
-        except psycopg.Error as error:
-            raise NotYet(
-                f"{what}: pay raised {type(error).__name__}: {first_line(error)}"
-            ) from None
-    _both(till, what, here)
-    _both(till, what, other.heard("two processes paid the same booking at once: pay"))
+    for found in _at_once(till, other, what, "ok", (booking, 60_00), (booking, 60_00)):
+        _both(till, what, found)
     till.pay(f"{what}, and then again", booking, 60_00, "ok", "succeeded")
     till.moved(what, booking, 60_00)
 
 
-def _both(till: Till, what: str, found: object) -> None:
+def _at_once(
+    till: Till, other: Worker, what: str, mode: str, here: tuple[str, int], there: tuple[str, int]
+) -> list[object]:
+    """What two calls return that have both read, and now write. A ValueError is returned."""
+    with holding(till.box, "LOCK TABLE payment IN SHARE ROW EXCLUSIVE MODE") as holder:
+        run = Run(partial(till.run, till.box.learner, *here, mode))
+        other.ask(*there, mode)
+        come_to_rest(till.box, [lambda: run.is_running, lambda: not other.is_done()])
+        holder.commit()
+        found = list[object]()
+        try:
+            found.append(all_of([run], "pay")[0].value())
+        except ValueError:
+            found.append(ValueError)
+        except (psycopg.Error, Unclear, KeyReused, TypeError) as error:
+            till.check(what)
+            raise NotYet(
+                f"{what}: pay raised {type(error).__name__}: {first_line(error)}"
+            ) from None
+    try:
+        found.append(other.answer(f"{what}: pay"))
+    except OtherProcessError as error:
+        if "ValueError" not in error.kind:
+            till.check(what)
+            raise NotYet(f"{what}: pay raised {error.kind[0]}: {error}") from None
+        found.append(ValueError)
     till.check(what)
-    if found not in ("succeeded", "unclear"):
-        raise NotYet(f"{what}: pay returned {found!r}")
+    return found
+
+
+def _both(till: Till, what: str, found: object, *wanted: str) -> None:
+    till.check(what)
+    if found not in (wanted or ("succeeded", "unclear")):
+        raise NotYet(f"{what}: pay returned {'ValueError' if found is ValueError else repr(found)}")
+
+
+def _failing_together(till: Till, other: Worker) -> None:
+    """Two that meet, and neither of them is paid."""
+    what = "two processes paid the same booking at once, and the provider had an error"
+    for found in _at_once(till, other, what, "error", ("failed", 40_00), ("failed", 40_00)):
+        _both(till, what, found, "unclear")
+    till.moved(what, "failed")
+    what = "two processes paid the same booking at once, and the card was declined"
+    for found in _at_once(till, other, what, "decline", ("poor", 40_00), ("poor", 40_00)):
+        _both(till, what, found, "declined", "unclear")
+    till.moved(what, "poor")
+
+
+def _two_amounts(till: Till, other: Worker) -> None:
+    """Two that meet with different amounts: one of them is wrong."""
+    what = "two processes paid the same booking at once, with 4000 and with 4500"
+    found = _at_once(till, other, what, "ok", ("odd", 40_00), ("odd", 45_00))
+    for one in found:
+        if one is not ValueError:
+            _both(till, what, one)
+    if found == ["succeeded", "succeeded"]:
+        raise NotYet(f"{what}: both returned 'succeeded', and one should raise ValueError")
+    taken = till.box.admin.execute("SELECT amount FROM bank.moved WHERE booking = 'odd'").fetchall()
+    if len(taken) != 1:
+        raise NotYet(f"{what}: the booking should be charged once, and was {len(taken)} times")
+    till.moved(what, "odd", taken[0][0])
+
+
+def _two_bookings(till: Till, other: Worker) -> None:
+    """Two that meet, and have nothing to do with each other."""
+    what = "two processes paid two bookings at once"
+    for found in _at_once(till, other, what, "ok", ("this", 40_00), ("that", 40_00)):
+        _both(till, what, found)
+    for booking in ("this", "that"):
+        till.pay(f"{what}, and then again", booking, 40_00, "ok", "succeeded")
+        till.moved(what, booking, 40_00)
 
 
 # -- 2: a receiver
@@ -501,7 +602,9 @@ def receiver(answer: tuple[Receive, Work]) -> str:
         _accepts(desk)
         _refuses(desk)
         _works(desk)
+        _many(desk)
         _copies(desk, other)
+        _unstored(desk)
         _breaks(desk)
         _two_workers(desk, other)
     return (
@@ -535,10 +638,12 @@ class Desk:
     work: Work
     box: Sandbox
     count: int = 0
+    bookings: set[str] = field(default_factory=set)
 
     def fresh(self, *bookings: str) -> None:
         """Empty tables, and some bookings."""
         self.box.admin.execute("TRUNCATE event, booking")
+        self.bookings = set(bookings)
         for booking in bookings:
             self.box.admin.execute("INSERT INTO booking (id) VALUES (%s)", [booking])
 
@@ -598,9 +703,11 @@ class Desk:
         """Compares the bookings, and all events must be done."""
         rows = self.box.admin.execute("SELECT id, paid, status FROM booking").fetchall()
         found = {name: (paid, status) for name, paid, status in rows}
+        if new := sorted({*found} - self.bookings):
+            raise NotYet(f"{what}: there is a new booking, {new[0]}: work makes none")
         for name, wanted in bookings.items():
-            if found[name] != wanted:
-                raise NotYet(f"{what}: {name} should have {wanted}, and has {found[name]}")
+            if found.get(name) != wanted:
+                raise NotYet(f"{what}: {name} should have {wanted}, and has {found.get(name)}")
         if left := self.box.admin.execute("SELECT id FROM event WHERE NOT done").fetchone():
             raise NotYet(f"{what}: after work, the event {left[0]} is not done")
 
@@ -615,6 +722,7 @@ def _accepts(desk: Desk) -> None:
     desk.get("the same message again", body, good, 202)
     desk.get("a message signed with the second secret", body, _signed(body, "a2", OLD), 202)
     desk.get("a message four minutes old", body, _signed(body, "a3", late=240), 202)
+    desk.get("a message four minutes in the future", body, _signed(body, "a6", late=-240), 202)
     desk.get("two wrong signatures, and then the right one", body, spaced, 202)
     if desk.box.admin.execute(
         "SELECT 1 FROM booking WHERE paid <> 0 OR status <> 'pending'"
@@ -690,10 +798,11 @@ def _works(desk: Desk) -> None:
                 desk.send("payment.refunded", "b1", first, names[0])
                 if not together:
                     desk.do(what)
+                    desk.is_("the refund came, and no payment yet", b1=(-first, "refunded"))
                 desk.send("payment.succeeded", "b1", first, names[1])
                 desk.do(what)
                 desk.is_(what, b1=(0, "refunded"))
-        what = "there were events of other types and for other bookings"
+        what = "there were events of other types, for other bookings, and without a field"
         desk.fresh("b1")
         odd = [
             _event("payment.disputed", "b1", 500),
@@ -701,6 +810,8 @@ def _works(desk: Desk) -> None:
             b"no JSON at all",
             b'["a list"]',
             b'{"type": "payment.succeeded"}',
+            b'{"type": "payment.succeeded", "data": {"booking": "b1"}}',
+            b'{"type": "payment.refunded", "data": {"amount": 500}}',
             b'{"type": "customer.created", "data": {"name": "b1"}}',
             b"17",
         ]
@@ -709,6 +820,16 @@ def _works(desk: Desk) -> None:
         desk.send("payment.succeeded", "b1", first, "b-good")
         desk.do(what)
         desk.is_(what, b1=(first, "paid"))
+
+
+def _many(desk: Desk) -> None:
+    """More events than a small batch holds."""
+    desk.fresh("b1")
+    for _ in range(130):
+        desk.send("payment.succeeded", "b1", 7_00)
+    what = "130 events were stored, and work ran once"
+    desk.do(what)
+    desk.is_(what, b1=(910_00, "paid"))
 
 
 def _copies(desk: Desk, other: Worker) -> None:
@@ -734,6 +855,43 @@ def _copies(desk: Desk, other: Worker) -> None:
     desk.get(what, body, _signed(body, "twin"), 202)
     desk.do(what)
     desk.is_(what, b1=(150_00, "paid"))
+    what = "another body came under a known id, before and after the work"
+    desk.fresh("b1")
+    for amount in (150_00, 990_00):
+        desk.send("payment.succeeded", "b1", amount, "known")
+    desk.do(what)
+    desk.is_(what, b1=(150_00, "paid"))
+    desk.send("payment.succeeded", "b1", 770_00, "known")
+    desk.do(what)
+    desk.is_(what, b1=(150_00, "paid"))
+
+
+def _unstored(desk: Desk) -> None:
+    """The connection breaks before an event is stored, and the sender must not think that it is."""
+    desk.fresh("b1")
+    body = _event("payment.succeeded", "b1", 150_00)
+    with (
+        another(desk.box) as connection,
+        holding(desk.box, "LOCK TABLE event IN SHARE ROW EXCLUSIVE MODE"),
+    ):
+        run = Run(partial(desk.receive, connection, list(SECRETS), _signed(body, "gone"), body))
+        come_to_rest(desk.box, [lambda: run.is_running])
+        desk.box.stop(connection)
+        found: object = None
+        with suppress(Exception):
+            found = all_of([run], "receive")[0].value()
+    if found in (202, 401):
+        raise NotYet(
+            f"the connection broke before the event was stored, and receive returned {found}: "
+            + (
+                "the sender will not send it again"
+                if found == 202
+                else "the signature was right, so raise the error, or return 500"
+            )
+        )
+    desk.get("the same message came again", body, _signed(body, "gone"), 202)
+    desk.do("a message that could be stored at its second try")
+    desk.is_("a message that could be stored at its second try", b1=(150_00, "paid"))
 
 
 def _breaks(desk: Desk) -> None:
@@ -774,6 +932,10 @@ def _two_workers(desk: Desk, other: Worker) -> None:
         other.heard(f"{what}: work")
         desk.do(what)
         desk.is_(what, b1=(111_00, "paid"), b2=(90_00, "paid"))
+        what = "work had ended here, and then only the other process worked"
+        desk.send("payment.succeeded", "b2", 5_00)
+        other.said(f"{what}: work")
+        desk.is_(what, b1=(111_00, "paid"), b2=(95_00, "paid"))
 
 
 # -- 3: a reconciliation
@@ -836,6 +998,12 @@ def _with_totals(lines: list[Line]) -> list[Line]:
         for currency, amount in sums.items()
     ]
     return [*lines, *totals]
+
+
+def _grouped(lines: list[Line]) -> list[Line]:
+    """A statement, of which each currency has its lines and then its total."""
+    names = [line["currency"] for line in lines]
+    return sorted(_with_totals(lines), key=lambda line: names.index(line["currency"]))
 
 
 def _right(statement: list[Line], rows: list[Line]) -> list[Difference]:
@@ -947,6 +1115,14 @@ DAYS: dict[str, tuple[list[Line], list[Line]]] = {
         [_charge("l1", "b1", "90071992547409.93")],
         [_row("b1", 9_007_199_254_740_993)],
     ),
+    "payments that are pending, and one that was reversed": (
+        [_charge("l1", "b1", "150.00")],
+        [
+            _row("b1", 150_00),
+            _row("b1", 9_00, status="pending"),
+            _row("b2", 7_00, status="reversed"),
+        ],
+    ),
     "nothing happened": ([], []),
 }
 
@@ -963,6 +1139,17 @@ def reconciled(answer: Reconcile) -> str:
     """It finds each difference, to the last minor unit, and no other."""
     for what, (lines, rows) in DAYS.items():
         _compare(answer, what, _with_totals(lines), rows)
+    lines = [
+        _charge("l1", "b1", "150.00"),
+        _charge("l2", "b2", "1500", "JPY"),
+        _charge("l3", "b3", "9.00"),
+    ]
+    rows = [_row("b1", 150_00), _row("b2", 1500, "JPY"), _row("b3", 8_00)]
+    _compare(
+        answer, "the total of a currency came before the lines of another", _grouped(lines), rows
+    )
+    nothing = [{"kind": "total", "currency": "EUR", "amount": "0.00"}]
+    _compare(answer, "a total of 0.00, and no lines", nothing, [])
     for seed in range(20):
         rng = random.Random(seed)  # noqa: S311 (no secret)
         _compare(answer, "a day of many payments", *_busy_day(rng))
@@ -1021,7 +1208,7 @@ def _busy_day(rng: random.Random) -> tuple[list[Line], list[Line]]:
             )
     rng.shuffle(lines)
     rng.shuffle(rows)
-    return _with_totals(lines), rows
+    return rng.choice((_with_totals, _grouped))(lines), rows
 
 
 def _wrong_totals(answer: Reconcile) -> None:

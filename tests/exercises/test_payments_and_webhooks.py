@@ -350,6 +350,184 @@ def raises_unclear(connection: Connection, charge: Charge, booking: str, amount:
     return str(status)
 
 
+LIVE = "SELECT id, amount, key, status FROM payment WHERE booking = %s AND status <> 'declined'"
+LOCKED = "SELECT pg_advisory_lock(hashtext(%s))"
+TRIED = "SELECT pg_try_advisory_lock(hashtext(%s))"
+UNLOCKED = "SELECT pg_advisory_unlock(hashtext(%s))"
+NEW = "INSERT INTO payment (booking, amount, key) VALUES (%s, %s, gen_random_uuid())"
+
+
+def settled(connection: Connection, charge: Charge, number: int, key: str, amount: int) -> str:
+    """Asks, and notes what became of it."""
+    try:
+        status = charge(key, amount)
+    except Unclear:
+        return "unclear"
+    connection.execute(SETTLE, [status, number])
+    return str(status)
+
+
+def gone_on(
+    connection: Connection, charge: Charge, row: tuple[int, int, str, str], amount: int
+) -> str:
+    number, known, key, status = row
+    if known != amount:
+        raise ValueError
+    return status if status == "succeeded" else settled(connection, charge, number, key, amount)
+
+
+def live(connection: Connection, booking: str) -> Any:  # noqa: ANN401 (a row, or None)
+    return connection.execute(LIVE, [booking]).fetchone()
+
+
+def by_session_lock(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Another form: a lock of the session, without a transaction."""
+    connection.execute(LOCKED, [booking])
+    try:
+        return by_upsert(connection, charge, booking, amount)
+    finally:
+        connection.execute(UNLOCKED, [booking])
+
+
+def by_try_lock(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Another form: who meets another one says that it is unclear."""
+    if connection.execute(TRIED, [booking]).fetchone() == (False,):
+        return "unclear"
+    try:
+        return by_upsert(connection, charge, booking, amount)
+    finally:
+        connection.execute(UNLOCKED, [booking])
+
+
+def by_error(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Another form: inserts, and reads what the other one has inserted."""
+    while (row := live(connection, booking)) is None:  # the other one may have been declined
+        with suppress(psycopg.errors.UniqueViolation):
+            connection.execute(NEW, [booking, amount])
+    return gone_on(connection, charge, row, amount)
+
+
+def by_commits(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Another form: without autocommit, and with commits by hand."""
+    connection.autocommit = False
+    try:
+        row = begun(connection, booking, amount)
+        connection.commit()
+        found = gone_on(connection, charge, row, amount)
+        connection.commit()
+        return found
+    finally:
+        connection.rollback()
+        connection.autocommit = True
+
+
+def keeps_lock(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    connection.execute(LOCKED, [booking])
+    return by_upsert(connection, charge, booking, amount)
+
+
+def keeps_tried_lock(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    if connection.execute(TRIED, [booking]).fetchone() == (False,):
+        return "unclear"
+    return by_upsert(connection, charge, booking, amount)
+
+
+def unlocks_if_fine(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    connection.execute(LOCKED, [booking])
+    found = by_upsert(connection, charge, booking, amount)
+    if found != "unclear":
+        connection.execute(UNLOCKED, [booking])
+    return found
+
+
+def conflict_is_success(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Takes the other one's row for the other one's success."""
+    if live(connection, booking) is None:
+        try:
+            connection.execute(NEW, [booking, amount])
+        except psycopg.errors.UniqueViolation:
+            return "succeeded"
+    return gone_on(connection, charge, live(connection, booking), amount)
+
+
+def amount_looked_at_before(
+    connection: Connection, charge: Charge, booking: str, amount: int
+) -> str:
+    """Compares the amount before it inserts, and not after."""
+    if (row := live(connection, booking)) and row[1] != amount:
+        raise ValueError
+    connection.execute(NEW + " ON CONFLICT DO NOTHING", [booking, amount])
+    number, _, key, status = live(connection, booking)
+    return status if status == "succeeded" else settled(connection, charge, number, key, amount)
+
+
+def deletes_declined(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    connection.execute("DELETE FROM payment WHERE booking = %s AND status = 'declined'", [booking])
+    return by_upsert(connection, charge, booking, amount)
+
+
+def row_used_again(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    connection.execute(
+        "UPDATE payment SET key = gen_random_uuid(), status = 'unclear', amount = %s "
+        "WHERE booking = %s AND status = 'declined'",
+        [amount, booking],
+    )
+    return by_upsert(connection, charge, booking, amount)
+
+
+def begins_only(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Leaves its transaction open where it has nothing to write."""
+    connection.execute("BEGIN")
+    row = begun(connection, booking, amount)
+    if row[1] == amount and row[3] == "succeeded":
+        return "succeeded"
+    connection.execute("COMMIT")
+    return gone_on(connection, charge, row, amount)
+
+
+def text_in_sql(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    connection.execute(
+        "INSERT INTO payment (booking, amount, key) "  # type: ignore[arg-type]
+        f"VALUES ('{booking}', {amount}, gen_random_uuid()) ON CONFLICT DO NOTHING"
+    )
+    return gone_on(connection, charge, live(connection, booking), amount)
+
+
+def key_of_the_loser(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Inserts or not, and asks with the key that it has made itself."""
+    if row := live(connection, booking):
+        return gone_on(connection, charge, row, amount)
+    key = str(uuid.uuid4())
+    connection.execute(
+        "INSERT INTO payment (booking, amount, key) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        [booking, amount, key],
+    )
+    return settled(connection, charge, live(connection, booking)[0], key, amount)
+
+
+def key_of_the_day(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Makes the key anew for each call."""
+    number, known, _, status = begun(connection, booking, amount)
+    if known != amount:
+        raise ValueError
+    if status == "succeeded":
+        return status
+    key = f"{booking}-{number}-{time.strftime('%Y-%m-%d')}"
+    return settled(connection, charge, number, key, amount)
+
+
+def key_is_a_count(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """Two bookings that are paid at once get the same number."""
+    if live(connection, booking) is None:
+        [(count,)] = connection.execute("SELECT count(*) FROM payment").fetchall()
+        with suppress(psycopg.errors.UniqueViolation):
+            connection.execute(
+                "INSERT INTO payment (booking, amount, key) VALUES (%s, %s, %s)",
+                [booking, amount, f"pay-{count}"],
+            )
+    return gone_on(connection, charge, live(connection, booking), amount)
+
+
 # -- 2: receive and work
 
 EFFECT = """
@@ -671,6 +849,212 @@ def nothing(connection: Connection) -> None:
     connection.execute("UPDATE event SET done = true")
 
 
+def by_violation(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
+    """Another form: a copy is an error of the database."""
+    if not fine(secrets, headers, body):
+        return 401
+    with suppress(psycopg.errors.UniqueViolation):
+        connection.execute(STORE.partition(" ON")[0], [headers["webhook-id"], body.decode()])
+    return 202
+
+
+def errors_are_copies(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
+    """Whatever goes wrong is taken for a copy."""
+    if not fine(secrets, headers, body):
+        return 401
+    with suppress(psycopg.Error):
+        connection.execute(STORE.partition(" ON")[0], [headers["webhook-id"], body.decode()])
+    return 202
+
+
+def errors_are_401(
+    connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+) -> int:
+    try:
+        return receive(connection, secrets, headers, body)
+    except Exception:
+        return 401
+
+
+def no_future(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+    with suppress(KeyError, ValueError):
+        if time.time() + 5 < int(headers["webhook-timestamp"]):
+            return 401
+    return receive(connection, secrets, headers, body)
+
+
+def last_body(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+    if not fine(secrets, headers, body):
+        return 401
+    connection.execute(
+        "INSERT INTO event VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET body = EXCLUDED.body",
+        [headers["webhook-id"], body.decode()],
+    )
+    return 202
+
+
+def in_header(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+    """Looks whether the signature is somewhere in the header."""
+    with suppress(KeyError, ValueError):
+        if abs(time.time() - int(headers["webhook-timestamp"])) > 300:
+            return 401
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        for secret in secrets:
+            key = base64.b64decode(secret.removeprefix("whsec_"))
+            digest = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+            if digest in headers["webhook-signature"]:
+                connection.execute(STORE, [headers["webhook-id"], body.decode()])
+                return 202
+    return 401
+
+
+def json_only(connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes) -> int:
+    if fine(secrets, headers, body):
+        with suppress(ValueError):
+            json.loads(body)
+            return receive(connection, secrets, headers, body)
+        return 202
+    return 401
+
+
+def work_claiming(connection: Connection) -> None:
+    """Another form: claims each event in a transaction with its effect."""
+    for name, body in pending(connection):
+        with connection.transaction():
+            if connection.execute(MARK + " AND NOT done", [name]).rowcount and (
+                values := meaning(body)
+            ):
+                connection.execute(EFFECT, values)
+
+
+def work_reading(connection: Connection) -> None:
+    """Another form: reads the booking under a lock, and computes in Python."""
+    with connection.transaction():
+        connection.execute("LOCK TABLE event IN EXCLUSIVE MODE")
+        for name, body in pending(connection):
+            connection.execute(MARK, [name])
+            if values := meaning(body):
+                compute(connection, values, "FOR UPDATE")
+
+
+def work_if_free(connection: Connection) -> None:
+    """Another form: one worker at a time, and the others go."""
+    if connection.execute("SELECT pg_try_advisory_lock(4711)").fetchone() == (True,):
+        try:
+            in_one_transaction(connection)
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(4711)")
+
+
+def compute(connection: Connection, values: Sequence[Any], lock: str = "") -> None:
+    amount, is_refund, booking = values
+    if row := connection.execute(
+        f"SELECT paid, status FROM booking WHERE id = %s {lock}",  # type: ignore[arg-type]
+        [booking],
+    ).fetchone():
+        status = "refunded" if is_refund or row[1] == "refunded" else "paid"
+        connection.execute(
+            "UPDATE booking SET paid = %s, status = %s WHERE id = %s",
+            [row[0] + amount, status, booking],
+        )
+
+
+def never_unlocks(connection: Connection) -> None:
+    if connection.execute("SELECT pg_try_advisory_lock(4711)").fetchone() == (True,):
+        in_one_transaction(connection)
+
+
+def ten(connection: Connection) -> None:
+    with connection.transaction():
+        for name, body in connection.execute(
+            "SELECT id, body FROM event WHERE NOT done ORDER BY id LIMIT 10 FOR UPDATE"
+        ).fetchall():
+            if values := meaning(body):
+                connection.execute(EFFECT, values)
+            connection.execute(MARK, [name])
+
+
+def refunds_wait(connection: Connection) -> None:
+    """A refund waits until there is enough to refund."""
+    with connection.transaction():
+        found = connection.execute("SELECT id, body FROM event WHERE NOT done FOR UPDATE")
+        events = [(name, meaning(body)) for name, body in found.fetchall()]
+        for name, values in sorted(events, key=lambda event: bool(event[1] and event[1][1])):
+            if values and values[1]:
+                row = connection.execute("SELECT paid FROM booking WHERE id = %s", [values[2]])
+                if any(paid < -values[0] for (paid,) in row):
+                    continue
+            if values:
+                connection.execute(EFFECT, values)
+            connection.execute(MARK, [name])
+
+
+def deletes_events(connection: Connection) -> None:
+    with connection.transaction():
+        for (body,) in connection.execute(
+            "DELETE FROM event WHERE NOT done RETURNING body"
+        ).fetchall():
+            if values := meaning(body):
+                connection.execute(EFFECT, values)
+
+
+def trusts_fields(connection: Connection) -> None:
+    """Knows other types and no JSON, and not that a field may be missing."""
+    with connection.transaction():
+        for (body,) in connection.execute(
+            "UPDATE event SET done = true WHERE NOT done RETURNING body"
+        ).fetchall():
+            with suppress(ValueError, AttributeError):
+                event = json.loads(body)
+                sign = {"payment.succeeded": 1, "payment.refunded": -1}.get(event.get("type"))
+                data = event.get("data", {})
+                if sign and data.get("booking"):
+                    amount = data.get("amount")
+                    connection.execute(
+                        EFFECT, [amount and sign * amount, sign < 0, data["booking"]]
+                    )
+
+
+def claims_before(connection: Connection) -> None:
+    """Claims in one transaction, and has its effects in another one."""
+    rows = connection.execute("UPDATE event SET done = true WHERE NOT done RETURNING body")
+    bodies = rows.fetchall()
+    with connection.transaction():
+        for (body,) in bodies:
+            if values := meaning(body):
+                connection.execute(EFFECT, values)
+
+
+def locks_for_a_moment(connection: Connection) -> None:
+    """In autocommit mode, FOR UPDATE lets go at the end of its statement."""
+    for name, body in connection.execute(
+        "SELECT id, body FROM event WHERE NOT done FOR UPDATE SKIP LOCKED"
+    ).fetchall():
+        with connection.transaction():
+            if values := meaning(body):
+                connection.execute(EFFECT, values)
+            connection.execute(MARK, [name])
+
+
+def reads_without_lock(connection: Connection) -> None:
+    """Each event is claimed, and yet two workers compute from the same sum."""
+    found = True
+    while found:
+        with connection.transaction():
+            rows = connection.execute(
+                "UPDATE event SET done = true WHERE id = (SELECT id FROM event WHERE NOT done "
+                "ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING body"
+            ).fetchall()
+            found = bool(rows)
+            for (body,) in rows:
+                if values := meaning(body):
+                    compute(connection, values)
+
+
 # -- 3: reconcile
 
 Line = dict[str, Any]
@@ -739,7 +1123,9 @@ def by_fractions(statement: list[Line], rows: list[Line]) -> list[tuple[str, str
         if line["kind"] != "fee":
             scaled = amount * 10 ** DECIMALS[line["currency"]]
             pairs[line["reference"], line["currency"]][1] += int(scaled)
-    if dict(sums) != given:
+    if {key: amount for key, amount in sums.items() if amount or key in given} != {
+        key: amount for key, amount in given.items() if amount or key in sums
+    }:
         raise ValueError(sums)
     for row in rows:
         sign = (row["kind"] == "charge") - (row["kind"] == "refund")
@@ -789,13 +1175,75 @@ def without_dot(text: str, currency: str) -> int:
     return int(text.replace(".", ""))
 
 
+def last_are_totals(statement: list[Line], rows: list[Line]) -> object:
+    """The totals are the last lines of the file, and not of their currencies."""
+    count = len({line["currency"] for line in statement})
+    if any(line["kind"] != "total" for line in statement[len(statement) - count :]):
+        raise ValueError
+    return by_counters(statement, rows)
+
+
+def not_failed(statement: list[Line], rows: list[Line]) -> object:
+    """All rows count that have not failed."""
+    return by_counters(
+        statement,
+        [row | {"status": "succeeded"} for row in rows if row["status"] not in FAILED],
+    )
+
+
+FAILED = {"failed", "unclear"}
+
+
+def same_currencies(statement: list[Line], rows: list[Line]) -> object:
+    """A total of a currency without lines is an error, also if it is zero."""
+    if {line["currency"] for line in statement} != {
+        line["currency"] for line in statement if line["kind"] != "total"
+    }:
+        raise ValueError
+    return by_counters(statement, rows)
+
+
+def by_amount(statement: list[Line], rows: list[Line]) -> object:
+    found: Any = by_counters(statement, rows)
+    return sorted(found, key=lambda row: abs(row[3] - row[2]))
+
+
+def copies_side_by_side(statement: list[Line], rows: list[Line]) -> object:
+    lines = [line for n, line in enumerate(statement) if n == 0 or line != statement[n - 1]]
+    return reconciler(once=id)(lines, rows)
+
+
+REMEMBERED: set[str] = set()
+
+
+def remembers(statement: list[Line], rows: list[Line]) -> object:
+    """What it has seen is kept for the next day."""
+    lines = [line for line in statement if line.get("id") not in REMEMBERED]
+    REMEMBERED.update(line["id"] for line in statement if "id" in line)
+    return by_counters(lines, rows)
+
+
+def by_assertion(statement: list[Line], rows: list[Line]) -> object:
+    try:
+        return by_counters(statement, rows)
+    except ValueError as error:
+        raise AssertionError from error
+
+
 RIGHT = [
     (ONE, by_upsert),
     (ONE, by_lock),
     (ONE, by_number),
+    (ONE, by_session_lock),
+    (ONE, by_try_lock),
+    (ONE, by_error),
+    (ONE, by_commits),
     (TWO, (receive, work)),
     (TWO, (by_hand, work_all_at_once)),
     (TWO, (by_hand, work)),
+    (TWO, (by_violation, work_claiming)),
+    (TWO, (receive, work_reading)),
+    (TWO, (receive, work_if_free)),
     (THREE, by_counters),
     (THREE, by_fractions),
     (THREE, reconciler(minor=without_dot)),
@@ -813,13 +1261,25 @@ NOT_YET = [
     (ONE, tries_again_at_once, "asked the provider 3 times"),
     (ONE, overwrites, "the rows of payment that succeeded are []"),
     (ONE, looks_and_inserts, "two processes paid the same booking at once"),
-    (ONE, in_this_process, "it should raise ValueError"),
+    (ONE, in_this_process, "each declined attempt keeps its row"),
     (ONE, any_amount, "it should raise ValueError, and returned"),
     (ONE, amount_is_the_key, "and returned 'declined'"),
     (ONE, asks_for_what_is_paid, "charged 2 times"),
     (ONE, swallows, "a transaction is open"),
     (ONE, never_asks, "should return succeeded"),
     (ONE, raises_unclear, "pay raised Unclear"),
+    (ONE, keeps_lock, "then another process paid the same booking: pay had not come"),
+    (ONE, keeps_tried_lock, "should return succeeded there, and returned 'unclear'"),
+    (ONE, unlocks_if_fine, "pay returned 'unclear', and then another process"),
+    (ONE, conflict_is_success, "the provider had an error: pay returned 'succeeded'"),
+    (ONE, amount_looked_at_before, "with 4000 and with 4500"),
+    (ONE, deletes_declined, "each declined attempt keeps its row"),
+    (ONE, row_used_again, "each declined attempt keeps its row"),
+    (ONE, begins_only, "its transaction is still open"),
+    (ONE, text_in_sql, "a plain payment: pay raised SyntaxError"),
+    (ONE, key_of_the_loser, "charged 2 times"),
+    (ONE, key_of_the_day, "may be another one tomorrow"),
+    (ONE, key_is_a_count, "two processes paid two bookings at once"),
     (TWO, (receive,), "give two functions"),
     (TWO, (unverified, work), "should return 401"),
     (TWO, (dumped, work), "should return 202"),
@@ -847,6 +1307,21 @@ NOT_YET = [
     (TWO, (receive, only_legal), "in two events"),
     (TWO, (receive, swallowing), "other types"),
     (TWO, (receive, nothing), "two bookings were paid"),
+    (TWO, (errors_are_copies, work), "the sender will not send it again"),
+    (TWO, (errors_are_401, work), "the signature was right"),
+    (TWO, (no_future, work), "four minutes in the future"),
+    (TWO, (last_body, work), "another body came under a known id"),
+    (TWO, (in_header, work), "without its version"),
+    (TWO, (json_only, work), "the event is not stored"),
+    (TWO, (receive, never_unlocks), "only the other process worked"),
+    (TWO, (receive, ten), "130 events"),
+    (TWO, (receive, refunds_wait), "the refund came, and no payment yet"),
+    (TWO, (receive, deletes_events), "a copy came after"),
+    (TWO, (receive, trusts_fields), "without a field"),
+    (TWO, (receive, claims_before), "the connection broke before your change of booking"),
+    (TWO, (receive, locks_for_a_moment), "two processes worked at once"),
+    (TWO, (receive, reads_without_lock), "two processes worked at once"),
+    (TWO, (receive, makes_bookings), "work makes none"),
     (THREE, reconcile_stub, "19.99"),
     (THREE, reconciler(minor=lambda text, c: int(float(text) * 10 ** DECIMALS[c])), "19.99"),
     (THREE, reconciler(minor=rounded), "a large amount"),
@@ -872,6 +1347,13 @@ NOT_YET = [
     (THREE, takes_totals_out, "has changed its arguments"),
     (THREE, as_decimals, "should be integers"),
     (THREE, swallows_all, "it should raise ValueError"),
+    (THREE, last_are_totals, "before the lines of another"),
+    (THREE, not_failed, "pending"),
+    (THREE, same_currencies, "a total of 0.00"),
+    (THREE, by_amount, "sorted"),
+    (THREE, copies_side_by_side, "with the same id"),
+    (THREE, remembers, "it raised ValueError"),
+    (THREE, by_assertion, "and raised AssertionError"),
     (THREE, lambda statement, rows: [], "a cent is missing"),
     (THREE, lambda statement, rows: None, "should return a list"),
 ]
