@@ -500,10 +500,6 @@ def _failing_together(till: Till, other: Worker) -> None:
     for found in _at_once(till, other, what, "error", ("failed", 40_00), ("failed", 40_00)):
         _both(till, what, found, "unclear")
     till.moved(what, "failed")
-    what = "two processes paid the same booking at once, and the card was declined"
-    for found in _at_once(till, other, what, "decline", ("poor", 40_00), ("poor", 40_00)):
-        _both(till, what, found, "declined", "unclear")
-    till.moved(what, "poor")
 
 
 def _two_amounts(till: Till, other: Worker) -> None:
