@@ -43,6 +43,8 @@ FIRST = {
         "notebooks/async/message-queues.html",
         "notes/gotchas/message-queues.html",
     ],
+    "webhook signature": ["notebooks/async/payments-and-webhooks.html"],
+    "double-entry ledger": ["notebooks/async/payments-and-webhooks.html"],
     "publisher confirms": ["notebooks/async/message-queues.html"],
     "keyset pagination": ["notebooks/apis/rest-with-drf.html"],
     "dataloader": ["notebooks/apis/graphql.html"],

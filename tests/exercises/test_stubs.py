@@ -26,7 +26,9 @@ def test_each_exercise_has_a_stub() -> None:
     assert sorted(CELLS) == sorted(name for names in exercises().values() for name in names)
 
 
-EARLIER = {"graphql.2": "import strawberry", "challenges-data.5": "import json",
+EARLIER = {"payments-and-webhooks.1": "import uuid",
+"payments-and-webhooks.2": "import json; from standardwebhooks import Webhook",
+"graphql.2": "import strawberry", "challenges-data.5": "import json",
 "challenges-data.2": """
 from django.db.migrations import AddField
 from django.db.models import SlugField

@@ -18,7 +18,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from standardwebhooks import Webhook
 
 from tools import messages
 
@@ -54,6 +56,25 @@ def shown(error: BaseException) -> str:
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{module}{kind.__qualname__}: {error}"
+
+
+def webhook(
+    change: dict[str, str] | None = None, hours: float = 0, secret: str = "c2VjcmV0"
+) -> None:
+    """Verify a webhook that was signed with one secret, at some time, and then changed."""
+    at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook("c2VjcmV0").sign("msg_1", at, "{}"),
+    }
+    Webhook(secret).verify("{}", headers | (change or {}))
+
+
+def slow_server() -> None:
+    """Ask a server that takes the connection and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        httpx.get(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=0.2)
 
 
 def closed_loop() -> None:
@@ -140,6 +161,16 @@ def needs(_place: object) -> None:
 nothing: Any = None
 Provoke = Callable[[], object]
 IN_PROCESS: dict[str, Provoke] = {
+    "webhook-no-signature": lambda: webhook(secret="b3RoZXI="),
+    "webhook-too-old": lambda: webhook(hours=-3),
+    "webhook-too-new": lambda: webhook(hours=3),
+    "webhook-headers-missing": lambda: webhook({"webhook-signature": ""}),
+    "webhook-headers-invalid": lambda: webhook({"webhook-timestamp": "2026-11-27"}),
+    "webhook-secret-empty": lambda: webhook(secret=""),
+    "unpack-not-enough": lambda: webhook({"webhook-signature": "x"}),
+    "base64-not-a-multiple": lambda: webhook({"webhook-signature": "v1,a"}),
+    "decimal-conversion-syntax": lambda: Decimal("1,50"),
+    "httpx-read-timeout": lambda: slow_server(),
     "python-no-module": lambda: __import__("listings_of_nobody"),
     "python-cannot-import-name": lambda: exec("from json import nothing"),
     "python-no-attribute": lambda: object().title,  # type: ignore[attr-defined]
