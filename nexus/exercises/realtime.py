@@ -509,6 +509,11 @@ def stream(db, poll, user, last_id):
 HOSTILE = 'tea\n\nid: 999\ndata: {"votes": 9}'
 """An option whose name would be an event of its own."""
 
+START = """
+    INSERT INTO poll VALUES (1, 0), (2, 0);
+    INSERT INTO member VALUES (1, 'bode'), (2, 'amina');
+"""
+
 GARBAGE = ("", "x", "-1", "1.5", "0x1", "99", "9" * 40, "1; DROP TABLE poll", "null", "²")
 
 MOST_STATEMENTS = 8
@@ -528,9 +533,8 @@ def _polls(connection: Connection) -> None:
         CREATE TABLE change (
             poll int, version int, option text, votes int, PRIMARY KEY (poll, version)
         );
-        INSERT INTO poll VALUES (1, 0), (2, 0);
-        INSERT INTO member VALUES (1, 'bode'), (2, 'amina');
     """)
+    connection.execute(START)
 
 
 class Poll:
@@ -538,6 +542,19 @@ class Poll:
 
     def __init__(self, box: Sandbox) -> None:
         self.box = box
+
+    def begin_again(self) -> None:
+        """Takes all votes away.
+
+        Raises:
+            NotYet: if the answer holds a lock.
+        """
+        try:
+            with self.box.admin.transaction():
+                self.box.admin.execute("TRUNCATE poll, member, tally, change")
+                self.box.admin.execute(START)
+        except psycopg.errors.QueryCanceled:
+            raise NotYet("a stream has ended, and a lock of its is still held") from None
 
     def vote(self, option: str = "tea", votes: int = 1, poll: int = 1) -> int:
         """A vote is committed."""
@@ -666,13 +683,13 @@ def stream(answer: Stream) -> str:
         _polite,
     ]
     with database("realtime_polls", _polls) as box:
-        with worker(partial(_first_events, answer, box)) as other:
-            _in_another_worker(answer, Poll(box), other)
-    for scene in scenes:
-        with database("realtime_polls", _polls) as box:
-            within(partial(scene, answer, Poll(box)))
-    with database("realtime_polls", _polls) as box:
         poll = Poll(box)
+        with worker(partial(_first_events, answer, box)) as other:
+            _in_another_worker(answer, poll, other)
+        for scene in scenes:
+            poll.begin_again()
+            within(partial(scene, answer, poll))
+        poll.begin_again()
         for number in range(1, MOST_STATEMENTS + 1):
             if within(partial(_meets, answer, poll, number)):
                 break
