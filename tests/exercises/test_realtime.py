@@ -1,5 +1,7 @@
 """The judges of "Real time": stubs, right answers, and wrong ones, each with what it is told."""
 
+# ruff: noqa: ARG001, ARG005, E501 (an answer gets what it does not need; a change is one text)
+
 import heapq
 import secrets
 import time
@@ -13,6 +15,7 @@ from nexus.judging import judge_answer, limits
 from nexus.judging.registry import find
 from tests.exercises import tables
 
+Db = Any  # psycopg's connection, or a client of Valkey
 ONE, TWO, THREE = (f"realtime.{number}" for number in range(1, 4))
 
 
@@ -34,7 +37,7 @@ def changed(source: str, *changes: tuple[str, str]) -> dict[str, Any]:
 
 # -- 1. Live
 
-LIVE = '''
+LIVE = """
 class Live:
     def __init__(self):
         self.version = None
@@ -68,7 +71,7 @@ class Live:
 
     def behind(self):
         return self.version is None or self.newest > self.version
-'''
+"""
 
 
 def page(*changes: tuple[str, str]) -> type:
@@ -141,7 +144,12 @@ NOT_YET_1: list[tuple[str, object, str]] = [
     # A change before the snapshot is dropped: the hole.
     (
         ONE,
-        page((GUARD + "waiting", "if self.version is not None and version > self.version:\n            self.waiting")),
+        page(
+            (
+                GUARD + "waiting",
+                "if self.version is not None and version > self.version:\n            self.waiting",
+            )
+        ),
         "came between the snapshot and its arrival",
     ),
     # What comes twice counts twice.
@@ -160,67 +168,126 @@ NOT_YET_1: list[tuple[str, object, str]] = [
     # The newest version wins, and what was late is lost.
     (
         ONE,
-        page(("while self.version + 1 in self.waiting:\n            self.version += 1",
-              "for v in sorted(v for v in self.waiting if v > self.version):\n            self.version = v")),
+        page(
+            (
+                "while self.version + 1 in self.waiting:\n            self.version += 1",
+                "for v in sorted(v for v in self.waiting if v > self.version):\n            self.version = v",
+            )
+        ),
         "changed their places",
     ),
     # An old snapshot sets the page back.
-    (ONE, page((GUARD + "version", "if True:\n            self.version")), "an old snapshot came late"),
+    (
+        ONE,
+        page((GUARD + "version", "if True:\n            self.version")),
+        "an old snapshot came late",
+    ),
     # A snapshot of what is there already does not drop it.
     (
         ONE,
-        page(("while self.version + 1 in self.waiting:\n            self.version += 1\n            option, votes = self.waiting[self.version]",
-              "for v in sorted(self.waiting):\n            if v > self.version + 1: break\n            self.version = max(v, self.version)\n            option, votes = self.waiting[v]")),
+        page(
+            (
+                "while self.version + 1 in self.waiting:\n            self.version += 1\n            option, votes = self.waiting[self.version]",
+                "for v in sorted(self.waiting):\n            if v > self.version + 1: break\n            self.version = max(v, self.version)\n            option, votes = self.waiting[v]",
+            )
+        ),
         "shown() should be",
     ),
     # A snapshot throws away what came after it.
     (
         ONE,
-        page(("self.version, self.counts = version, dict(counts)",
-              "self.version, self.counts, self.waiting = version, dict(counts), {}")),
+        page(
+            (
+                "self.version, self.counts = version, dict(counts)",
+                "self.version, self.counts, self.waiting = version, dict(counts), {}",
+            )
+        ),
         "came between the snapshot and its arrival",
     ),
     (ONE, page((BOUND, "")), "keeps more than a hundred"),
     # It remembers every version for ever, in order to know what came twice.
     (
         ONE,
-        page(("self.newest = max(self.newest, version)\n        if self.version is None or version > self.version:\n            self.waiting",
-              "self.newest = max(self.newest, version)\n        self.__dict__.setdefault('seen', []).append(str(version) + ' ')\n        if self.version is None or version > self.version:\n            self.waiting")),
+        page(
+            (
+                "self.newest = max(self.newest, version)\n        if self.version is None or version > self.version:\n            self.waiting",
+                "self.newest = max(self.newest, version)\n        self.__dict__.setdefault('seen', []).append(str(version) + ' ')\n        if self.version is None or version > self.version:\n            self.waiting",
+            )
+        ),
         "keeps more than a hundred",
     ),
     (ONE, page(("dict(self.counts))", "self.counts)")), "shown() should be"),
     (ONE, page(("version, dict(counts)", "version, counts")), "shown() should be"),
     (
         ONE,
-        page(("class Live:", "class Live:\n    waiting = {}\n"), ("{}, {}, 0", "{}, self.waiting, 0"),
-             ("self.waiting = {v: c", "kept = {v: c"),
-             ("if v > self.version}", "if v > self.version}\n        self.waiting.clear()\n        self.waiting.update(kept)")),
+        page(
+            ("class Live:", "class Live:\n    waiting = {}\n"),
+            ("{}, {}, 0", "{}, self.waiting, 0"),
+            ("self.waiting = {v: c", "kept = {v: c"),
+            (
+                "if v > self.version}",
+                "if v > self.version}\n        self.waiting.clear()\n        self.waiting.update(kept)",
+            ),
+        ),
         "shown() should be",
     ),
-    (ONE, page(("return self.version is None or self.newest > self.version", "return False")), "behind() should be True"),
-    (ONE, page(("return self.version is None or self.newest > self.version", "return self.version is None")), "behind() should be True"),
+    (
+        ONE,
+        page(("return self.version is None or self.newest > self.version", "return False")),
+        "behind() should be True",
+    ),
+    (
+        ONE,
+        page(
+            (
+                "return self.version is None or self.newest > self.version",
+                "return self.version is None",
+            )
+        ),
+        "behind() should be True",
+    ),
     (ONE, page(("return None if", "return (0, {}) if")), "there was no snapshot yet"),
     (ONE, page(("(self.version, dict", "(self.newest, dict")), "shown() should be"),
-    (ONE, page(("self.counts.get(option, 0) + votes", "self.counts.get(option, 0) + 1")), "shown() should be"),
+    (
+        ONE,
+        page(("self.counts.get(option, 0) + votes", "self.counts.get(option, 0) + 1")),
+        "shown() should be",
+    ),
     (ONE, page(("self.counts.get(option, 0) + votes", "votes")), "shown() should be"),
     # What looks alike is taken for the same.
     (
         ONE,
-        page(("            self.waiting[version]",
-              "            if (option, votes) in self.waiting.values(): return\n            self.waiting[version]")),
+        page(
+            (
+                "            self.waiting[version]",
+                "            if (option, votes) in self.waiting.values(): return\n            self.waiting[version]",
+            )
+        ),
         "shown() should be",
     ),
     # Version 0 is false.
     (ONE, page(("if self.version is None", "if not self.version")), "shown() should be"),
-    (ONE, page(("return None if self.version is None", "return None if not self.version")), "should be a pair"),
-    (ONE, page(("return self.version is None or", "return not self.version or")), "behind() should be False"),
-    (ONE, page(("def behind(self):\n        return", "def behind(self):\n        return not")), "TypeError"),
+    (
+        ONE,
+        page(("return None if self.version is None", "return None if not self.version")),
+        "should be a pair",
+    ),
+    (
+        ONE,
+        page(("return self.version is None or", "return not self.version or")),
+        "behind() should be False",
+    ),
+    (
+        ONE,
+        page(("def behind(self):\n        return", "def behind(self):\n        return not")),
+        "TypeError",
+    ),
 ]
 
 
 # -- 2. The ticket
 
-DOOR = '''
+DOOR = """
 import json, secrets
 
 def issue(client, user, poll):
@@ -236,7 +303,7 @@ def admit(client, origins, origin, ticket, poll):
         return None
     user, its_poll = json.loads(found)
     return user if its_poll == poll else None
-'''
+"""
 
 
 def door(*changes: tuple[str, str]) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -244,7 +311,7 @@ def door(*changes: tuple[str, str]) -> tuple[Callable[..., Any], Callable[..., A
     return names["issue"], names["admit"]
 
 
-def issue_hash(client: Any, user: str, poll: str) -> str:
+def issue_hash(client: Db, user: str, poll: str) -> str:
     ticket = secrets.token_hex(16)
     with client.pipeline(transaction=True) as both:
         both.hset(f"t:{ticket}", mapping={"user": user, "poll": poll})
@@ -253,7 +320,7 @@ def issue_hash(client: Any, user: str, poll: str) -> str:
     return ticket
 
 
-def admit_hash(client: Any, origins: list[str], origin: str, ticket: str, poll: str) -> Any:
+def admit_hash(client: Db, origins: list[str], origin: str, ticket: str, poll: str) -> object:
     """Another form: both commands in a transaction."""
     with client.pipeline(transaction=True) as both:
         found, _ = both.hgetall(f"t:{ticket}").delete(f"t:{ticket}").execute()
@@ -279,13 +346,23 @@ NOT_YET_2: list[tuple[str, object, str]] = [
     # Read, then delete: two workers at once.
     (
         TWO,
-        door((GETDEL, 'found = client.get(f"ticket:{ticket}")\n    client.delete(f"ticket:{ticket}")')),
+        door(
+            (
+                GETDEL,
+                'found = client.get(f"ticket:{ticket}")\n    client.delete(f"ticket:{ticket}")',
+            )
+        ),
         "presented to two workers at once",
     ),
     # It looks whether the key is there, and deletes it, without looking whether it has.
     (
         TWO,
-        door((GETDEL, 'found = client.get(f"ticket:{ticket}")\n    if found: client.expire(f"ticket:{ticket}", 0)')),
+        door(
+            (
+                GETDEL,
+                'found = client.get(f"ticket:{ticket}")\n    if found: client.expire(f"ticket:{ticket}", 0)',
+            )
+        ),
         "presented to two workers at once",
     ),
     # The used ones are in the process.
@@ -293,7 +370,10 @@ NOT_YET_2: list[tuple[str, object, str]] = [
         TWO,
         door(
             ("import json, secrets", "import json, secrets\nused = set()"),
-            (GETDEL, 'found = None if ticket in used else client.get(f"ticket:{ticket}")\n    used.add(ticket)'),
+            (
+                GETDEL,
+                'found = None if ticket in used else client.get(f"ticket:{ticket}")\n    used.add(ticket)',
+            ),
         ),
         "another worker let it in again",
     ),
@@ -309,7 +389,9 @@ NOT_YET_2: list[tuple[str, object, str]] = [
     (TWO, door((ORIGIN, "if not ticket:")), "the Origin is 'https://evil.example'"),
     (
         TWO,
-        door((ORIGIN, "if not ticket or not any((origin or '').startswith(own) for own in origins):")),
+        door(
+            (ORIGIN, "if not ticket or not any((origin or '').startswith(own) for own in origins):")
+        ),
         "the Origin is 'https://polls.example.evil.example'",
     ),
     (
@@ -366,7 +448,12 @@ NOT_YET_2: list[tuple[str, object, str]] = [
     (TWO, door((SECRET, "secrets.token_hex(4)")), "so short that it can be guessed"),
     (
         TWO,
-        door((SECRET, "'ticket-of-this-poll-' + str(client.incr('number', 1) and client.expire('number', 30) and client.get('number'))")),
+        door(
+            (
+                SECRET,
+                "'ticket-of-this-poll-' + str(client.incr('number', 1) and client.expire('number', 30) and client.get('number'))",
+            )
+        ),
         "can be guessed",
     ),
     (TWO, door((SECRET, "secrets.token_urlsafe(32) + '/='")), "cannot be put into a URL"),
@@ -375,13 +462,31 @@ NOT_YET_2: list[tuple[str, object, str]] = [
     (TWO, door(("    if found is None:\n        return None\n", "")), "raised TypeError"),
     (
         TWO,
-        door((ORIGIN, "if origin not in origins or len(client.keys('ticket:*')) < 1:"),
-             (GETDEL, "found = client.getdel(client.keys('ticket:*')[0])")),
+        door(
+            (ORIGIN, "if origin not in origins or len(client.keys('ticket:*')) < 1:"),
+            (GETDEL, "found = client.getdel(client.keys('ticket:*')[0])"),
+        ),
         "should return None",
     ),
-    (TWO, door(("    found = client.getdel", "    try: client.delete(*client.keys('ticket:*')) if len(ticket) > 50 else 0\n    except Exception: pass\n    found = client.getdel")), "a good ticket is not valid any more"),
+    (
+        TWO,
+        door(
+            (
+                "    found = client.getdel",
+                "    try: client.delete(*client.keys('ticket:*')) if len(ticket) > 50 else 0\n    except Exception: pass\n    found = client.getdel",
+            )
+        ),
+        "a good ticket is not valid any more",
+    ),
     (TWO, door(("return user if", "return True if")), "should return 'bode'"),
-    (TWO, door(('f"ticket:{ticket}", json', 'f"ticket:{user}", json'), (GETDEL, 'found = client.getdel(f"ticket:{ticket}")')), "admit should return 'bode'"),
+    (
+        TWO,
+        door(
+            ('f"ticket:{ticket}", json', 'f"ticket:{user}", json'),
+            (GETDEL, 'found = client.getdel(f"ticket:{ticket}")'),
+        ),
+        "admit should return 'bode'",
+    ),
 ]
 
 
@@ -428,7 +533,7 @@ def streaming(*changes: tuple[str, str]) -> Callable[..., Any]:
     return made
 
 
-BY_STEPS = '''
+BY_STEPS = """
 import json
 
 def allowed(db, poll, user):
@@ -467,7 +572,7 @@ def stream(db, poll, user, last_id):
             for seen, option, votes in rows:
                 yield event(seen, "change", {"option": option, "votes": votes})
         found = read(db, poll, user, seen)
-'''
+"""
 
 
 def by_steps(*changes: tuple[str, str]) -> Callable[..., Any]:
@@ -476,7 +581,7 @@ def by_steps(*changes: tuple[str, str]) -> Callable[..., Any]:
     return made
 
 
-def in_pieces(db: Any, poll: int, user: str, last_id: str | None) -> Iterator[str]:
+def in_pieces(db: Db, poll: int, user: str, last_id: str | None) -> Iterator[str]:
     """Yields an event in two pieces, as a small buffer would."""
     for chunk in streaming()(db, poll, user, last_id):
         if chunk.startswith(":"):
@@ -500,52 +605,154 @@ NOT_YET_3: list[tuple[str, object, str]] = [
     # It ignores the last id.
     (THREE, streaming((SEEN, "-1")), "and got another snapshot"),
     # It sends the last event again.
-    (THREE, streaming(("change.version > %s", "change.version >= %s"), ("seen + len(changes) != version", "False"), ("elif changes:", "elif changes[1:]:")), "came again after version"),
+    (
+        THREE,
+        streaming(
+            ("change.version > %s", "change.version >= %s"),
+            ("seen + len(changes) != version", "False"),
+            ("elif changes:", "elif changes[1:]:"),
+        ),
+        "came again after version",
+    ),
     # It compares text.
-    (THREE, streaming(("change.version > %s", "change.version::text > %s::text")), "the Last-Event-ID was '9'"),
+    (
+        THREE,
+        streaming(("change.version > %s", "change.version::text > %s::text")),
+        "the Last-Event-ID was '9'",
+    ),
     (THREE, streaming((SEEN, "int(last_id) if last_id else -1")), "raised ValueError"),
     (THREE, streaming((SEEN, "int(last_id) if (last_id or '').isdigit() else -1")), "it raised"),
     # A version of the future: nothing ever comes.
-    (THREE, streaming(("seen + len(changes) != version", "seen + len(changes) < version")), "the Last-Event-ID was '99'"),
+    (
+        THREE,
+        streaming(("seen + len(changes) != version", "seen + len(changes) < version")),
+        "the Last-Event-ID was '99'",
+    ),
     # What is too old begins in the middle.
     (THREE, streaming((HOLE, "if seen < 0 or seen > version:")), "the Last-Event-ID was 0"),
     # It looks for the hole only at the beginning.
-    (THREE, streaming((HOLE, "if first and seen + len(changes) != version or seen < 0:"), ("is_first = False\n", "first, is_first = is_first, False\n")), "before a slow reader had read them"),
+    (
+        THREE,
+        streaming(
+            (HOLE, "if first and seen + len(changes) != version or seen < 0:"),
+            ("is_first = False\n", "first, is_first = is_first, False\n"),
+        ),
+        "before a slow reader had read them",
+    ),
     # A hole at the end of the changes is not seen.
-    (THREE, streaming((HOLE, "if seen < 0 or seen > version or changes and changes[0][0] != seen + 1:")), "the Last-Event-ID was 7 of 8"),
+    (
+        THREE,
+        streaming(
+            (HOLE, "if seen < 0 or seen > version or changes and changes[0][0] != seen + 1:")
+        ),
+        "the Last-Event-ID was 7 of 8",
+    ),
     # Without a snapshot at first.
-    (THREE, streaming((HOLE, "if seen < 0: seen = 0\n        if seen + len(changes) != version:")), "begin with"),
+    (
+        THREE,
+        streaming((HOLE, "if seen < 0: seen = 0\n        if seen + len(changes) != version:")),
+        "begin with",
+    ),
     # From now on, and nothing of what was.
-    (THREE, streaming(("            yield f\"id: {seen}\\nevent: snapshot", "            if version: yield f\"id: {seen}\\nevent: snapshot")), "begin with a snapshot"),
+    (
+        THREE,
+        streaming(
+            (
+                '            yield f"id: {seen}\\nevent: snapshot',
+                '            if version: yield f"id: {seen}\\nevent: snapshot',
+            )
+        ),
+        "begin with a snapshot",
+    ),
     (THREE, streaming(("change.poll = poll.id AND ", "")), "there is another poll"),
     (THREE, streaming(("WHERE tally.poll = poll.id", "")), "there is another poll"),
-    (THREE, streaming(("JOIN member ON member.poll = poll.id", ""), ("AND member.name = %s", "AND %s <> ''")), "'amina' is no member of poll 1"),
+    (
+        THREE,
+        streaming(
+            ("JOIN member ON member.poll = poll.id", ""), ("AND member.name = %s", "AND %s <> ''")
+        ),
+        "'amina' is no member of poll 1",
+    ),
     (THREE, streaming(("ON member.poll = poll.id", "ON true")), "'amina' is no member of poll 1"),
     (THREE, streaming(("member.name = %s", "member.name ILIKE %s")), "'Bode' is no member"),
     (THREE, streaming(("raise PermissionError(user)", "return")), "raise PermissionError"),
-    (THREE, streaming(("raise PermissionError(user)", "yield ': no\\n\\n'")), "raise PermissionError"),
+    (
+        THREE,
+        streaming(("raise PermissionError(user)", "yield ': no\\n\\n'")),
+        "raise PermissionError",
+    ),
     # The right is looked at only once.
-    (THREE, by_steps(("if not allowed(db, poll, user):", "if seen == 0 and not allowed(db, poll, user):")), "check the right again each time"),
+    (
+        THREE,
+        by_steps(
+            ("if not allowed(db, poll, user):", "if seen == 0 and not allowed(db, poll, user):")
+        ),
+        "check the right again each time",
+    ),
     # It ends when there is nothing new.
-    (THREE, streaming(('            yield ": still here\\n\\n"', "            return")), "the stream ended"),
+    (
+        THREE,
+        streaming(('            yield ": still here\\n\\n"', "            return")),
+        "the stream ended",
+    ),
     # It waits for news itself, and says nothing.
-    (THREE, streaming(('            yield ": still here\\n\\n"', "            __import__('time').sleep(0.01)")), "had not come to an end"),
+    (
+        THREE,
+        streaming(
+            ('            yield ": still here\\n\\n"', "            __import__('time').sleep(0.01)")
+        ),
+        "had not come to an end",
+    ),
     # A heartbeat that is data.
     (THREE, streaming(('": still here\\n\\n"', '"data: ping\\n\\n"')), "is not JSON"),
     (THREE, streaming(("id: {seen}\\nevent: change", "event: change")), "came again after version"),
     (THREE, streaming(("event: change", "event: vote")), "snapshot or change, please"),
     (THREE, streaming(("{data}\\n\\n", "{data}\\n")), "no comment came"),
-    (THREE, streaming(("data = json.dumps({\"option\": option, \"votes\": votes})", "data = '{\"option\": \"%s\", \"votes\": %d}' % (option, votes)")), "is not JSON"),
-    (THREE, streaming(("f\"id: {seen}\\nevent: snapshot", "f\"event: snapshot")), "has no id"),
+    (
+        THREE,
+        streaming(
+            (
+                'data = json.dumps({"option": option, "votes": votes})',
+                'data = \'{"option": "%s", "votes": %d}\' % (option, votes)',
+            )
+        ),
+        "is not JSON",
+    ),
+    (THREE, streaming(('f"id: {seen}\\nevent: snapshot', 'f"event: snapshot')), "has no id"),
     # A transaction stays open while the reader reads.
-    (THREE, streaming(("    seen = int", "    db.autocommit = False\n    seen = int")), "a transaction is open"),
+    (
+        THREE,
+        streaming(("    seen = int", "    db.autocommit = False\n    seen = int")),
+        "a transaction is open",
+    ),
     # The state is in the process.
-    (THREE, streaming(("import json, re", "import json, re\nlast = {}"), ("    seen = int", "    seen = last.get((poll, user), -1) if last_id else int"), ("        is_first = False", "        is_first = False; last[poll, user] = seen")), "another worker"),
+    (
+        THREE,
+        streaming(
+            ("import json, re", "import json, re\nlast = {}"),
+            ("    seen = int", "    seen = last.get((poll, user), -1) if last_id else int"),
+            ("        is_first = False", "        is_first = False; last[poll, user] = seen"),
+        ),
+        "another worker",
+    ),
     # Only the newest change of a poll.
-    (THREE, streaming(("elif changes:", "elif changes:\n            changes = changes[-1:]")), "one is lost"),
+    (
+        THREE,
+        streaming(("elif changes:", "elif changes:\n            changes = changes[-1:]")),
+        "one is lost",
+    ),
     (THREE, streaming(("ORDER BY version)", "ORDER BY version DESC)")), "one is lost"),
     # A snapshot each time: nothing is lost, and everything is sent again.
-    (THREE, streaming(("elif changes:", "elif changes:\n            seen = version\n            yield f\"id: {seen}\\nevent: snapshot\\ndata: {json.dumps(counts)}\\n\\n\"\n        elif False:")), "another snapshot"),
+    (
+        THREE,
+        streaming(
+            (
+                "elif changes:",
+                'elif changes:\n            seen = version\n            yield f"id: {seen}\\nevent: snapshot\\ndata: {json.dumps(counts)}\\n\\n"\n        elif False:',
+            )
+        ),
+        "another snapshot",
+    ),
 ]
 
 
@@ -553,13 +760,13 @@ RIGHT = [*RIGHT_1, *RIGHT_2, *RIGHT_3]
 test_right, test_not_yet = tables.tests(RIGHT, [*NOT_YET_1, *NOT_YET_2, *NOT_YET_3])
 
 
-def spins(db: Any, poll: int, user: str, last_id: str | None) -> Iterator[str]:  # noqa: ARG001
+def spins(db: Db, poll: int, user: str, last_id: str | None) -> Iterator[str]:
     while True:
         pass
     yield ""
 
 
-def sleeps_in_sql(db: Any, poll: int, user: str, last_id: str | None) -> Iterator[str]:  # noqa: ARG001
+def sleeps_in_sql(db: Db, poll: int, user: str, last_id: str | None) -> Iterator[str]:
     db.execute("SELECT pg_sleep(100)")
     yield ""
 

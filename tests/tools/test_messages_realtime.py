@@ -113,7 +113,7 @@ def test_a_connection_that_is_cut() -> None:
                     if line.startswith("Sec-WebSocket-Key")
                 )
                 whole = f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()
-                accept = base64.b64encode(hashlib.sha1(whole).digest()).decode()  # noqa: S324
+                accept = base64.b64encode(hashlib.sha1(whole).digest()).decode()
                 wire.sendall(
                     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
                     f"Upgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode()
@@ -140,8 +140,11 @@ def test_a_channel_that_is_full(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_payload_that_is_too_long() -> None:
-    with nexus.postgres(fsync="off") as server, server.connect(autocommit=True) as connection:
-        with pytest.raises(psycopg.Error) as refused:
-            connection.execute("SELECT pg_notify('votes', repeat('x', 8000))")
+    with (
+        nexus.postgres(fsync="off") as server,
+        server.connect(autocommit=True) as connection,
+        pytest.raises(psycopg.Error) as refused,
+    ):
+        connection.execute("SELECT pg_notify('votes', repeat('x', 8000))")
     is_said("notify-payload-too-long", f"ERROR:  {refused.value}".replace("  ", " "))
     assert refused.value.sqlstate == ROWS["notify-payload-too-long"].code
