@@ -565,7 +565,7 @@ def stream(db, poll, user, last_id):
         version, rows, counts = found
         if seen == version:
             yield ": \\n\\n"
-        elif seen is None or [row[0] for row in rows] != list(range(seen + 1, version + 1)):
+        elif seen is None or seen > version or [row[0] for row in rows] != list(range(seen + 1, version + 1)):
             seen = version
             yield event(version, "snapshot", counts)
         else:
