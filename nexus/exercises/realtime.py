@@ -4,10 +4,12 @@ import gc
 import json
 import random
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any, cast
+from unittest import mock
 
 import psycopg
 import redis
@@ -221,6 +223,7 @@ def _bounded(answer: Callable[[], Any]) -> None:
                 live.snapshot(-n, counts_at(many, -n))
             else:
                 live.change(*many[n - 1])
+        _is_stuck(live, arrivals, many, what)
         if held(live) > MOST_OBJECTS:
             raise NotYet(f"{what}, and the page keeps more than a hundred of them: set a bound")
         live.snapshot(4000, {"tea": 4000})
@@ -231,6 +234,21 @@ def _bounded(answer: Callable[[], Any]) -> None:
                 f"{what}, and then a snapshot of version 4000 and the changes 4001 and 4002: "
                 f"shown() is {live.shown()!r} and behind() is {live.behind()!r}"
             )
+
+
+def _is_stuck(live: Any, arrivals: list[int], many: list[Change], what: str) -> None:  # noqa: ANN401
+    """What was forgotten is neither shown nor forgotten to be missing."""
+    shown: object = None
+    if arrivals[0] < 0:
+        version = 1 if arrivals[1] == 3 else arrivals[-1]
+        shown = (version, counts_at(many, version))
+    if live.shown() != shown:
+        raise NotYet(f"{what}: shown() should be {shown!r}, and is {live.shown()!r}")
+    is_behind = shown is None or arrivals[1] == 3
+    if bool(live.behind()) != is_behind:
+        raise NotYet(
+            f"{what}: behind() should be {is_behind}, also if the page has forgotten some of them"
+        )
 
 
 def held(thing: object) -> int:
@@ -273,6 +291,12 @@ FOREIGN: list[str | None] = [
     "http://polls.example",
     "https://evilpolls.example",
     "https://evil.polls.example",
+    "https://polls-example",
+    "https://pollsxexample",
+    "https://polls.example/",
+    "HTTPS://POLLS.EXAMPLE",
+    " https://polls.example",
+    "https://polls.example, https://evil.example",
     "https://evil.example/https://polls.example",
     "https://polls.example@evil.example",
     "https://polls",
@@ -310,10 +334,12 @@ def ticket(answer: tuple[Any, ...]) -> str:
         door = Door(issue, admit, client)
         door.opens()
         door.is_for_one_poll()
+        door.cannot_be_forged()
         door.knows_pages()
         door.refuses_garbage()
         door.cannot_be_guessed()
         door.ends()
+        door.leaves_nothing(server)
         _other_process(door, other)
         _at_once(door, server, other)
     return (
@@ -381,6 +407,39 @@ class Door:
         self.refuses("the ticket is for another poll", self.issue("bode", "1"), "2")
         self.refuses("the ticket is for another poll", self.issue("a", "b:1"), "1")
         self.refuses("the ticket is for another poll", self.issue("bode", "12"), "1")
+        for between in ("", ":", ".", "/", "-", "_", "|", ",", " ", "\0"):
+            ticket = self.issue("bode", f"x{between}y")
+            self.refuses(
+                f"the poll 'x{between}y' and its ticket were presented as the poll 'x' and "
+                f"'y{between}…': the ticket is for another poll",
+                f"y{between}{ticket}",
+                "x",
+            )
+            ticket = self.issue("bode", f"x{between}y")
+            self.refuses(
+                f"the poll 'x{between}y' and its ticket were presented as the poll 'y' and "
+                f"'…{between}x': the ticket is for another poll",
+                f"{ticket}{between}x",
+                "y",
+            )
+        self.refuses("this was never issued", "7", "session")
+
+    def cannot_be_forged(self) -> None:
+        """Two tickets do not make a third one."""
+        spent = self.issue("dora", "2")
+        if self.admit(spent, "2") != "dora":
+            raise NotYet("a good ticket was refused")
+        mine = self.issue("bode", "1")
+        for cut in range(len(spent)):
+            for made in (mine[:cut] + spent[cut:], spent[:cut] + mine[cut:]):
+                if made in (mine, spent):
+                    continue
+                if self.admit(made, "1") == "dora" or self.admit(made, "2") is not None:
+                    raise NotYet(
+                        "bode put parts of the ticket of dora into the own one, and came in as "
+                        "dora, or into the poll of dora: what Valkey holds is true, and what a "
+                        "client says is not"
+                    )
 
     def knows_pages(self) -> None:
         """The origin is compared as a whole."""
@@ -412,6 +471,16 @@ class Door:
     def cannot_be_guessed(self) -> None:
         """Tickets have enough that nobody knows."""
         tickets = []
+        now = time.time()
+        with (
+            mock.patch("time.time", return_value=now),  # who knows when it was knows this number
+            mock.patch("time.time_ns", return_value=int(now * 1e9)),
+        ):
+            if len({self.issue() for _ in range(3)}) < 3:
+                raise NotYet(
+                    "a ticket issued at the same moment is the same, so whoever knows the time "
+                    "can compute it: use the module secrets"
+                )
         for _ in range(3):
             random.seed(7)  # who knows the seed of a worker knows all its numbers
             tickets.append(self.issue())
@@ -433,20 +502,58 @@ class Door:
 
     def ends(self) -> None:
         """Valkey forgets tickets after thirty seconds."""
-        own = {"session:7", "profile"}
+        for key in self.keys():
+            self.client.delete(key)
+        began = time.monotonic()
         ticket = self.issue()
-        keys = [key for key in cast(list[str], self.client.keys()) if key not in own]
+        keys = self.keys()
         if not keys:
             raise NotYet("a ticket was issued, and Valkey holds nothing: other workers admit, too")
         for key in keys:
             left = cast(int, self.client.pttl(key))
             if left < 0:
                 raise NotYet(f"the key {key!r} has no TTL, so its ticket is valid for ever")
-            if not 1000 * (SECONDS - 25) < left <= 1000 * SECONDS:
+            passed = time.monotonic() - began
+            if not 1000 * (SECONDS - 1.5 - passed) < left <= 1000 * SECONDS:
                 raise NotYet(f"the TTL of a ticket is {left / 1000:.0f} seconds, and not {SECONDS}")
+            self.client.pexpire(key, 1000 * (SECONDS - 20))  # twenty seconds later
+        self.issue("dora", "2")
+        self.issue("bode", "1")
+        for key in keys:
+            if cast(int, self.client.pttl(key)) > 1000 * (SECONDS - 20):
+                raise NotYet(
+                    "a ticket was issued, and an older one became valid for longer: give each "
+                    "ticket a key of its own"
+                )
         for key in keys:
             self.client.delete(key)  # as time does
         self.refuses("30 seconds have passed", ticket)
+        for key in self.keys():
+            if not 0 < cast(int, self.client.pttl(key)) <= 1000 * SECONDS:
+                raise NotYet(f"the key {key!r} stays in Valkey for more than {SECONDS} seconds")
+
+    def keys(self) -> list[str]:
+        """The keys in Valkey, without those of the other program."""
+        keys = cast(list[str], self.client.keys())
+        return sorted(key for key in keys if key not in ("session:7", "profile"))
+
+    def leaves_nothing(self, server: Valkey) -> None:
+        """Between two commands of issue, no key is without a TTL: a worker may die there."""
+        for number in range(1, 9):
+            found: list[str] = []
+
+            def look(_: str, found: list[str] = found) -> None:
+                found += [key for key in self.keys() if cast(int, self.client.pttl(key)) < 0]
+
+            with Eventful.of(server, number, look, limits.SECONDS) as client:
+                Door(self._issue, self._admit, client).issue()
+            if found:
+                raise NotYet(
+                    f"before command number {number} of issue, the key {found[0]!r} has no TTL, "
+                    "and a worker that dies there leaves it for ever: set both in one step"
+                )
+            if client.sent < number:
+                return
 
 
 def _differing(tickets: list[str]) -> str:
@@ -513,10 +620,26 @@ START = """
     INSERT INTO member VALUES (1, 'bode'), (2, 'amina');
 """
 
-GARBAGE = ("", "x", "-1", "1.5", "0x1", "99", "9" * 40, "1; DROP TABLE poll", "null", "²")
+GARBAGE = (
+    "",
+    "x",
+    "-1",
+    "1.5",
+    "0x1",
+    "1_0",
+    "+5",
+    "99",
+    "9" * 40,
+    "1; DROP TABLE poll",
+    "null",
+    "²",
+)
 
 MOST_STATEMENTS = 8
 """Before how many statements of a stream something happens once."""
+
+MOST_CHUNKS = 200
+"""What a stream may yield without an event or two comments in it."""
 
 MOST_EVENTS = 300
 """More than any reader of the judge should get."""
@@ -541,6 +664,7 @@ class Poll:
 
     def __init__(self, box: Sandbox) -> None:
         self.box = box
+        box.admin.execute("SET lock_timeout = '2s'")
 
     def begin_again(self) -> None:
         """Takes all votes away.
@@ -552,11 +676,23 @@ class Poll:
             with self.box.admin.transaction():
                 self.box.admin.execute("TRUNCATE poll, member, tally, change")
                 self.box.admin.execute(START)
-        except psycopg.errors.QueryCanceled:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
             raise NotYet("a stream has ended, and a lock of its is still held") from None
 
     def vote(self, option: str = "tea", votes: int = 1, poll: int = 1) -> int:
-        """A vote is committed."""
+        """A vote is committed.
+
+        Raises:
+            NotYet: if it has to wait.
+        """
+        try:
+            return self._vote(option, votes, poll)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+            raise NotYet(
+                "a vote waited for a lock of the stream: no reader may hold up the voters"
+            ) from None
+
+    def _vote(self, option: str, votes: int, poll: int) -> int:
         with self.box.admin.transaction():
             row = self.box.admin.execute(
                 "UPDATE poll SET version = version + 1 WHERE id = %s RETURNING version", [poll]
@@ -598,6 +734,7 @@ class Client:
         self.version = -1
         self.counts: Counts = {}
         self._rest = ""
+        self.quiet = 0
 
     def reads(self, chunk: object) -> bool:
         """Takes a chunk, and says whether there was an event in it.
@@ -676,6 +813,7 @@ def stream(answer: Stream) -> str:
         _cut_anywhere,
         _strange_ids,
         _too_old,
+        _far_behind,
         _forgotten_meanwhile,
         _member_no_more,
         _hostile_option,
@@ -723,7 +861,8 @@ def advance(chunks: Iterator[str], client: Client, db: Connection) -> bool:
     Raises:
         NotYet: if it ends, or leaves a transaction open while the reader reads.
     """
-    for _ in range(5):  # a chunk may be a part of an event
+    client.quiet = 0
+    for _ in range(MOST_CHUNKS):  # a chunk may be a part of an event
         try:
             chunk = next(chunks)
         except StopIteration:
@@ -736,7 +875,9 @@ def advance(chunks: Iterator[str], client: Client, db: Connection) -> bool:
         if client.reads(chunk):
             return True
         if chunk.startswith(":"):
-            return False
+            client.quiet += 1
+            if client.quiet > 1:  # one comment may also be a greeting
+                return False
     raise NotYet(
         f"{client.what}: there was nothing new, and no comment came: yield a line that begins "
         "with a colon, and an empty line"
@@ -794,7 +935,7 @@ def _others(answer: Stream, poll: Poll) -> None:
     poll.vote("tea")
     follow(answer, poll, client)
     is_right(poll, client)
-    for user in ("amina", "", "Bode", "b%"):
+    for user in ("amina", "", "Bode", "b%", "x' OR '1' = '1", "bode' --"):
         _refused(answer, poll, 1, user, None)
         _refused(answer, poll, 1, user, "1")
     _refused(answer, poll, 3, "bode", None)
@@ -887,6 +1028,19 @@ def _too_old(answer: Stream, poll: Poll) -> None:
         is_right(poll, client)
         if any(event[1] == "snapshot" for event in client.events) != (last == 7):
             raise NotYet(f"{client.what}: a snapshot is right only for one that is behind")
+
+
+def _far_behind(answer: Stream, poll: Poll) -> None:
+    """Many changes came while a reader was away."""
+    poll.vote("tea")
+    client = Client("120 changes came while the reader was away")
+    follow(answer, poll, client)
+    for number in range(120):
+        poll.vote(f"option {number % 7}")
+    follow(answer, poll, client)
+    is_right(poll, client)
+    if sum(event[1] == "snapshot" for event in client.events) != 1:
+        raise NotYet(f"{client.what}, and all of them are there: send them, and no other snapshot")
 
 
 def _forgotten_meanwhile(answer: Stream, poll: Poll) -> None:
@@ -1028,7 +1182,7 @@ def _first_events(answer: Stream, box: Sandbox, last_id: str | None) -> list[str
         chunks = answer(db, 1, "bode", last_id)
         for chunk in chunks:
             came.append(chunk)
-            if chunk.startswith(":") or len(came) > 100:
+            if len(came) > 100 or [each[:1] for each in came[-2:]] == [":", ":"]:
                 break
     return came
 

@@ -3,12 +3,14 @@
 # ruff: noqa: ARG001, ARG005, E501 (an answer gets what it does not need; a change is one text)
 
 import heapq
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 
 import nexus
 from nexus.judging import judge_answer, limits
@@ -132,10 +134,49 @@ BOUND = """
 
 WAITING = "return self.version is None or bool(self.waiting)"
 
+
+class Slots:
+    """Another form: slots, and changes as a sorted list of the newest hundred."""
+
+    __slots__ = ("later", "now", "top")
+
+    def __init__(self) -> None:
+        self.now: list[Any] = []
+        self.later: list[tuple[int, str, int]] = []
+        self.top = 0
+
+    def snapshot(self, version: int, counts: dict[str, int]) -> None:
+        self.top = max(self.top, version)
+        if not self.now or self.now[0] < version:
+            self.now = [version, dict(counts)]
+        self._work()
+
+    def change(self, version: int, option: str, votes: int) -> None:
+        self.top = max(self.top, version)
+        self.later = sorted({*self.later, (version, option, votes)})
+        self._work()
+
+    def _work(self) -> None:
+        if self.now:
+            for version, option, votes in self.later:
+                if version == self.now[0] + 1:
+                    self.now[0] = version
+                    self.now[1][option] = self.now[1].get(option, 0) + votes
+            self.later = [each for each in self.later if each[0] > self.now[0]]
+        self.later = self.later[-100:]
+
+    def shown(self) -> tuple[int, dict[str, int]] | None:
+        return (self.now[0], self.now[1].copy()) if self.now else None
+
+    def behind(self) -> bool:
+        return not self.now or self.now[0] != self.top
+
+
 RIGHT_1: list[tuple[str, object]] = [
     (ONE, page()),
     (ONE, ByHeap),
     (ONE, Waits),
+    (ONE, Slots),
     (ONE, page(("return self.version is None or self.newest > self.version", WAITING))),
 ]
 NOT_YET_1: list[tuple[str, object, str]] = [
@@ -205,6 +246,44 @@ NOT_YET_1: list[tuple[str, object, str]] = [
         "came between the snapshot and its arrival",
     ),
     (ONE, page((BOUND, "")), "keeps more than a hundred"),
+    # What waits is forgotten, and with it that something is missing.
+    (
+        ONE,
+        page(
+            ("del self.waiting[min(self.waiting)]", "self.waiting.clear()"),
+            ("self.newest > self.version", "bool(self.waiting)"),
+        ),
+        "also if the page has forgotten",
+    ),
+    # The gap is skipped when too much waits.
+    (
+        ONE,
+        page(
+            (
+                "del self.waiting[min(self.waiting)]",
+                "self.version = max(min(self.waiting), self.version or 0) - 1; self._skip()",
+            ),
+            ("    def shown", "    _skip = lambda self: self.apply()\n\n    def shown"),
+        ),
+        "shown() should be",
+    ),
+    # Only the first snapshot counts.
+    (
+        ONE,
+        page((GUARD + "version", "if self.version is None:\n            self.version")),
+        "shown() should be",
+    ),
+    # A page that asks for snapshots one after the other: it takes no change before a second one.
+    (
+        ONE,
+        page(
+            (
+                "self.newest = max(self.newest, version)\n        if self.version is None or version > self.version:\n            self.waiting",
+                "if self.version is None or version > self.version:\n            self.waiting",
+            )
+        ),
+        "behind() should be",
+    ),
     # It remembers every version for ever, in order to know what came twice.
     (
         ONE,
@@ -329,6 +408,64 @@ def admit_hash(client: Db, origins: list[str], origin: str, ticket: str, poll: s
     return None
 
 
+def admit_renamed(client: Db, origins: list[str], origin: str, ticket: str, poll: str) -> object:
+    if origin not in origins:
+        return None
+    try:
+        client.rename(f"ticket:{ticket}", f"used:{ticket}")
+    except redis.ResponseError:
+        return None
+    user, own_poll = json.loads(client.get(f"used:{ticket}"))
+    return user if own_poll == poll else None
+
+
+def admit_watched(client: Db, origins: list[str], origin: str, ticket: str, poll: str) -> object:
+    key = f"ticket:{ticket}"
+    with client.pipeline() as both:
+        both.watch(key)
+        found = both.get(key)
+        if found is None or origin not in origins:
+            return None
+        both.multi()
+        both.delete(key)
+        try:
+            both.execute()
+        except redis.WatchError:
+            return None
+    user, own_poll = json.loads(found)
+    return user if own_poll == poll else None
+
+
+def admit_by_hand(client: Db, origins: list[str], origin: str, ticket: str, poll: str) -> object:
+    """Believes what the ticket says of its user and poll."""
+    if origin not in origins or not ticket or not client.getdel(f"ticket:{ticket.split('.')[0]}"):
+        return None
+    _, user, own_poll = (bytes.fromhex(part).decode() for part in ticket.split("."))
+    return user if own_poll == poll else None
+
+
+def issue_by_hand(client: Db, user: str, poll: str) -> str:
+    key = secrets.token_hex(16)
+    client.set(f"ticket:{key}", 1, ex=30)
+    return f"{key}.{user.encode().hex()}.{poll.encode().hex()}"
+
+
+def issue_shared(client: Db, user: str, poll: str) -> str:
+    """All tickets in one hash, whose TTL begins again with each."""
+    ticket = secrets.token_urlsafe(32)
+    with client.pipeline(transaction=True) as both:
+        both.hset("tickets", ticket, json.dumps([user, poll])).expire("tickets", 30).execute()
+    return ticket
+
+
+def admit_shared(client: Db, origins: list[str], origin: str, ticket: str, poll: str) -> object:
+    with client.pipeline(transaction=True) as both:
+        ticket = ticket or ""
+        found, _ = both.hget("tickets", ticket).hdel("tickets", ticket).execute()
+    user, own_poll = json.loads(found or "[null, null]")
+    return user if own_poll == poll and origin in origins else None
+
+
 GETDEL = 'found = client.getdel(f"ticket:{ticket}")'
 ORIGIN = "if origin not in origins or not ticket:"
 SECRET = "secrets.token_urlsafe(32)"
@@ -338,6 +475,49 @@ RIGHT_2: list[tuple[str, object]] = [
     (TWO, door()),
     (TWO, (issue_hash, admit_hash)),
     (TWO, door((SECRET, "str(__import__('uuid').uuid4())"))),
+    (
+        TWO,
+        door(
+            (SET, 'client.setex("t" + ticket, 30, json.dumps([user, poll]))'),
+            ('f"ticket:{ticket}"', '"t" + ticket'),
+        ),
+    ),
+    (TWO, door(("ex=30", "px=30_000, nx=True"), (SECRET, "__import__('os').urandom(16).hex()"))),
+    # Deleted by one only, as the answer of DEL says.
+    (
+        TWO,
+        door(
+            (
+                GETDEL,
+                'found = client.get(f"ticket:{ticket}")\n    if not client.delete(f"ticket:{ticket}"): return None',
+            )
+        ),
+    ),
+    # A script in the server.
+    (
+        TWO,
+        door(
+            (
+                GETDEL,
+                "found = client.eval(\"local v = redis.call('GET', KEYS[1]) redis.call('DEL', KEYS[1]) return v\", 1, f'ticket:{ticket}')",
+            )
+        ),
+    ),
+    # A mark that only one can set.
+    (
+        TWO,
+        door(
+            (
+                GETDEL,
+                'found = client.get(f"ticket:{ticket}")\n    if not found or not client.set(f"used:{ticket}", 1, nx=True, ex=30): return None',
+            )
+        ),
+    ),
+    # A new name, which only one can give.
+    (TWO, (door()[0], admit_renamed)),
+    (TWO, (door()[0], admit_watched)),
+    # A part of the ticket that is only for people.
+    (TWO, door((SECRET, "user.encode().hex() + '.' + secrets.token_urlsafe(20)"))),
 ]
 NOT_YET_2: list[tuple[str, object, str]] = [
     (TWO, None, "give the pair"),
@@ -437,6 +617,89 @@ NOT_YET_2: list[tuple[str, object, str]] = [
         "'bode' got two tickets",
     ),
     (TWO, door((", ex=30", "")), "has no TTL"),
+    (TWO, (issue_by_hand, admit_by_hand), "what a client says is not"),
+    (TWO, (issue_shared, admit_shared), "a key of its own"),
+    # Two commands, and a worker that dies between them.
+    (
+        TWO,
+        door((SET, SET.replace(", ex=30", "") + '; client.expire(f"ticket:{ticket}", 30)')),
+        "set both in one step",
+    ),
+    (TWO, door((", ex=30", ", ex=10")), "the TTL of a ticket is 10 seconds"),
+    # The key is the poll and the ticket, which a client can divide otherwise.
+    (
+        TWO,
+        door(("ticket:{ticket}", "ticket:{poll}:{ticket}"), ("its_poll == poll", "True")),
+        "the ticket is for another poll",
+    ),
+    (
+        TWO,
+        door(("ticket:{ticket}", "ticket:{poll}{ticket}"), ("its_poll == poll", "True")),
+        "the ticket is for another poll",
+    ),
+    (
+        TWO,
+        door(("ticket:{ticket}", "ticket:{ticket}/{poll}"), ("its_poll == poll", "True")),
+        "the ticket is for another poll",
+    ),
+    (TWO, door(("ticket:{ticket}", "{poll}:{ticket}"), ("its_poll == poll", "True")), "another"),
+    # A hash of what everybody knows.
+    (
+        TWO,
+        door(
+            (
+                SECRET,
+                "__import__('hashlib').sha256(f'{user}{poll}{__import__(\"time\").time()}'.encode()).hexdigest()",
+            )
+        ),
+        "use the module secrets",
+    ),
+    (
+        TWO,
+        door((SECRET, "__import__('hashlib').sha256(f'{user}{poll}'.encode()).hexdigest()")),
+        "got two tickets",
+    ),
+    (
+        TWO,
+        door((ORIGIN, "if not ticket or (origin or '').lower() not in origins:")),
+        "HTTPS://POLLS",
+    ),
+    (
+        TWO,
+        door((ORIGIN, "if not ticket or (origin or '').strip() not in origins:")),
+        "' https://polls.example'",
+    ),
+    (
+        TWO,
+        door((ORIGIN, "if not ticket or (origin or '').rstrip('/') not in origins:")),
+        "polls.example/",
+    ),
+    (
+        TWO,
+        door(
+            (
+                ORIGIN,
+                "import re\n    if not ticket or not any(re.fullmatch(own, origin or '') for own in origins):",
+            )
+        ),
+        "the Origin is",
+    ),
+    (
+        TWO,
+        door((ORIGIN, "if not ticket or not set((origin or '').split(', ')) & set(origins):")),
+        "https://evil.example'",
+    ),
+    # The mark of a used ticket stays.
+    (
+        TWO,
+        door(
+            (
+                GETDEL,
+                'found = client.get(f"ticket:{ticket}")\n    if not found or not client.set(f"used:{ticket}", 1, nx=True, ex=3600): return None',
+            )
+        ),
+        "ticket",
+    ),
     (TWO, door(("ex=30", "ex=3600")), "the TTL of a ticket is 3600 seconds"),
     (TWO, door(("ex=30", "ex=1")), "the TTL of a ticket"),
     (TWO, door((SECRET, "user + poll")), "got two tickets"),
@@ -591,17 +854,100 @@ def in_pieces(db: Db, poll: int, user: str, last_id: str | None) -> Iterator[str
             yield chunk[9:]
 
 
+def greets(db: Db, poll: int, user: str, last_id: str | None) -> Iterator[str]:
+    """Sends a comment before anything else, so that headers leave at once."""
+    stream = streaming()(db, poll, user, last_id)
+    first = next(stream)
+    yield ": welcome\n\n"
+    yield first
+    yield from stream
+
+
+def by_lines(db: Db, poll: int, user: str, last_id: str | None) -> Iterator[str]:
+    yield "retry: 4000\n\n"
+    for chunk in streaming()(db, poll, user, last_id):
+        yield from chunk.splitlines(keepends=True)
+
+
+def eager(db: Db, poll: int, user: str, last_id: str | None) -> Iterator[str]:
+    """Looks for the right before the generator is made."""
+    found = db.execute("SELECT FROM member WHERE poll = %s AND name = %s", [poll, user]).fetchone()
+    if found is None:
+        raise PermissionError
+    stream: Iterator[str] = streaming()(db, poll, user, last_id)
+    return stream
+
+
+def locks(db: Db, poll: int, user: str, last_id: str | None) -> Iterator[str]:
+    """Reads under a row lock, for which every voter waits."""
+    return by_steps(
+        (
+            '        db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")\n',
+            '        db.execute("SELECT FROM poll WHERE id = %s FOR UPDATE", [poll])\n',
+        )
+    )(db, poll, user, last_id)
+
+
 SEEN = 'int(last_id) if re.fullmatch("[0-9]{1,9}", last_id or "") else -1'
 ISOLATION = '        db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")\n'
 HOLE = "if seen < 0 or seen + len(changes) != version:"
 AGAIN = "            return\n        is_first"
 
-RIGHT_3: list[tuple[str, object]] = [(THREE, streaming()), (THREE, by_steps()), (THREE, in_pieces)]
+RIGHT_3: list[tuple[str, object]] = [
+    (THREE, streaming()),
+    (THREE, by_steps()),
+    (THREE, in_pieces),
+    (THREE, greets),
+    (THREE, by_lines),
+    (THREE, eager),
+    (
+        THREE,
+        streaming(("is_first = False\n", 'is_first = False\n        yield ": looked\\n\\n"\n')),
+    ),
+]
 NOT_YET_3: list[tuple[str, object, str]] = [
     (THREE, None, "give a generator function"),
     (THREE, lambda db, poll, user, last_id: ["x"], "it should be a generator"),
     # Snapshot and version in two statements.
     (THREE, by_steps((ISOLATION, "")), "just before statement"),
+    (THREE, locks, "no reader may hold up the voters"),
+    (
+        THREE,
+        streaming((SEEN, "-1\n    try: seen = int(last_id)\n    except Exception: pass")),
+        "'1_0'",
+    ),
+    # Twenty at most, and a snapshot for whoever was away for longer.
+    (THREE, streaming((HOLE, HOLE[:-1] + " or len(changes) > 20:")), "120 changes came"),
+    (
+        THREE,
+        streaming(
+            ("AND change.version > %s)", "AND change.version > %s AND change.version < %s + 50)"),
+            ("[seen, poll, user]", "[seen, seen, poll, user]"),
+        ),
+        "120 changes came",
+    ),
+    # The user is written into the statement.
+    (
+        THREE,
+        streaming(
+            ("member.name = %s", "member.name = '\" + user + \"'"),
+            ('STATE = """', 'STATE = lambda user: """'),
+            ("execute(STATE, [seen, poll, user])", "execute(STATE(user), [seen, poll])"),
+            ("'\" + user + \"'", '\'""" + user + """\''),
+        ),
+        "'1' = '1",
+    ),
+    # It ends for a reader who is up to date.
+    (
+        THREE,
+        streaming(
+            (
+                '            yield ": still here\\n\\n"',
+                '            yield ": still here\\n\\n"\n            return',
+            )
+        ),
+        "the stream ended",
+    ),
     # It ignores the last id.
     (THREE, streaming((SEEN, "-1")), "and got another snapshot"),
     # It sends the last event again.
