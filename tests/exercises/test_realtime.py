@@ -483,7 +483,7 @@ RIGHT_2: list[tuple[str, object]] = [
         door(
             (
                 SET,
-                'client.set("t" + ticket, json.dumps([user, poll]), exat=int(__import__("time").time()) + 30)',
+                'client.set("t" + ticket, json.dumps([user, poll]), **{"px": 30_000})',
             ),
             ('f"ticket:{ticket}"', '"t" + ticket'),
         ),
@@ -623,7 +623,7 @@ NOT_YET_2: list[tuple[str, object, str]] = [
         "'bode' got two tickets",
     ),
     (TWO, door((", ex=30", "")), "has no TTL"),
-    (TWO, (issue_by_hand, admit_by_hand), "what a client says is not"),
+    (TWO, (issue_by_hand, admit_by_hand), "and not what a client says"),
     (TWO, (issue_shared, admit_shared), "a key of its own"),
     # Two commands, and a worker that dies between them.
     (
