@@ -49,14 +49,17 @@ def is_same(answer: object, stub: object) -> bool:
 
     Args:
         answer: of any type.
-        stub: what the chapter gives; for functions, their text.
+        stub: what the chapter gives; for functions and classes, their text.
     """
-    if isinstance(stub, str) and isinstance(answer, FunctionType | tuple):
+    if isinstance(stub, str) and isinstance(answer, FunctionType | tuple | type):
         functions = answer if isinstance(answer, tuple) else (answer,)
         try:
             given = [part for part in compile(stub, "stub", "exec").co_consts if _is_code(part)]
         except SyntaxError:
             return False  # it is a text of another kind
+        if isinstance(answer, type):  # its methods, and those of the class in the text
+            functions = tuple(part for part in vars(answer).values() if _is_function(part))
+            given = [part for body in given for part in body.co_consts if _is_code(part)]
         return list(map(_likeness_of, functions)) == list(map(_likeness, given))
     if isinstance(stub, Mapping):
         return (
@@ -72,6 +75,10 @@ def is_same(answer: object, stub: object) -> bool:
 
 def _is_code(value: object) -> bool:
     return isinstance(value, CodeType)
+
+
+def _is_function(value: object) -> bool:
+    return isinstance(value, FunctionType)
 
 
 def _likeness_of(function: object) -> object:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.chapters import honesty
-from tests.tools import test_messages_rabbitmq, test_messages_servers
+from tests.tools import test_messages_rabbitmq, test_messages_realtime, test_messages_servers
 from tools import chapters, messages
 
 GROUPS = messages.load()
@@ -27,6 +27,7 @@ PROVOKED = {
     "django",
     *test_messages_servers.PROVOKED,
     *test_messages_rabbitmq.PROVOKED,
+    *test_messages_realtime.PROVOKED,
 }
 
 

@@ -21,6 +21,7 @@ ROWS = {row.id: row for row in GROUP.rows}
 OR_ELSE = {"idle-in-transaction-timeout": "server-closed"}
 IN_A_CHAPTER = {
     "deadlock-detected",
+    "notify-payload-too-long",
     "nul-byte-django",
     "out-of-shared-memory",
     "pg-too-many-parameters",
