@@ -51,18 +51,23 @@ def begun(connection: Connection, booking: str, amount: int) -> tuple[int, int, 
     return found
 
 
-def by_upsert(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
-    number, known, key, status = begun(connection, booking, amount)
-    if known != amount:
-        raise ValueError(booking)
-    if status == "succeeded":
-        return "succeeded"
+def settled(connection: Connection, charge: Charge, number: int, key: str, amount: int) -> str:
+    """Charges, and keeps what became of it; an unclear outcome stays unclear."""
     try:
         status = charge(key, amount)
     except Unclear:
         return "unclear"
     connection.execute(SETTLE, [status, number])
     return str(status)
+
+
+def by_upsert(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    number, known, key, status = begun(connection, booking, amount)
+    if known != amount:
+        raise ValueError(booking)
+    if status == "succeeded":
+        return "succeeded"
+    return settled(connection, charge, number, key, amount)
 
 
 def by_lock(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
@@ -105,12 +110,7 @@ def by_number(connection: Connection, charge: Charge, booking: str, amount: int)
         raise ValueError(booking)
     if status == "succeeded":
         return "succeeded"
-    try:
-        status = charge(key, amount)
-    except Unclear:
-        return "unclear"
-    connection.execute(SETTLE, [status, number])
-    return str(status)
+    return settled(connection, charge, number, key, amount)
 
 
 def pay_stub(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
@@ -256,12 +256,7 @@ def looks_and_inserts(connection: Connection, charge: Charge, booking: str, amou
         raise ValueError
     if status == "succeeded":
         return "succeeded"
-    try:
-        status = charge(key, amount)
-    except Unclear:
-        return "unclear"
-    connection.execute(SETTLE, [status, number])
-    return str(status)
+    return settled(connection, charge, number, key, amount)
 
 
 KEYS: dict[str, str] = {}
@@ -355,16 +350,6 @@ LOCKED = "SELECT pg_advisory_lock(hashtext(%s))"
 TRIED = "SELECT pg_try_advisory_lock(hashtext(%s))"
 UNLOCKED = "SELECT pg_advisory_unlock(hashtext(%s))"
 NEW = "INSERT INTO payment (booking, amount, key) VALUES (%s, %s, gen_random_uuid())"
-
-
-def settled(connection: Connection, charge: Charge, number: int, key: str, amount: int) -> str:
-    """Asks, and notes what became of it."""
-    try:
-        status = charge(key, amount)
-    except Unclear:
-        return "unclear"
-    connection.execute(SETTLE, [status, number])
-    return str(status)
 
 
 def gone_on(

@@ -309,7 +309,7 @@ def chapter() -> Callable[[str], list[str]]:
     (source,) = (cell for cell in cells if "\nRULES = {" in cell)
     names: dict[str, Any] = {"yaml": yaml}
     exec(source, names)
-    assert len(names["RULES"]) == 9
+    assert len(names["RULES"]) == 15
     return names["findings"]
 
 

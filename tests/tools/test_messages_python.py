@@ -27,6 +27,7 @@ from tools import messages
 GROUPS = {group.name: group for group in messages.load()}
 ROWS = {row.id: row for name in ("python", "django") for row in GROUPS[name].rows}
 IN_A_CHAPTER = {
+    "defusedxml-entities-forbidden",
     "django-budget",
     "django-host-rfc-1034",
     "django-loaddata-not-null",
@@ -36,12 +37,17 @@ IN_A_CHAPTER = {
     "django-select-for-update",
     "hypothesis-failing-test-case",
     "ipaddress-host-bits",
+    "jinja2-sandbox-unsafe",
+    "lxml-entity-not-defined",
     "mock-has-no-attribute",
     "pytest-did-not-raise",
     "pytest-query-budget",
     "pytest-socket-blocked",
     "python-cert-expired",
+    "python-pip-hashes",
     "python-tls-protocol-version",
+    "python-xml-amplification",
+    "python-xml-undefined-entity",
     "streaming-sync-iterator",
 }
 """What a chapter's stored outputs show, and its strict run proves."""
