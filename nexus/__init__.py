@@ -18,6 +18,7 @@ from nexus.services import (
     prometheus,
     promtool,
     rabbitmq,
+    scratch,
     serve,
     valkey,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "prometheus",
     "promtool",
     "rabbitmq",
+    "scratch",
     "serve",
     "sessions",
     "study_plan",

@@ -6,7 +6,7 @@ from nexus.services.nginx import Nginx, nginx
 from nexus.services.objects import Objects, objects
 from nexus.services.pgbouncer import PgBouncer, pgbouncer
 from nexus.services.postgres import Postgres, postgres
-from nexus.services.process import current
+from nexus.services.process import current, scratch
 from nexus.services.prometheus import Prometheus, prometheus, promtool
 from nexus.services.rabbitmq import RabbitMQ, rabbitmq
 from nexus.services.valkey import Valkey, valkey
@@ -33,6 +33,7 @@ __all__ = [
     "prometheus",
     "promtool",
     "rabbitmq",
+    "scratch",
     "serve",
     "valkey",
 ]

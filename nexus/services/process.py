@@ -195,6 +195,15 @@ def keeper() -> Keeper:
         return _keeper
 
 
+def scratch() -> Path:
+    """Makes an empty folder for a chapter's own files; the keeper removes it after the kernel.
+
+    Returns:
+        The path of the folder.
+    """
+    return Path(tempfile.mkdtemp(prefix="scratch-", dir=keeper().directory)).resolve()
+
+
 def _close() -> None:
     if _keeper is not None:
         _keeper.close()

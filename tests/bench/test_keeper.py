@@ -182,6 +182,17 @@ def test_exception_leaves_servers_running_and_the_kernel_ends_them(kernel: Kerne
     expect_nothing(kernel.run_dir)
 
 
+def test_a_scratch_folder_goes_with_a_killed_kernel(kernel: Kernel) -> None:
+    printed, errors = kernel.run(
+        "import nexus\nfolder = nexus.scratch()\nprint((folder / 'a').write_text('x'), folder)"
+    )
+    assert errors == ""
+    folder = Path(printed.removeprefix("1 ").strip())
+    assert folder.is_relative_to(kernel.run_dir.resolve())
+    os.kill(kernel.pid, signal.SIGKILL)
+    wait_for(lambda: not folder.exists(), PATIENCE, "the folder to be gone")
+
+
 def test_sigkill_of_the_keeper(kernel: Kernel) -> None:
     kernel.start_servers()
     os.kill(kernel.keeper_pid(), signal.SIGKILL)

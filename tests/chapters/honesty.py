@@ -186,6 +186,17 @@ def runs_no_unchecked_shell(notebook: NotebookNode, path: Path) -> list[str]:
     ]
 
 
+def leaves_no_folder(notebook: NotebookNode, path: Path) -> list[str]:
+    """Its temporary folders go when the kernel goes, also if nobody can clear up."""
+    del path
+    lost = re.compile(r"^(?!\s*with\b).*\b(TemporaryDirectory|mkdtemp)\((?!.*dir=)", re.MULTILINE)
+    return [
+        f"{name} makes a folder that a killed kernel leaves: use nexus.scratch()"
+        for name, cell in code(notebook)
+        if lost.search(cell.source)
+    ]
+
+
 def raises_what_it_says(notebook: NotebookNode, path: Path) -> list[str]:
     """A cell has an error stored if, and only if, its tag says that the error is the lesson."""
     del path
@@ -388,6 +399,7 @@ RULES: tuple[Rule, ...] = (
     names_no_machine,
     is_silent_on_stderr,
     runs_no_unchecked_shell,
+    leaves_no_folder,
     raises_what_it_says,
     is_clean,
     has_exercises,

@@ -152,6 +152,8 @@ CAUGHT: list[tuple[honesty.Rule, str, Callable[[NotebookNode], None]]] = [
     (honesty.runs_no_unchecked_shell, "%%bash", runs("files = !ls")),
     (honesty.runs_no_unchecked_shell, "%%bash", runs("%sx ls")),
     (honesty.runs_no_unchecked_shell, "%%bash", runs("%%system\nls")),
+    (honesty.leaves_no_folder, "killed", runs("folder = tempfile.TemporaryDirectory()")),
+    (honesty.leaves_no_folder, "killed", runs("if x:\n    folder = Path(tempfile.mkdtemp())")),
     (honesty.raises_what_it_says, "failed", shows(error())),
     (honesty.raises_what_it_says, "raised nothing", tagged("raises-exception")),
     (honesty.is_clean, "python3", lambda n: n.metadata.kernelspec.update(name="nexus")),
@@ -210,6 +212,7 @@ ALLOWED: list[Callable[[NotebookNode], None]] = [
     prints("GET /users/42 in https://example.org/home/x, a/tmp/b, ratio 3/work"),
     tagged("nbval-ignore-output", reason="the versions differ from machine to machine"),
     runs("x = 1 != 2  # !important"),
+    runs("with tempfile.TemporaryDirectory() as folder:\n    mkdtemp(dir=folder)"),
     runs("x = 1\n" * 39 + "x = 2"),
     lambda n: (
         runs("# Count.\n" + "x = 1\n" * 90)(n),
