@@ -10,17 +10,20 @@ import argparse
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
+
+import psutil
 
 from tools import chapters
 from tools.chapters import UnknownChapterError
@@ -29,6 +32,13 @@ ROOT = chapters.ROOT
 AT_ONCE = 3  # steps; each has workers of its own, which wait for half of their time
 TELL_SECONDS = 20.0  # between two lines that say how far the steps are
 SLOWEST = 10
+
+MEMORY = Path("/dev/shm")
+"""A file system in memory, on Linux. Servers that come and go by the thousand make files by the
+million; on a disk, that takes a third of the time of all tests."""
+ROOM = 4 * 1024**3
+"""Bytes that must be free there; the servers of all steps together need less than one."""
+PREFIX = "nexus-test-"
 
 # Of the pages that the step before them builds, and of the chapters in JupyterLab.
 BROWSER_TESTS = (
@@ -57,12 +67,14 @@ class Step:
         command: The program and its arguments.
         after: The steps that have to pass before it.
         is_pytest: Whether it is pytest, whose tests are counted; else it counts as one.
+        on_disk: Whether its temporary files are where a reader's are, and not in memory.
     """
 
     name: str
     command: tuple[str, ...]
     after: tuple[str, ...] = ()
     is_pytest: bool = False
+    on_disk: bool = False
 
 
 @dataclass
@@ -91,10 +103,12 @@ def module(name: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name, *arguments)
 
 
-def pytest_step(name: str, *arguments: str, after: tuple[str, ...] = ()) -> Step:
+def pytest_step(
+    name: str, *arguments: str, after: tuple[str, ...] = (), on_disk: bool = False
+) -> Step:
     """Return a step that is a run of pytest over workers."""
     command = module("pytest", "--quiet", f"--numprocesses={workers()}", *arguments)
-    return Step(name, command, after=after, is_pytest=True)
+    return Step(name, command, after=after, is_pytest=True, on_disk=on_disk)
 
 
 def workers() -> int:
@@ -119,7 +133,7 @@ def steps(*, weekly: bool = False) -> list[Step]:
         pytest_step("unit", *also, *browser, "tests"),
         Step("book", module("tools.book", "--clean")),
         pytest_step("browser", *also, "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
-        pytest_step("chapters", "--nbval", *again, *notebooks),
+        pytest_step("chapters", "--nbval", *again, *notebooks, on_disk=True),
         *(gates(project, weekly=weekly) for project in sorted(small)),
         Step("lint", module("tools.lint")),
     ]
@@ -155,7 +169,7 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     files = [notebook, f"nexus/exercises/{module_of}.py", judges, f"notes/gotchas/{path.stem}.md"]
     found = [
         pytest_step("judges", "--weekly", "--dist=worksteal", judges),
-        pytest_step("chapter", "--nbval", "--again", notebook),
+        pytest_step("chapter", "--nbval", "--again", notebook, on_disk=True),
         pytest_step("honesty", "--weekly", "-k", words, *OF_A_CHAPTER),
         Step("book", module("tools.book")),
         pytest_step("page", "-k", f"[{page}", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
@@ -170,6 +184,34 @@ def environment() -> dict[str, str]:
     """Return the environment of all steps, in which Python keeps what it has compiled."""
     kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return kept | {"PYTHONUNBUFFERED": "1"}
+
+
+def memory_has_room() -> bool:
+    """Tell whether files can be made in memory, and programs among them started."""
+    try:
+        place = os.statvfs(MEMORY)
+    except OSError:
+        return False
+    writable = os.access(MEMORY, os.W_OK | os.X_OK)
+    return writable and not place.f_flag & os.ST_NOEXEC and place.f_bavail * place.f_frsize > ROOM
+
+
+def remove_what_killed_runs_left(place: Path) -> None:
+    """Remove the folders of runs that have ended without doing so: memory is dearer than disk."""
+    for folder in place.glob(f"{PREFIX}*"):
+        process = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make the folder for the temporary files of all steps: in memory, where there is room."""
+    place = MEMORY if memory_has_room() else Path(tempfile.gettempdir())
+    remove_what_killed_runs_left(place)
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=place) as name:
+        Path(name).chmod(0o755)  # root's servers run as another user
+        yield Path(name)
 
 
 def processor_of_children() -> float:
@@ -193,10 +235,13 @@ class Run:
         self.processor = 0.0
         self.log: IO[str] = (folder / f"{step.name}.log").open("w+", errors="replace")
         report = [f"--junitxml={self.report}"] if step.is_pytest else []
+        temporary = folder / "t"
+        temporary.mkdir(exist_ok=True)
+        place = {} if step.on_disk else {"TMPDIR": str(temporary)}
         self.process = subprocess.Popen(
             [*step.command, *report],
             cwd=ROOT,
-            env=environment() | {"TEST_SHARED": str(folder)},
+            env=environment() | place | {"TEST_SHARED": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -287,7 +332,7 @@ def run(wanted: Sequence[Step]) -> Iterator[Outcome]:
     waiting, running, passed = list(wanted), list[Run](), set[str]()
     names = {step.name for step in wanted}
     told = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="nexus-test-") as folder, ExitStack() as stack:
+    with temporary_folder() as folder, ExitStack() as stack:
         while waiting or running:
             for ended in [one for one in running if one.has_ended()]:
                 running.remove(ended)
@@ -310,7 +355,7 @@ def run(wanted: Sequence[Step]) -> Iterator[Outcome]:
                     )
                 elif len(running) < AT_ONCE and set(step.after) & names <= passed:
                     waiting.remove(step)
-                    running.append(stack.enter_context(Run(step, Path(folder))))
+                    running.append(stack.enter_context(Run(step, folder)))
             if time.monotonic() - told > TELL_SECONDS:
                 told = time.monotonic()
                 print(f"  … {', '.join(one.progress() for one in running)}", flush=True)

@@ -1,10 +1,12 @@
 """`make test` and `make lint` tell the truth: what failed fails, what was skipped is listed."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -90,6 +92,56 @@ def test_a_step_keeps_what_it_has_compiled(
     )
     assert not outcome.failed, capsys.readouterr().out
     assert [*folder.glob("__pycache__/imported.*.pyc")]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_step_has_its_temporary_files_in_memory_or_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_disk: bool
+) -> None:
+    memory, disk, said = tmp_path / "memory", tmp_path / "disk", tmp_path / "said"
+    memory.mkdir()
+    disk.mkdir()
+    monkeypatch.setenv("TMPDIR", str(disk))
+    monkeypatch.setattr(test_run, "MEMORY", memory)
+    monkeypatch.setattr(test_run, "ROOM", 0)
+    code = f"import pathlib, tempfile; pathlib.Path({str(said)!r}).write_text(tempfile.mkdtemp())"
+    step = Step("some", (sys.executable, "-c", code), on_disk=on_disk)
+    (outcome,) = test_run.run([step])
+    assert outcome.passed == 1
+    assert (disk if on_disk else memory) in Path(said.read_text()).parents
+    assert not [*memory.iterdir()]  # nothing of a run stays in memory
+
+
+@pytest.mark.parametrize("without", ["room", "programs", "place"])
+def test_without_memory_for_it_all_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: str
+) -> None:
+    monkeypatch.setattr(test_run, "MEMORY", tmp_path / "none" if without == "place" else tmp_path)
+    monkeypatch.setattr(test_run, "ROOM", 2**62 if without == "room" else 0)
+    flags = os.ST_NOEXEC if without == "programs" else 0
+    real = os.statvfs
+
+    def statvfs(path: Path) -> SimpleNamespace:
+        place = real(path)
+        return SimpleNamespace(f_flag=flags, f_bavail=place.f_bavail, f_frsize=place.f_frsize)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    assert not test_run.memory_has_room()
+
+
+def test_what_a_killed_run_left_is_removed_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_run, "MEMORY", tmp_path)
+    monkeypatch.setattr(test_run, "ROOM", 0)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    names = [f"nexus-test-{ended.pid}-x", f"nexus-test-{os.getpid()}-x", "nexus-test-mine", "other"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    with test_run.temporary_folder():
+        left = {path.name for path in tmp_path.iterdir()}
+    assert {*names} - left == {names[0]}
 
 
 def test_a_step_that_fails_shows_what_it_said(capsys: pytest.CaptureFixture[str]) -> None:
