@@ -1,5 +1,6 @@
 """systemd's own programs read the units, and what the units start runs on real servers."""
 
+import os
 import re
 import shlex
 import shutil
@@ -154,12 +155,14 @@ def test_gunicorn_says_when_it_is_ready_and_ends(tmp_path: Path) -> None:
     (tmp_path / "mysite/wsgi.py").write_text("def application(*_): ...\n")
     port = free_port()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-        told.bind(str(tmp_path / "notify"))
+        # A name without a file, as systemd may give it: a path can be too long for a socket.
+        name = f"nexus-test-{os.getpid()}"
+        told.bind(f"\0{name}")
         told.settimeout(60)
         process = subprocess.Popen(
             program("mysite-web.service"),
             cwd=tmp_path,
-            env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "BIND": f"127.0.0.1:{port}"},
+            env={"NOTIFY_SOCKET": f"@{name}", "BIND": f"127.0.0.1:{port}"},
             stderr=subprocess.PIPE,
             text=True,
         )
