@@ -1,10 +1,12 @@
 """A second worker: another process with the answer in it, and a memory and locks of its own.
 
 The process is forked, as a server's workers are, before the answer was called for the first time:
-what the answer keeps in a dictionary or guards with a `threading.Lock` is not there. It has a
-session of its own, and is killed at the end, whatever it does.
+what the answer keeps in a dictionary or guards with a `threading.Lock` is not there, and `hash` of
+a text is another one, as it is in a process that was started by itself. It has a session of its
+own, and is killed at the end, whatever it does.
 """
 
+import builtins
 import gc
 import io
 import multiprocessing
@@ -149,6 +151,7 @@ def _serve(pipe: "Connection[Any, Any]", action: Callable[..., object]) -> None:
         keeper.prctl(keeper.PR_SET_PDEATHSIG, signal.SIGKILL)  # the kernel may be killed
         gc.disable()  # what it has inherited is its parent's to close
         sys.stdout = sys.stderr = io.StringIO()
+        _hash_otherwise()
         while True:
             arguments = pipe.recv()
             try:
@@ -158,3 +161,13 @@ def _serve(pipe: "Connection[Any, Any]", action: Callable[..., object]) -> None:
                 pipe.send((kinds, first_line(error)))
     finally:
         os._exit(0)
+
+
+def _hash_otherwise() -> None:
+    """Gives the built-in `hash` another seed, as PYTHONHASHSEED does for each new process."""
+    given, seed = hash, os.getpid()
+
+    def otherwise(value: object, /) -> int:
+        return given(value) if isinstance(value, int | float | complex) else given((seed, value))
+
+    builtins.hash = otherwise
