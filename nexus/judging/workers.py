@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import sysconfig
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -164,10 +165,18 @@ def _serve(pipe: "Connection[Any, Any]", action: Callable[..., object]) -> None:
 
 
 def _hash_otherwise() -> None:
-    """Gives the built-in `hash` another seed, as PYTHONHASHSEED does for each new process."""
+    """Gives the built-in `hash` another seed, as PYTHONHASHSEED does for each new process.
+
+    Libraries keep theirs: a dictionary from before the fork may have keys that are hashed by them,
+    such as members of an Enum.
+    """
     given, seed = hash, os.getpid()
+    libraries = ("<", *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 
     def otherwise(value: object, /) -> int:
-        return given(value) if isinstance(value, int | float | complex) else given((seed, value))
+        caller = sys._getframe(1).f_code.co_filename
+        if isinstance(value, int | float | complex) or caller.startswith(libraries):
+            return given(value)
+        return given((seed, value))
 
     builtins.hash = otherwise
