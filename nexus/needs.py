@@ -39,6 +39,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
         "kubernetes_validate": package("kubernetes_validate"),
+        "nats": programs.nats,
         "pebble": programs.pebble,
         "pgbouncer": programs.pgbouncer,
         "mariadb": programs.mariadb,

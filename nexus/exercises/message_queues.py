@@ -13,7 +13,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from nexus.judging import NotYet, first_line, judge
-from nexus.judging.brokers import Broker, Gone, Watched, broker, shut, swallower, take
+from nexus.judging.brokers import Broker, Gone, Stepwise, Watched, broker, shut, swallower, take
 from nexus.judging.limits import Run, all_of, within
 from nexus.judging.meeting import come_to_rest, holding
 from nexus.judging.sandbox import Connection, Sandbox, another, database
@@ -107,17 +107,29 @@ def topology(answer: Declare) -> str:
             _routes(box, channel)
             _dead_letters(box, channel)
             _many(channel)
+            _between(answer, box, channel)
     return (
-        "each message is in its queues, once, also when it is rejected or wanted by no queue, and "
-        "everything is durable"
+        "each message is in its queues, once, also when it is rejected or wanted by no queue, or "
+        "comes while the function runs again, and everything is durable"
     )
 
 
-def _declare(answer: Declare, box: Broker, attempt: str) -> None:
-    """Calls the answer on a connection of its own, as a program that starts does."""
+def _declare(
+    answer: Declare, box: Broker, attempt: str, then: Callable[[], None] | None = None
+) -> None:
+    """Calls the answer on a connection of its own, as a program that starts does.
+
+    Args:
+        answer: the function.
+        box: where.
+        attempt: how a complaint begins.
+        then: what happens after each call on its channel.
+    """
     connection = box.connect()
     try:
-        within(lambda: answer(connection.channel()))
+        channel = connection.channel()
+        given: Any = Stepwise(channel, then) if then else channel
+        within(lambda: answer(given))
     except AMQPError as error:
         said = getattr(error, "reply_text", first_line(error)) or type(error).__name__
         raise NotYet(f"{attempt}RabbitMQ says: {said}") from None
@@ -263,6 +275,33 @@ def _many(channel: BlockingChannel) -> None:
     for name in ("shipping", "audit"):
         if (kept := waiting(channel, name)) != MANY:
             raise NotYet(f"{MANY} messages were sent, and {kept} of them wait in {name}")
+
+
+def _between(answer: Declare, box: Broker, channel: BlockingChannel) -> None:
+    """Raises NotYet if a message that comes between two calls of the function goes astray."""
+    keys = ("order.paid.de", "order.cancelled.de", "refund")
+    for name in QUEUES:
+        channel.queue_purge(name)
+    sent = 0
+
+    def send() -> None:
+        nonlocal sent
+        sent += 1
+        for key in keys:
+            channel.basic_publish("orders", key, key.encode())
+
+    _declare(answer, box, "it was called again: ", send)
+    for name in QUEUES:
+        found = Counter(body.decode() for _, _, body in take(channel, name, 10 * sent + 10))
+        for key in keys:
+            due = sent if name in wanted(key) else 0
+            if found[key] != due:
+                raise NotYet(
+                    f"your function ran again, and other programs published {sent} messages with "
+                    f"the key {key!r} meanwhile: {found[key]} of them are in the queue {name}, and "
+                    f"{due} should be. Declare and bind, and take nothing away, not even for a "
+                    "moment"
+                )
 
 
 def waiting(channel: BlockingChannel, queue: str) -> int:

@@ -12,10 +12,11 @@ import redis
 
 from nexus.judging import NotYet, judge, limits
 from nexus.judging.dying import Eventful, mortal
-from nexus.judging.limits import within
-from nexus.judging.sandbox import Connection, Sandbox, database, own_valkey
+from nexus.judging.limits import Run, all_of, within
+from nexus.judging.meeting import come_to_rest, holding
+from nexus.judging.sandbox import Connection, Sandbox, another, database, own_valkey
 from nexus.judging.verdict import first_line
-from nexus.judging.workers import Worker, worker
+from nexus.judging.workers import OtherProcessError, Worker, worker
 from nexus.services import Valkey
 from nexus.services.process import wait_for
 
@@ -125,6 +126,7 @@ def allow(answer: Allow) -> str:
         _ends(answer, client)
         _meets(answer, server, client, other)
         _dies(answer, server, client)
+        _down(answer, server, client)
     return (
         "at most so many passed in any window, also when another process came between two "
         "commands; it needs little memory, and every key ends by itself"
@@ -312,6 +314,33 @@ def _dies(answer: Allow, server: Valkey, admin: redis.Redis) -> None:
             raise NotYet(
                 f"a process died just before command number {number} of a call, and left "
                 f"{found[0]!r} without a TTL: count and set the TTL in one step"
+            )
+        if client.sent < number:
+            return
+
+
+def _down(answer: Allow, server: Valkey, admin: redis.Redis) -> None:
+    """Valkey answers nothing from each of a call's commands on: a full limit stays full."""
+
+    def fail(_: str) -> None:
+        client.at += 1  # the next one as well
+        raise redis.ConnectionError("Connection refused")
+
+    for number in range(1, MOST_COMMANDS + 1):
+        admin.flushall()
+        for _ in range(5):
+            within(partial(answer, admin, "down", 5, 60, START))
+        with Eventful.of(server, number, fail, limits.SECONDS) as client:
+            try:
+                passed = within(partial(answer, client, "down", 5, 60, START))
+            except NotYet:
+                raise
+            except Exception:
+                passed = False
+        if passed:
+            raise NotYet(
+                f"the limit was used up, Valkey was down from command number {number} of a call "
+                "on, and the call passed: raise the error, or return false"
             )
         if client.sent < number:
             return
@@ -753,9 +782,12 @@ def block(answer: Block) -> str:
             if _given(box) != given:
                 raise NotYet(f"{what}: your task has changed login_log or allowed")
         _late_rows(answer, box)
+        # The other process is forked here: it begins with what the answer has kept in this one.
+        with worker(partial(_block_there, answer, box)) as other:
+            _overlap(answer, box, other)
     return (
-        "it blocks networks that fail for many accounts, also with late rows and when it runs "
-        "twice, and leaves a campus, the allow list and longer blocks alone"
+        "it blocks networks that fail for many accounts, also with late rows and when two runs "
+        "overlap, and leaves a campus, the allow list and longer blocks alone"
     )
 
 
@@ -829,3 +861,33 @@ def _late_rows(answer: Block, box: Sandbox) -> None:
     _run(answer, box, NOW, what)
     _run(answer, box, NOW + HOUR, what)
     _compare(box, what, {f"{ATTACKER}/32": NOW + HOUR + DAY})
+
+
+def _block_there(answer: Block, box: Sandbox, now: datetime) -> None:
+    """Runs the task in another process."""
+    with another(box) as connection:
+        answer(connection, now)
+
+
+def _overlap(answer: Block, box: Sandbox, other: Worker) -> None:
+    """Two runs read before either may write, and the earlier one is the last to write."""
+    later = NOW + timedelta(minutes=30)
+    for what, before in (
+        ("nothing was blocked", {}),
+        ("the attacker's block ended in an hour", {f"{ATTACKER}/32": NOW + HOUR}),
+    ):
+        said = f"{what}, and two runs overlapped"
+        box.admin.execute("TRUNCATE login_log, allowed, blocked")
+        _fill(box, _failures(ATTACKER, 30, 10), [], before)
+        with holding(box, "LOCK TABLE blocked IN SHARE MODE"):  # it can be read
+            other.ask(later)
+            come_to_rest(box, [lambda: not other.is_done()])
+            here = Run(partial(answer, box.learner, NOW))
+            come_to_rest(box, [lambda: here.is_running, lambda: not other.is_done()])  # noqa: B023
+        all_of([here], "of two runs that overlap, one")
+        try:
+            here.value()
+            other.answer("of two runs that overlap, one")
+        except (OtherProcessError, psycopg.Error) as error:
+            raise NotYet(f"{said}: one of them failed: {first_line(error)}") from None
+        _compare(box, said, {f"{ATTACKER}/32": later + DAY})

@@ -157,6 +157,31 @@ class Watched:
         self._settle("reject", *given, **named)
 
 
+class Stepwise:
+    """A channel of an answer's, after each of whose calls something happens."""
+
+    def __init__(self, channel: BlockingChannel, then: Callable[[], None]) -> None:
+        """Stands before a channel.
+
+        Args:
+            channel: the channel.
+            then: called after each method.
+        """
+        self._channel, self._then = channel, then
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        found = getattr(self._channel, name)
+        if not callable(found):
+            return found
+
+        def called(*given: object, **named: object) -> object:
+            result = found(*given, **named)
+            self._then()
+            return result
+
+        return called
+
+
 class Gone(Enough):
     """The end of a process, as its own code could see it: nothing that it can handle."""
 

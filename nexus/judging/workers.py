@@ -1,16 +1,19 @@
 """A second worker: another process with the answer in it, and a memory and locks of its own.
 
 The process is forked, as a server's workers are, before the answer was called for the first time:
-what the answer keeps in a dictionary or guards with a `threading.Lock` is not there. It has a
-session of its own, and is killed at the end, whatever it does.
+what the answer keeps in a dictionary or guards with a `threading.Lock` is not there, and `hash` of
+a text is another one, as it is in a process that was started by itself. It has a session of its
+own, and is killed at the end, whatever it does.
 """
 
+import builtins
 import gc
 import io
 import multiprocessing
 import os
 import signal
 import sys
+import sysconfig
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -149,6 +152,7 @@ def _serve(pipe: "Connection[Any, Any]", action: Callable[..., object]) -> None:
         keeper.prctl(keeper.PR_SET_PDEATHSIG, signal.SIGKILL)  # the kernel may be killed
         gc.disable()  # what it has inherited is its parent's to close
         sys.stdout = sys.stderr = io.StringIO()
+        _hash_otherwise()
         while True:
             arguments = pipe.recv()
             try:
@@ -158,3 +162,21 @@ def _serve(pipe: "Connection[Any, Any]", action: Callable[..., object]) -> None:
                 pipe.send((kinds, first_line(error)))
     finally:
         os._exit(0)
+
+
+def _hash_otherwise() -> None:
+    """Gives the built-in `hash` another seed, as PYTHONHASHSEED does for each new process.
+
+    Libraries keep theirs: a dictionary from before the fork may have keys that are hashed by them,
+    such as members of an Enum.
+    """
+    given, seed = hash, os.getpid()
+    libraries = ("<", *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
+
+    def otherwise(value: object, /) -> int:
+        caller = sys._getframe(1).f_code.co_filename
+        if isinstance(value, int | float | complex) or caller.startswith(libraries):
+            return given(value)
+        return given((seed, value))
+
+    builtins.hash = otherwise

@@ -135,6 +135,13 @@ def etcd(name: str = "etcd") -> Path:
     return find(name, f"NEXUS_{name.upper()}", [], how)
 
 
+def nats() -> Path:
+    """The nats-server program of the system (NEXUS_NATS names another one)."""
+    debian = [Path("/usr/sbin/nats-server")]  # on root's PATH only
+    how = by_package("--no-install-recommends nats-server", brew="nats-server")
+    return find("nats-server", "NEXUS_NATS", debian, how)
+
+
 def alertmanager() -> Path:
     """The Alertmanager of Prometheus (NEXUS_ALERTMANAGER names another one)."""
     debian = shutil.which("prometheus-alertmanager")  # Debian's own name for it

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import urllib.request
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -43,11 +44,12 @@ class RabbitMQ(Server):
     kind = "rabbitmq"
     patience = 90.0  # Erlang takes its time
 
-    def __init__(self, *, management: bool = False) -> None:
+    def __init__(self, *, management: bool = False, plugins: Sequence[str] = ()) -> None:
         """Starts the node.
 
         Args:
             management: whether it has the HTTP API of RabbitMQ's management plugin.
+            plugins: the names of more plugins of those that come with RabbitMQ.
 
         Raises:
             MissingProgram: if RabbitMQ is not installed.
@@ -58,6 +60,7 @@ class RabbitMQ(Server):
         self._erlang_port = 0
         self._mapper_port = 0
         self.management = management
+        self._plugins = ["rabbitmq_management"] * management + list(plugins)
         self._management_port = 0
         self._start_first(self._choose_ports)
 
@@ -121,8 +124,7 @@ class RabbitMQ(Server):
         if self.management:
             settings += MANAGEMENT.format(port=self._management_port)
         configuration.write_text(settings)
-        plugins = "[rabbitmq_management].\n" if self.management else "[].\n"
-        (self.directory / "enabled_plugins").write_text(plugins)
+        (self.directory / "enabled_plugins").write_text(f"[{','.join(self._plugins)}].\n")
         return ["/bin/sh", "-c", WITH_MAPPER, str(self._program)]
 
     def environment(self) -> dict[str, str]:
@@ -168,11 +170,12 @@ class RabbitMQ(Server):
         return free_port()
 
 
-def rabbitmq(*, management: bool = False) -> RabbitMQ:
+def rabbitmq(*, management: bool = False, plugins: Sequence[str] = ()) -> RabbitMQ:
     """Starts a RabbitMQ node that lives as long as its handle, and at most as the kernel.
 
     Args:
         management: whether it has the HTTP API of RabbitMQ's management plugin.
+        plugins: the names of more plugins of those that come with RabbitMQ.
 
     Returns:
         The running node's handle. It is a context manager too.
@@ -181,4 +184,4 @@ def rabbitmq(*, management: bool = False) -> RabbitMQ:
         MissingProgram: if RabbitMQ is not installed; the message is the command that does it.
         ServiceError: if it does not start; with the end of its log.
     """
-    return RabbitMQ(management=management)
+    return RabbitMQ(management=management, plugins=plugins)

@@ -491,8 +491,11 @@ def test_rabbitmq_routes_a_message_and_leaves_no_process() -> None:
 
 @need("rabbitmq")
 def test_rabbitmq_has_a_management_api_and_its_port_mapper_ends_with_it() -> None:
-    with nexus.rabbitmq(management=True) as node:
+    plugins = ["rabbitmq_consistent_hash_exchange"]
+    with nexus.rabbitmq(management=True, plugins=plugins) as node:
         assert node.api("vhosts/shop", "PUT", {}) is None
+        kinds = {kind["name"] for kind in node.api("overview")["exchange_types"]}
+        assert "x-consistent-hash" in kinds
         assert {vhost["name"] for vhost in node.api("vhosts")} == {"/", "shop"}
         with kombu.Connection(node.vhost("shop")) as connection:
             connection.connect()

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import ipaddress
 import os
 import sys
 import threading
@@ -313,6 +314,20 @@ def test_the_judges_clock_is_the_answers_and_nobody_elses() -> None:
 
 
 # A second worker
+
+
+def test_a_second_worker_has_another_hash_of_texts_as_a_process_of_its_own_has() -> None:
+    known = {ipaddress.ip_address("192.0.2.1"): 1}  # a library hashes it, in Python
+
+    def look(value: object) -> tuple[int, int]:
+        return hash(value), known[ipaddress.ip_address("192.0.2.1")]
+
+    with worker(look) as other:
+        for value in ("a", b"a", ("a", 1)):
+            there, found = other.said("it", value)
+            assert there != hash(value)
+            assert found == 1
+        assert other.said("it", 7)[0] == hash(7)
 
 
 def test_another_process_has_a_memory_and_locks_of_its_own(box: Sandbox) -> None:

@@ -130,6 +130,14 @@ def deletes_first(channel: Channel) -> None:
     shop()(channel)
 
 
+def binds_anew(channel: Channel) -> None:
+    """Bindings of an older version of the program are gone then."""
+    shop()(channel)
+    for queue, key in (("shipping", "order.paid.*"), ("audit", "order.#")):
+        channel.queue_unbind(queue, "orders", key)
+        channel.queue_bind(queue, "orders", key)
+
+
 def purges(channel: Channel) -> None:
     """An empty queue is a tidy queue."""
     shop()(channel)
@@ -316,6 +324,17 @@ def one_statement(
         db,
         lambda number: db.execute(both, [properties.message_id, number]),
     )
+
+
+def by_hash(channel: Channel, method: Method, properties: Properties, body: bytes, db: Db) -> None:
+    """A short id, which each process computes in its own way."""
+
+    def work(number: int) -> None:
+        with db.transaction():
+            if db.execute(NEW, [str(hash(properties.message_id))]).rowcount:
+                db.execute(ADD, [number])
+
+    consume(channel, method, properties, body, db, work)
 
 
 def by_unique_violation(
@@ -1199,6 +1218,7 @@ NOT_YET = [
     (ONE, "orders", "this is of type str"),
     (ONE, stub_1, "there is no queue audit"),
     (ONE, no_exchange, "there is no exchange orders"),
+    (ONE, binds_anew, "your function ran again, and other programs published"),
     (ONE, shop_of("hash", paid=("order.paid.#",)), "'order.paid' is in the queue shipping"),
     (ONE, shop_of("exact", paid=("order.paid",)), "'order.paid.de' is not in the queue shipping"),
     (ONE, shop_of("star", paid=("order.*",)), "'order.paid.de' is not in the queue shipping"),
@@ -1281,6 +1301,7 @@ NOT_YET = [
     (TWO, by_body, "two for order 7, and there are 1 parcels for order 7, and 2 are due"),
     (TWO, by_delivery_tag, "parcels for order"),
     (TWO, in_memory, "in another process, and there are 2 parcels for order 7"),
+    (TWO, by_hash, "in another process, and there are 2 parcels for order 7"),
     (TWO, swallows_errors, "a write into parcel failed twice"),
     (TWO, rejects_all_errors, "1 good messages are in the dead letters"),
     (TWO, acks_on_error, "a write into parcel failed twice"),

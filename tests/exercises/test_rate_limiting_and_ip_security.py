@@ -325,7 +325,21 @@ GCRA = """
     return 1
 """
 
+
+def fails(passes: bool) -> Callable[..., object]:
+    """An answer that says what it likes when Valkey is down."""
+
+    def allow(client: Client, key: str, limit: int, window: int, now: float) -> object:
+        try:
+            return by_a_log(client, key, limit, window, now)
+        except redis.RedisError:
+            return passes
+
+    return allow
+
+
 RIGHT_1 = [
+    (ONE, fails(passes=False)),
     (ONE, by_a_log),
     (ONE, by_a_list),
     (ONE, by_the_oldest_of_a_list),
@@ -340,6 +354,7 @@ NOT_YET_1: list[tuple[str, object, str]] = [
     (ONE, never, "should have passed"),
     (ONE, raises, "not today"),
     (ONE, swallows_errors, "should have been refused"),
+    (ONE, fails(passes=True), "Valkey was down from command number 1"),
     (ONE, script(FIXED), "should have been refused"),
     (ONE, script(FROM_THE_FIRST), "should have been refused"),
     (ONE, script(COUNTER), "should have"),
@@ -821,6 +836,39 @@ def in_python(connection: Connection, now: datetime) -> None:
             )
 
 
+def looks_first(connection: Connection, now: datetime) -> None:
+    """Inserts what it has not found."""
+    until = now + timedelta(days=1)
+    for network in attackers(connection, now):
+        found = connection.execute("SELECT until FROM blocked WHERE network = %s", [network])
+        if row := found.fetchone():
+            connection.execute(
+                "UPDATE blocked SET until = %s WHERE network = %s", [max(row[0], until), network]
+            )
+        else:
+            connection.execute("INSERT INTO blocked VALUES (%s, %s)", [network, until])
+
+
+def compares_in_python(connection: Connection, now: datetime) -> None:
+    """Inserts safely, and writes the later of two ends, as it was when it looked."""
+    until = now + timedelta(days=1)
+    for network in attackers(connection, now):
+        found = connection.execute("SELECT until FROM blocked WHERE network = %s", [network])
+        row = found.fetchone()
+        connection.execute(
+            "INSERT INTO blocked VALUES (%s, %s) ON CONFLICT (network) "
+            "DO UPDATE SET until = EXCLUDED.until",
+            [network, max(row[0], until) if row else until],
+        )
+
+
+def with_a_lock(connection: Connection, now: datetime) -> None:
+    """Another form: one run at a time."""
+    with connection.transaction():
+        connection.execute("LOCK TABLE blocked IN SHARE ROW EXCLUSIVE MODE")
+        looks_first(connection, now)
+
+
 def anew(connection: Connection, now: datetime) -> None:
     """Deletes all blocks first."""
     with connection.transaction():
@@ -932,11 +980,13 @@ HOUR = "at > %(now)s::timestamptz - interval '1 hour'"
 FAILED = "count(DISTINCT account) FILTER (WHERE NOT ok) >= 20"
 SHARE = "AND 2 * count(*) FILTER (WHERE NOT ok) > count(*)"
 
-RIGHT_3: list[tuple[str, object]] = [(THREE, task()), (THREE, in_python)]
+RIGHT_3: list[tuple[str, object]] = [(THREE, task()), (THREE, in_python), (THREE, with_a_lock)]
 NOT_YET_3: list[tuple[str, object, str]] = [
     (THREE, None, "give a function"),
     (THREE, block_stub, "203.0.113.9/32 should be in blocked"),
     (THREE, nothing, "203.0.113.9/32 should be in blocked"),
+    (THREE, looks_first, "two runs overlapped: one of them failed"),
+    (THREE, compares_in_python, "two runs overlapped: the block of 203.0.113.9/32 should end"),
     (THREE, task((FAILED, "count(*) > 25"), (SHARE, "")), "25 students"),
     (THREE, task((SHARE, "")), "25 students"),
     (THREE, task((FAILED, "count(*) FILTER (WHERE NOT ok) >= 20")), "one person failed"),

@@ -50,6 +50,7 @@ STATEMENTS = {
     "foreign-key-violation": "INSERT INTO stay VALUES (9, NULL)",
     "foreign-key-delete": "DELETE FROM guest WHERE id = 1",
     "not-null-violation": "INSERT INTO guest VALUES (3, NULL, 1)",
+    "index-not-immutable": "CREATE INDEX ON guest ((now()::text))",
     "check-violation": "INSERT INTO guest VALUES (3, 'x', -1)",
     "exclusion-violation": "INSERT INTO stay VALUES (1, '[2026-01-04,2026-01-06)')",
     "enum-new-value": "CREATE TYPE mood AS ENUM ('a'); COMMIT; BEGIN; "
