@@ -5,6 +5,7 @@ import json
 import random
 import re
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from functools import partial
@@ -16,6 +17,7 @@ import redis
 
 from nexus.judging import NotYet, judge, limits
 from nexus.judging.dying import Eventful
+from nexus.judging.foretelling import standing_still
 from nexus.judging.limits import within
 from nexus.judging.sandbox import Connection, Sandbox, another, database, own_valkey
 from nexus.judging.workers import Worker, worker
@@ -44,6 +46,10 @@ class Live:
 
 MOST_OBJECTS = 1500
 """What a page may hold that keeps a hundred changes, however it keeps them."""
+
+MORE_CHANGES, MORE_BYTES = 2000, 8_000
+"""How many changes arrive once more, and how much memory they may take for good: four bytes each
+are a number of every change, and a page that keeps a hundred takes none."""
 
 Counts = dict[str, int]
 Change = tuple[int, str, int]
@@ -178,6 +184,15 @@ def live(answer: Callable[[], Any]) -> str:
     within(partial(_shuffled, answer))
     within(partial(_two_pages, answer))
     within(partial(_bounded, answer))
+    for is_gap in (False, True):
+        # Another thread of the kernel may have taken memory, so the smaller of two looks counts.
+        if min(within(partial(_grown, answer, is_gap, look)) for look in range(2)) > MORE_BYTES:
+            raise NotYet(
+                f"{MORE_CHANGES:,} more changes came"
+                + (" after one that was lost" if is_gap else " in order")
+                + ", and the memory that your code holds grew with them: what was applied need "
+                "not be kept, in no text and no global either"
+            )
     return (
         "the page shows only states that the poll had, whether changes come before the snapshot, "
         "twice, in another order or never, and it keeps a bounded number of them"
@@ -236,6 +251,29 @@ def _bounded(answer: Callable[[], Any]) -> None:
                 f"{what}, and then a snapshot of version 4000 and the changes 4001 and 4002: "
                 f"shown() is {live.shown()!r} and behind() is {live.behind()!r}"
             )
+
+
+def _grown(answer: Callable[[], Any], is_gap: bool, look: int = 0) -> int:
+    """The bytes that more and more changes take for good, wherever an answer keeps them."""
+    live = answer()
+    first = 1_000_000 * (1 + is_gap + 2 * look)  # a cache may know the versions of the last look
+    live.snapshot(first, {"tea": 1})
+    first += is_gap
+    is_tracing = tracemalloc.is_tracing()
+    if not is_tracing:
+        tracemalloc.start()
+    try:
+        used = []
+        for count in (300, MORE_CHANGES):
+            for _ in range(count):
+                first += 1
+                live.change(first, "tea", 1)
+            gc.collect()
+            used.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        if not is_tracing:
+            tracemalloc.stop()
+    return used[1] - used[0]
 
 
 def _is_stuck(live: Any, arrivals: list[int], many: list[Change], what: str) -> None:  # noqa: ANN401
@@ -332,7 +370,12 @@ def ticket(answer: tuple[Any, ...]) -> str:
     if len(answer) != 2 or not all(callable(part) for part in answer):
         raise NotYet("give a pair of two functions: (issue, admit)")
     issue, admit = cast(Ticket, answer)
-    with own_valkey() as server, worker(partial(_there, answer, server)) as other:
+    with (
+        own_valkey() as server,
+        worker(partial(_there, answer, server)) as other,
+        worker(partial(_foretold, answer, server)) as one,
+        worker(partial(_foretold, answer, server)) as two,
+    ):
         client = server.connect(decode_responses=True, socket_timeout=limits.SECONDS)
         client.set("session:7", "amina")
         client.hset("profile", "name", "amina")
@@ -343,6 +386,7 @@ def ticket(answer: tuple[Any, ...]) -> str:
         door.knows_pages()
         door.refuses_garbage()
         door.cannot_be_guessed()
+        _cannot_be_foretold(door, one, two)
         door.ends()
         door.leaves_nothing(server)
         _other_process(door, other)
@@ -361,6 +405,37 @@ def _there(answer: Ticket, server: Valkey, what: str, *given: str) -> object:
             random.seed(7)
             return answer[0](client, *given)
         return answer[1](client, ORIGINS, ORIGINS[0], *given)
+
+
+class Still(redis.Redis):
+    """A client whose server has a clock that stands still."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Sends a command, but for TIME."""
+        if str(args[0]).upper() == "TIME":
+            return (1_800_000_000, 0)
+        return super().execute_command(*args, **options)
+
+
+def _foretold(answer: Ticket, server: Valkey) -> list[str]:
+    """Tickets that another process issues, in which nothing differs but real randomness."""
+    options: dict[str, Any] = {"decode_responses": True, "socket_timeout": limits.SECONDS}
+    with Still.from_url(server.url, **options) as client, standing_still(*answer):
+        return [answer[0](client, "bode", "1") for _ in range(2)]
+
+
+def _cannot_be_foretold(door: "Door", one: Worker, two: Worker) -> None:
+    """Two workers that were forked at the same moment issue different tickets."""
+    tickets = []
+    for each in (one, two):
+        if kept := door.keys():
+            door.client.delete(*kept)  # a counter in Valkey begins again, too
+        tickets += each.said("issue in another worker")
+    if len(set(tickets)) < len(tickets):
+        raise NotYet(
+            "two workers issued the same ticket to the same user at the same moment, so whoever "
+            "knows the time can compute it, also through a hash: use the module secrets"
+        )
 
 
 class Door:
@@ -648,6 +723,9 @@ GARBAGE = (
 MOST_STATEMENTS = 8
 """Before how many statements of a stream something happens once."""
 
+MOST_LATE = 20
+"""What a stream may yield after its connection has broken, such as what it had read before."""
+
 MOST_CHUNKS = 200
 """What a stream may yield without an event or two comments in it."""
 
@@ -828,6 +906,7 @@ def stream(answer: Stream) -> str:
         _member_no_more,
         _hostile_option,
         _polite,
+        _connection_lost,
     ]
     with database("realtime_polls", _polls) as box:
         poll = Poll(box)
@@ -1180,6 +1259,32 @@ def _polite(answer: Stream, poll: Poll) -> None:
             read_on(one, first, poll.box.learner)
     is_right(poll, first)
     is_right(poll, second)
+
+
+def _connection_lost(answer: Stream, poll: Poll) -> None:
+    """The connection to the database breaks, and the reader must notice it."""
+    poll.vote("tea")
+    what = "the connection to PostgreSQL was lost while a stream was open"
+    client = Client(what)
+    with another(poll.box) as db:
+        chunks = answer(db, 1, "bode", None)
+        with closing(cast(Any, chunks)):
+            read_on(chunks, client, db)
+            poll.box.stop(db)
+            poll.vote("coffee")
+            try:
+                for _ in range(MOST_LATE):
+                    chunk = next(chunks)
+            except (StopIteration, psycopg.Error):
+                return
+            except Exception as error:
+                raise NotYet(
+                    f"{what}: it raised {type(error).__name__}: let the error through"
+                ) from None
+    raise NotYet(
+        f"{what}, and it went on and yielded {chunk!r}: the page stands still, and nobody "
+        "notices; let the error end the stream"
+    )
 
 
 def _first_events(answer: Stream, box: Sandbox, last_id: str | None) -> list[str]:

@@ -325,6 +325,29 @@ def raises_unclear(connection: Connection, charge: Charge, booking: str, amount:
     return str(status)
 
 
+def any_error_is_unclear(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
+    """A bug is taken for an unclear outcome, and nobody hears of it."""
+    number, known, key, status = begun(connection, booking, amount)
+    if known != amount:
+        raise ValueError
+    if status == "unclear":
+        try:
+            status = charge(key, amount)
+        except Exception:
+            return "unclear"
+        connection.execute(SETTLE, [status, number])
+    return str(status)
+
+
+def any_error_is_a_refusal(
+    connection: Connection, charge: Charge, booking: str, amount: int
+) -> str:
+    try:
+        return by_upsert(connection, charge, booking, amount)
+    except TypeError:
+        return "declined"
+
+
 LIVE = "SELECT id, amount, key, status FROM payment WHERE booking = %s AND status <> 'declined'"
 LOCKED = "SELECT pg_advisory_lock(hashtext(%s))"
 TRIED = "SELECT pg_try_advisory_lock(hashtext(%s))"
@@ -540,6 +563,31 @@ def by_hand(connection: Connection, secrets: Sequence[str], headers: Headers, bo
         if not connection.execute("SELECT 1 FROM event WHERE id = %s", [name]).fetchone():
             connection.execute("INSERT INTO event VALUES (%s, %s)", [name, body.decode()])
     return 202
+
+
+def compared(how: Callable[[str, str], bool]) -> Callable[..., int]:
+    """By hand, with a comparison of the digest and one of the signatures."""
+
+    def receive_comparing(
+        connection: Connection, secrets: Sequence[str], headers: Headers, body: bytes
+    ) -> int:
+        try:
+            name, at = headers["webhook-id"], headers["webhook-timestamp"]
+            given = [one[3:] for one in headers["webhook-signature"].split(" ") if one[:3] == "v1,"]
+            if abs(time.time() - int(at)) > 300:
+                return 401
+            signed = f"{name}.{at}.".encode() + body
+            for secret in secrets:
+                key = base64.b64decode(secret.removeprefix("whsec_"))
+                digest = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+                if any(how(digest, one) for one in given):
+                    connection.execute(STORE, [name, body.decode()])
+                    return 202
+        except (KeyError, ValueError):
+            pass
+        return 401
+
+    return receive_comparing
 
 
 def meaning(body: str) -> list[Any] | None:
@@ -1209,6 +1257,7 @@ RIGHT = [
     (TWO, (by_violation, work_claiming)),
     (TWO, (receive, work_reading)),
     (TWO, (receive, work_if_free)),
+    (TWO, (compared(hmac.compare_digest), work)),
     (THREE, by_counters),
     (THREE, by_fractions),
     (THREE, reconciler(minor=without_dot)),
@@ -1218,6 +1267,7 @@ NOT_YET = [
     (ONE, 7, "this is of type int"),
     (ONE, pay_stub, "days later"),
     (ONE, new_key_each_time, "charged 2 times"),
+    (ONE, any_error_is_unclear, "returned 'unclear': catch only Unclear"),
     (ONE, booking_is_the_key, "the next one was good"),
     (ONE, notes_afterwards, "the process died just after"),
     (ONE, in_a_transaction, "a transaction is open"),
@@ -1231,6 +1281,7 @@ NOT_YET = [
     (ONE, amount_is_the_key, "and returned 'declined'"),
     (ONE, asks_for_what_is_paid, "charged 2 times"),
     (ONE, swallows, "a transaction is open"),
+    (ONE, any_error_is_a_refusal, "returned 'declined': catch only Unclear"),
     (ONE, never_asks, "should return succeeded"),
     (ONE, raises_unclear, "pay raised Unclear"),
     (ONE, keeps_lock, "then another process paid the same booking: pay had not come"),
@@ -1247,6 +1298,7 @@ NOT_YET = [
     (ONE, key_is_a_count, "two processes paid two bookings at once"),
     (TWO, (receive,), "give two functions"),
     (TWO, (unverified, work), "should return 401"),
+    (TWO, (compared(lambda digest, one: digest == one), work), "use hmac.compare_digest"),
     (TWO, (dumped, work), "should return 202"),
     (TWO, (first_secret, work), "the second secret"),
     (TWO, (last_secret, work), "the first secret"),
@@ -1287,6 +1339,18 @@ NOT_YET = [
     (TWO, (receive, locks_for_a_moment), "two processes worked at once"),
     (TWO, (receive, reads_without_lock), "two processes worked at once"),
     (TWO, (receive, makes_bookings), "work makes none"),
+    (TWO, (compared(lambda digest, one: one in [digest]), work), "use hmac.compare_digest"),
+    (TWO, (compared(lambda digest, one: one.endswith(digest)), work), "use hmac.compare_digest"),
+    (
+        TWO,
+        (compared(lambda d, one: base64.b64decode(d) == base64.b64decode(one)), work),
+        "use hmac.compare_digest",
+    ),
+    (
+        TWO,
+        (compared(lambda digest, one: digest.encode() == one.encode()), work),
+        "use hmac.compare_digest",
+    ),
     (THREE, reconcile_stub, "19.99"),
     (THREE, reconciler(minor=lambda text, c: int(float(text) * 10 ** DECIMALS[c])), "19.99"),
     (THREE, reconciler(minor=rounded), "a large amount"),

@@ -295,6 +295,27 @@ NOT_YET_1: list[tuple[str, object, str]] = [
         ),
         "keeps more than a hundred",
     ),
+    # The same in one text, in bytes, and in a list of the module.
+    *(
+        (
+            ONE,
+            page(
+                (
+                    "self.newest = max(self.newest, version)\n        if self.version is None or version > self.version:\n            self.waiting",
+                    f"self.newest = max(self.newest, version)\n        {keep}\n        if self.version is None or version > self.version:\n            self.waiting",
+                ),
+                ("class Live:", f"{begin}\nclass Live:"),
+            ),
+            "the memory that your code holds grew",
+        )
+        for begin, keep in (
+            ("seen = ['']", "seen[0] += f'{version};'"),
+            ("", "self.__dict__['seen'] = self.__dict__.get('seen', '') + f'{version};'"),
+            ("seen = bytearray()", "seen.extend(version.to_bytes(8, 'big'))"),
+            ("seen = []", "seen.append(version)"),
+            ("import functools\nkept = functools.lru_cache(None)(str)", "kept(version)"),
+        )
+    ),
     (ONE, page(("dict(self.counts))", "self.counts)")), "shown() should be"),
     (ONE, page(("version, dict(counts)", "version, counts")), "shown() should be"),
     (
@@ -474,7 +495,22 @@ ORIGIN = "if origin not in origins or not ticket:"
 SECRET = "secrets.token_urlsafe(32)"
 SET = 'client.set(f"ticket:{ticket}", json.dumps([user, poll]), ex=30)'
 
+IMPORTS = """
+import hashlib, itertools, json, os, secrets, time, uuid
+from datetime import datetime
+from time import perf_counter
+count = itertools.count()
+"""
+
 RIGHT_2: list[tuple[str, object]] = [
+    # A hash of the time and of something that nobody knows.
+    (
+        TWO,
+        door(
+            (SECRET, "hashlib.sha256(f'{time.time()}{secrets.token_hex()}'.encode()).hexdigest()"),
+            ("import json, secrets", IMPORTS),
+        ),
+    ),
     (TWO, door()),
     (TWO, (issue_hash, admit_hash)),
     (TWO, door((SECRET, "str(__import__('uuid').uuid4())"))),
@@ -659,6 +695,27 @@ NOT_YET_2: list[tuple[str, object, str]] = [
             )
         ),
         "use the module secrets",
+    ),
+    # The same with other clocks, and with numbers that are counted.
+    *(
+        (
+            TWO,
+            door(
+                (SECRET, f"hashlib.sha256(repr((user, poll, {known})).encode()).hexdigest()"),
+                ("import json, secrets", IMPORTS),
+            ),
+            "use the module secrets",
+        )
+        for known in (
+            "time.time(), next(count)",
+            "time.monotonic_ns(), next(count)",
+            "perf_counter(), next(count)",
+            "datetime.now(), next(count), os.getpid()",
+            "uuid.uuid1(), next(count)",
+            "client.time(), next(count)",
+            "client.incr('n'), client.expire('n', 30)",
+            "next(count)",
+        )
     ),
     (
         TWO,
@@ -1074,6 +1131,21 @@ NOT_YET_3: list[tuple[str, object, str]] = [
         "is not JSON",
     ),
     (THREE, streaming(('f"id: {seen}\\nevent: snapshot', 'f"event: snapshot')), "has no id"),
+    # What goes wrong becomes a heartbeat.
+    *(
+        (
+            THREE,
+            streaming(
+                (
+                    "        found = db.execute(STATE, [seen, poll, user]).fetchone()",
+                    f"        try:\n            found = db.execute(STATE, [seen, poll, user]).fetchone()\n        except {error}:\n            yield ': still here\\n\\n'\n            continue",
+                ),
+                ("import json, re", "import json, re, psycopg"),
+            ),
+            "let the error end the stream",
+        )
+        for error in ("Exception", "psycopg.Error", "psycopg.OperationalError")
+    ),
     # A transaction stays open while the reader reads.
     (
         THREE,

@@ -147,6 +147,11 @@ class FakeProvider:
         with self._lock:
             self._next = deque(statuses)
 
+    def forget_keys(self) -> None:
+        """Forget every Idempotency-Key, as providers do after a while, and no charge or refund."""
+        with self._lock:
+            self._answers.clear()
+
     def answer(self, method: str, path: str, headers: Any, body: Any) -> Answer | None:
         """Return status and body for a request, or None to answer nothing."""
         if method == "POST" and path == "/_behaviour":

@@ -139,6 +139,12 @@ def test_the_same_key_charges_once(fake: FakeProvider, listener: Listener) -> No
     assert len(listener.heard) == 1
 
 
+def test_a_key_that_was_forgotten_charges_again(fake: FakeProvider) -> None:
+    first = charge(fake, "tok_ok", reference="r").json()
+    fake.forget_keys()
+    assert charge(fake, "tok_ok", reference="r").json()["id"] != first["id"]
+
+
 def test_a_charge_is_found_by_its_reference(fake: FakeProvider) -> None:
     charge(fake, "tok_ok", reference="r")
     found = httpx.get(f"{fake.url}/charges/r", headers=authorised())
