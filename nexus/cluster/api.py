@@ -394,13 +394,24 @@ class Request(Handler):
 
     def body(self) -> Any:  # noqa: ANN401
         """What the client sent."""
-        text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            text = b"".join(self.chunks())
+        else:
+            text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         applies = "apply-patch+yaml" in self.headers.get("Content-Type", "")
         try:
             return (yaml.safe_load if applies else json.loads)(text) if text else None
         except ValueError:
             kind = self.headers.get("Content-Type", "")
             raise UnsupportedError(f"this server reads only JSON, and not {kind}") from None
+
+    def chunks(self) -> Iterator[bytes]:
+        """The parts of a body whose length was not known: `kubectl create --raw` sends it so."""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers, and the empty line at the end
+            pass
 
     def send(self, status: int, body: Any) -> None:  # noqa: ANN401
         """Sends an answer."""

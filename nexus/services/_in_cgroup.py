@@ -16,6 +16,9 @@ ROOT = Path("/sys/fs/cgroup")
 PERIOD = 100_000
 """Microseconds for which a quota of CPU holds: the kernel's default, and that of Kubernetes."""
 
+PATIENCE = 45
+"""Seconds after which the program is killed: fewer than the caller waits."""
+
 KILLS = ("memory.events", "memory.oom_control")  # of version 2, and of version 1
 
 
@@ -72,7 +75,8 @@ def run(command: Sequence[str], memory: int | None, cpu: float | None) -> list[i
                 if "sw" not in file or (group / file).exists():  # without swap there is none
                     (group / file).write_text(text)
         enter = "".join(f"echo $$ > '{group}/cgroup.procs' && " for group in groups)
-        status = subprocess.run(["/bin/sh", "-c", f'{enter}exec "$@"', "sh", *command]).returncode
+        words = ["/bin/sh", "-c", f'{enter}exec "$@"', "sh", *command]
+        status = subprocess.run(words, timeout=PATIENCE).returncode
         kills = sum(counted(group, file, "oom_kill") for group in groups for file in KILLS)
         return [status, kills, sum(counted(group, "cpu.stat", "nr_throttled") for group in groups)]
     finally:
@@ -96,6 +100,6 @@ def remove(group: Path) -> None:
 if __name__ == "__main__":
     try:
         outcome = run(**json.loads(sys.argv[1]))
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         sys.exit(str(error))
     sys.stdout.write(json.dumps(outcome))

@@ -813,6 +813,15 @@ def test_the_real_kubectl_applies_on_the_server_and_evicts(cluster: Cluster) -> 
     settled(cluster)
 
 
+def test_a_body_in_chunks_is_read_to_its_end(cluster: Cluster) -> None:
+    text = json.dumps({"metadata": {"name": "chunked"}, "data": {"a": "1"}})
+    with httpx.Client(base_url=cluster.url) as client:
+        made = client.post("/api/v1/namespaces/default/configmaps", content=iter([text.encode()]))
+        assert made.status_code == 201
+        deleted = client.delete("/api/v1/namespaces/default/configmaps/chunked")
+        assert deleted.json()["data"] == {"a": "1"}
+
+
 def test_guests_note_who_answered(cluster: Cluster) -> None:
     cluster.apply(MANIFEST)
     settled(cluster)
