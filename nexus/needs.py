@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from itertools import takewhile
 from types import MappingProxyType
 
-from nexus.services import programs
+from nexus.services import cgroup, dns, programs
 from nexus.services.errors import MissingProgram
 
 LINE = re.compile(r"#+ *needs: *(.*)")
@@ -34,11 +34,13 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "bandit": package("bandit"),
         "boto3": package("boto3"),
         "certbot": programs.certbot,
+        "cgroup": cgroup.check,
         "chromium": programs.chromium,
         "etcd": lambda: (programs.etcd(), programs.etcd("etcdctl")),
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
         "kubernetes_validate": package("kubernetes_validate"),
+        "namespaces": dns.check,
         "nats": programs.nats,
         "pebble": programs.pebble,
         "pgbouncer": programs.pgbouncer,

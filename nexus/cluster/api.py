@@ -2,7 +2,7 @@
 
 Discovery, GET, LIST, WATCH, POST, PUT, PATCH and DELETE for the resources of the store, and the
 tables that `kubectl get` prints, without the column AGE, which is another one each time. There is
-no authentication, no admission, no validation by schema, and no server-side apply.
+no authentication, no admission and no validation by schema.
 """
 
 import json
@@ -10,13 +10,19 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+import yaml
+
 from nexus.cluster import patch
+from nexus.cluster.batch import evict
 from nexus.cluster.controller import is_ending
+from nexus.cluster.ownership import Ownership
 from nexus.cluster.store import KINDS, ApiError, NotFoundError, Object, Store
 from nexus.services.listener import Handler, Listener
 
 SHORT = {"configmaps": "cm", "deployments": "deploy", "replicasets": "rs", "pods": "po"}
-SHORT |= {"services": "svc", "namespaces": "ns", "events": "ev"}
+SHORT |= {"services": "svc", "namespaces": "ns", "events": "ev", "nodes": "no", "ingresses": "ing"}
+SHORT |= {"poddisruptionbudgets": "pdb", "cronjobs": "cj"}
+OF_ALL = ("pods", "services", "deployments", "replicasets", "jobs", "cronjobs")
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 BOOKMARK = "k8s.io/initial-events-end"
 
@@ -30,14 +36,17 @@ class UnsupportedError(ApiError):
 def discovery(version: str) -> dict[str, Any]:
     """Which resources a group and version has."""
     resources = []
-    for name, (group, kind) in KINDS.items():
-        if group != version:
+    for name, (known, kind) in KINDS.items():
+        if known != version:
             continue
-        about = {"singularName": kind.lower(), "namespaced": name != "namespaces", "kind": kind}
-        extra = {} if name in ("events", "configmaps", "namespaces") else {"categories": ["all"]}
-        resources.append(
-            {"name": name, **about, "verbs": VERBS, "shortNames": [SHORT[name]], **extra}
-        )
+        wide = name in ("namespaces", "nodes")
+        about = {"singularName": kind.lower(), "namespaced": not wide, "kind": kind}
+        extra = {} if name not in OF_ALL else {"categories": ["all"]}
+        short = [SHORT[name]] if name in SHORT else []
+        resources.append({"name": name, **about, "verbs": VERBS, "shortNames": short, **extra})
+        if name == "pods":
+            evicts = {"group": "policy", "version": "v1", "kind": "Eviction"}
+            resources.append({"name": "pods/eviction", **about, **evicts, "verbs": ["create"]})
         if name in ("deployments", "replicasets"):
             scale = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
             resources.append(
@@ -46,17 +55,26 @@ def discovery(version: str) -> dict[str, Any]:
     return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
 
 
-APPS = {"groupVersion": "apps/v1", "version": "v1"}
+GROUPS = sorted({group for group, _ in KINDS.values() if "/" in group})
+
+
+def group(version: str) -> dict[str, Any]:
+    """What the list of groups says of one."""
+    there = {"groupVersion": version, "version": version.partition("/")[2]}
+    name = version.partition("/")[0]
+    return {"name": name, "versions": [there], "preferredVersion": there}
+
+
 DISCOVERY: Mapping[str, Callable[[], dict[str, Any]]] = {
     "/version": lambda: {"major": "1", "minor": "37", "gitVersion": "v1.37.0-nexus"},
     "/api": lambda: {"kind": "APIVersions", "versions": ["v1"]},
     "/apis": lambda: {
         "kind": "APIGroupList",
         "apiVersion": "v1",
-        "groups": [{"name": "apps", "versions": [APPS], "preferredVersion": APPS}],
+        "groups": list(map(group, GROUPS)),
     },
     "/api/v1": lambda: discovery("v1"),
-    "/apis/apps/v1": lambda: discovery("apps/v1"),
+    **{f"/apis/{version}": lambda v=version: discovery(v) for version in GROUPS},  # type: ignore[misc]
 }
 
 
@@ -66,8 +84,9 @@ def pod_state(pod: Object) -> str:
         return "Terminating"
     status = pod.get("status", {})
     for container in status.get("containerStatuses", []):
-        if reason := container["state"].get("waiting", {}).get("reason"):
-            return str(reason)
+        for state in ("waiting", "terminated"):
+            if reason := container["state"].get(state, {}).get("reason"):
+                return str(reason)
     return str(status.get("phase", "Pending"))
 
 
@@ -176,7 +195,8 @@ class Request(Handler):
 
     protocol_version = "HTTP/1.1"
     store: ClassVar[Store]
-    logs: ClassVar[Callable[[str], str]]
+    logs: ClassVar[Callable[..., str]]
+    owners: ClassVar[Ownership]
 
     def do_GET(self) -> None:
         """Discovery, an object, a list, or a watch."""
@@ -235,7 +255,7 @@ class Request(Handler):
         if self.query.get("watch") in ("1", "true"):
             return self.watch(as_table=as_table)
         if self.part == "log":
-            return 200, self.logs(self.name)
+            return 200, self.logs(self.name, previous=self.query.get("previous") == "true")
         if self.part == "scale":
             return 200, self.scale(self.store.get(self.resource, self.name))
         if self.name:
@@ -247,8 +267,8 @@ class Request(Handler):
             found.sort(key=lambda one: str(one["metadata"]["name"]))
         if as_table:
             return 200, table(self.resource, found, version)
-        group, kind = KINDS[self.resource]
-        about = {"apiVersion": group, "kind": f"{kind}List"}
+        version_of, kind = KINDS[self.resource]
+        about = {"apiVersion": version_of, "kind": f"{kind}List"}
         return 200, {**about, "metadata": {"resourceVersion": version}, "items": found}
 
     def watch(self, *, as_table: bool) -> None:
@@ -264,9 +284,9 @@ class Request(Handler):
                 if fits(one, self.query):
                     self.chunk("ADDED", one, as_table=as_table)
         if self.query.get("sendInitialEvents") == "true":
-            group, kind = KINDS[self.resource]
+            version, kind = KINDS[self.resource]
             meta = {"resourceVersion": str(after), "annotations": {BOOKMARK: "true"}}
-            mark = {"apiVersion": group, "kind": kind, "metadata": meta}
+            mark = {"apiVersion": version, "kind": kind, "metadata": meta}
             self.chunk("BOOKMARK", mark, as_table=False)
         for change in self.store.watch(after, float(self.query.get("timeoutSeconds", 300))):
             if change.key[0] == self.resource and fits(change.object, self.query):
@@ -283,14 +303,49 @@ class Request(Handler):
     def posted(self) -> Object:
         """Answers a POST."""
         new = self.body()
-        return dict(new) if "dryRun" in self.query else self.store.create(self.resource, new)
+        if self.part == "eviction":
+            evict(self.store, self.name)
+            return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
+        if "dryRun" in self.query:
+            return dict(new)
+        made = self.store.create(self.resource, new)
+        self.owners.wrote(self.manager, None, made)
+        return made
 
     def put(self) -> Object:
         """Answers a PUT."""
         new = self.body()
         if self.part == "scale":
             return self.set_scale(new)
-        return self.store.replace(self.resource, new)
+        return self.replaced(self.store.find(self.resource, self.name), new)
+
+    def replaced(self, old: Object | None, new: Object) -> Object:
+        """Stores an object in the place of another, and notes who has changed what."""
+        kept = self.store.replace(self.resource, new)
+        self.owners.wrote(self.manager, old, kept)
+        return kept
+
+    @property
+    def manager(self) -> str:
+        """Who writes, as a conflict names it."""
+        agent = self.headers.get("User-Agent", "").partition("/")[0]
+        who = f'"{self.query.get("fieldManager") or agent}"'
+        if "apply-patch" in self.headers.get("Content-Type", ""):
+            return who
+        which = f' with subresource "{self.part}"' if self.part else ""
+        return f"{who}{which} using {KINDS[self.resource][0]}"
+
+    def applied(self, wanted: Object) -> Object:
+        """Answers a server-side apply."""
+        old = self.store.find(self.resource, self.name)
+        if old is None:
+            made = self.store.create(self.resource, wanted)
+            self.owners.wrote(self.manager, None, made)
+            return made
+        force = self.query.get("force") == "true"
+        return self.store.replace(
+            self.resource, self.owners.apply(self.manager, old, wanted, force=force)
+        )
 
     def patched(self) -> Object:
         """Answers a PATCH."""
@@ -300,7 +355,10 @@ class Request(Handler):
     def patched_alone(self) -> Object:
         """Reads, changes and stores, with nobody in between."""
         kind = self.headers.get("Content-Type", "").partition(";")[0]
-        change, old = self.body(), self.store.get(self.resource, self.name)
+        change = self.body()
+        if kind == "application/apply-patch+yaml":
+            return self.applied(change)
+        old = self.store.get(self.resource, self.name)
         if self.part == "scale":
             return self.set_scale(patch.merge(self.scale(old), change, strategic=False))
         if kind == "application/json-patch+json":
@@ -311,7 +369,7 @@ class Request(Handler):
             raise UnsupportedError(f"this server knows no patch of type {kind}")
         if "dryRun" in self.query:
             return dict(new)
-        return self.store.replace(self.resource, new)
+        return self.replaced(old, new)
 
     def deleted(self) -> Object:
         """Answers a DELETE."""
@@ -329,19 +387,31 @@ class Request(Handler):
     def set_scale(self, scale: Object) -> Object:
         """Takes a number of replicas."""
         replicas = scale["spec"].get("replicas", 0)
-        new = self.store.change(
-            self.resource, self.name, lambda o: o["spec"].update(replicas=replicas)
-        )
+        with self.store.alone():
+            old = self.store.get(self.resource, self.name)
+            new = self.replaced(old, {**old, "spec": {**old["spec"], "replicas": replicas}})
         return self.scale(new)
 
     def body(self) -> Any:  # noqa: ANN401
         """What the client sent."""
-        text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            text = b"".join(self.chunks())
+        else:
+            text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        applies = "apply-patch+yaml" in self.headers.get("Content-Type", "")
         try:
-            return json.loads(text) if text else None
+            return (yaml.safe_load if applies else json.loads)(text) if text else None
         except ValueError:
             kind = self.headers.get("Content-Type", "")
             raise UnsupportedError(f"this server reads only JSON, and not {kind}") from None
+
+    def chunks(self) -> Iterator[bytes]:
+        """The parts of a body whose length was not known: `kubectl create --raw` sends it so."""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers, and the empty line at the end
+            pass
 
     def send(self, status: int, body: Any) -> None:  # noqa: ANN401
         """Sends an answer."""
@@ -354,6 +424,6 @@ class Request(Handler):
 class Server(Listener):
     """The API server of a store."""
 
-    def __init__(self, store: Store, logs: Callable[[str], str]) -> None:
-        about = {"store": store, "logs": staticmethod(logs)}
+    def __init__(self, store: Store, logs: Callable[..., str]) -> None:
+        about = {"store": store, "logs": staticmethod(logs), "owners": Ownership()}
         super().__init__(type("Request", (Request,), about))

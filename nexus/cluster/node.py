@@ -4,16 +4,22 @@ A stand-in for the kubelet. The time is given to `Node.step`, and the programs c
 so that the same code runs real processes for a chapter, and none in a rehearsal of a judge.
 """
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from nexus.cluster.controller import is_ending
+from nexus.cluster.scheduler import amount
 from nexus.cluster.store import InvalidError, Object, Store
 
 FIRST_WAIT, LONGEST_WAIT = 10, 300
 """Seconds that a container waits after its second crash, and at most: twice as long each time."""
+
+
+LOOK = 2
+"""Seconds from one look at a program's memory to the next: a kernel looks at each page."""
 
 
 class Answer(Protocol):
@@ -38,6 +44,12 @@ class Program(Protocol):
 
     def ask(self, path: str) -> Answer:
         """Begins a GET of a path."""
+
+    def memory(self) -> int:
+        """How many bytes of memory it has."""
+
+    def written(self) -> str:
+        """What it has written."""
 
     def end(self) -> None:
         """Sends it SIGTERM."""
@@ -100,6 +112,14 @@ class Probe:
         return self.bad >= self.most_failures
 
 
+def values(held: Object) -> dict[str, str]:
+    """The names and values of a ConfigMap or a Secret, whose `data` is in base64."""
+    data: dict[str, str] = held.get("data", {})
+    if held["kind"] == "Secret":
+        data = {name: base64.b64decode(value).decode() for name, value in data.items()}
+    return data
+
+
 def slept(container: Mapping[str, Any]) -> float:
     """How long the preStop hook of a container takes: `sleep`, or a command that sleeps."""
     hook = container.get("lifecycle", {}).get("preStop", {})
@@ -123,6 +143,9 @@ class Container:
         self.waiting = "ContainerCreating"
         self.last: dict[str, Any] | None = None
         self.ready = self.started = False
+        self.previous = ""  # what the program wrote that ended
+        self.too_big = False
+        self.next_look = 0.0
         self.end_at: float | None = None
         self.kill_at: float | None = None
         self.said: float | None = None
@@ -142,9 +165,20 @@ class Container:
             self.has_ended(pod, status, now)
         elif self.kill_at is not None:
             self.end_program(now)
+        elif self.is_too_big(now):
+            self.too_big = True
+            self.program.kill()
         else:
             self.ask(pod, now)
         return False
+
+    def is_too_big(self, now: float) -> bool:
+        """Whether the program has more memory than its limit: the kernel's work in a cgroup."""
+        limit = (self.spec.get("resources", {}).get("limits") or {}).get("memory")
+        if limit is None or self.program is None or now < self.next_look:
+            return False
+        self.next_look = now + LOOK
+        return self.program.memory() > amount(limit)
 
     def start(self, pod: Object, now: float) -> None:
         """Starts the program, if its image and its settings are there."""
@@ -154,7 +188,11 @@ class Container:
             self.wait(pod, "CreateContainerConfigError", f"Error: {env}")
         elif not self.runtime.has(image):
             said = f'Failed to pull image "{image}": there is no such image'
-            self.wait(pod, "ErrImagePull", said)
+            again = self.waiting in ("ErrImagePull", "ImagePullBackOff")
+            if again:
+                said = f'Back-off pulling image "{image}"'
+            self.wait(pod, "ImagePullBackOff" if again else "ErrImagePull", said)
+            self.not_before = now + FIRST_WAIT
         else:
             self.program = self.runtime.start(image, env)
             self.waiting = ""
@@ -170,16 +208,20 @@ class Container:
         """Notes why the program cannot start."""
         if self.waiting != reason:
             self.waiting = reason
-            self.store.event(pod, "Failed", message, warns=True)
+            back = reason == "ImagePullBackOff"
+            self.store.event(pod, "BackOff" if back else "Failed", message, warns=not back)
 
     def environment(self) -> dict[str, str] | str:
         """The environment of the program; what is missing if something is."""
         found: dict[str, str] = {}
         for source in self.spec.get("envFrom", []):
-            name = source.get("configMapRef", {}).get("name", "")
-            if (held := self.store.find("configmaps", name)) is None:
-                return f'configmap "{name}" not found'
-            found |= held.get("data", {})
+            kind = "secret" if "secretRef" in source else "configmap"
+            name = source.get("secretRef" if kind == "secret" else "configMapRef", {}).get(
+                "name", ""
+            )
+            if (held := self.store.find(f"{kind}s", name)) is None:
+                return f'{kind} "{name}" not found'
+            found |= values(held)
         for entry in self.spec.get("env", []):
             if "value" in entry:
                 found[entry["name"]] = str(entry["value"])
@@ -220,11 +262,14 @@ class Container:
     def has_ended(self, pod: Object, status: int, now: float) -> None:
         """Notes how the program ended, and when it may start again."""
         if self.program is not None:
+            self.previous = self.program.written()
             self.program.close()
         self.program, self.ready, self.started = None, False, False
         self.end_at = self.kill_at = None
         code = 128 - status if status < 0 else status  # 137 for SIGKILL
         self.last = {"exitCode": code, "reason": "Error" if code else "Completed"}
+        if self.too_big:
+            self.last["reason"], self.too_big = "OOMKilled", False
         if pod["spec"].get("restartPolicy") == "Never":
             self.done = "Failed" if code else "Succeeded"
             return
@@ -275,7 +320,7 @@ class Container:
         """The status of the Pod."""
         runs = self.program is not None
         state: dict[str, Any] = {"running": {}} if runs else {"waiting": {"reason": self.waiting}}
-        if self.done:
+        if self.done or (self.last and not runs and not self.waiting):
             state = {"terminated": self.last}
         container = {
             "name": self.spec["name"],
@@ -285,7 +330,7 @@ class Container:
             "restartCount": self.crashes,
             "state": state,
         }
-        if self.last and not self.done:
+        if self.last and "terminated" not in state:
             container["lastState"] = {"terminated": self.last}
         ready = {"type": "Ready", "status": str(self.ready)}
         status = {
@@ -301,8 +346,15 @@ class Container:
 class Node:
     """The one node of the cluster."""
 
-    def __init__(self, store: Store, runtime: Runtime) -> None:
-        self.store, self.runtime = store, runtime
+    def __init__(self, store: Store, runtime: Runtime, *, scheduled: bool = False) -> None:
+        """Makes the node.
+
+        Args:
+            store: where the Pods are.
+            runtime: what starts their programs.
+            scheduled: whether a Pod waits for a scheduler to give it a node.
+        """
+        self.store, self.runtime, self.scheduled = store, runtime, scheduled
         self.containers: dict[str, Container] = {}
 
     def step(self, now: float) -> None:
@@ -310,6 +362,10 @@ class Node:
         pods = self.store.all("pods")
         for pod in pods:
             meta = pod["metadata"]
+            if self.scheduled and "nodeName" not in pod["spec"]:
+                if is_ending(pod):
+                    self.store.remove("pods", meta["name"])
+                continue
             container = self.containers.get(meta["uid"])
             if container is None:
                 container = Container(self.store, self.runtime, pod)
@@ -335,6 +391,11 @@ class Node:
         """The program of a Pod; None while it has none."""
         container = self.containers.get(pod["metadata"]["uid"])
         return container.program if container else None
+
+    def previous(self, pod: Object) -> str:
+        """What the program of a Pod wrote that ran before this one."""
+        container = self.containers.get(pod["metadata"]["uid"])
+        return container.previous if container else ""
 
     def programs(self) -> Iterator[Program]:
         """All programs that run."""

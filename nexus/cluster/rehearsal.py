@@ -100,6 +100,14 @@ class Actor:
             return Found(404)
         return Found(200 if fine[path] else 503)
 
+    def memory(self) -> int:
+        """It has none."""
+        return 0
+
+    def written(self) -> str:
+        """It writes nothing."""
+        return ""
+
     def end(self) -> None:
         """SIGTERM: no new requests, and an end after the last one, which may be a slow one.
 

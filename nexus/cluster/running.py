@@ -20,7 +20,9 @@ import yaml
 
 from nexus.cluster.api import Server as ApiServer
 from nexus.cluster.controller import Controllers, is_ready
+from nexus.cluster.ingress import Ingress
 from nexus.cluster.node import Node, Program
+from nexus.cluster.scheduler import Scheduler
 from nexus.cluster.service import Services
 from nexus.cluster.store import KINDS, Object, Store
 from nexus.services import programs
@@ -32,6 +34,7 @@ from nexus.services.surroundings import plain
 SPEED = 10.0
 """How many of a manifest's seconds pass in one of ours."""
 
+NODES = ("node-a", "node-b")
 NUMBERS = itertools.count(1)
 
 PATIENCE = 30.0
@@ -102,6 +105,17 @@ class Gunicorn(Server):
         self.asked += 1
         return PROBERS.submit(get, self.port, path)
 
+    def memory(self) -> int:
+        """The resident memory of its processes."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            whole = psutil.Process(self.pid)
+            return sum(one.memory_info().rss for one in [whole, *whole.children()])
+        return 0
+
+    def written(self) -> str:
+        """What it has written."""
+        return str(self.log)
+
     def end(self) -> None:
         """Sends SIGTERM, and does not wait."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -144,9 +158,14 @@ class Cluster:
         self.proxies: dict[str, Nginx] = {}
         self.store = Store()
         self.controllers = Controllers(self.store)
-        self.node = Node(self.store, self)
+        self.scheduler = Scheduler(self.store)
+        self.node = Node(self.store, self, scheduled=True)
         self.services = Services(self.store, self.node, self._to)
+        self.ingress = Ingress(self.store)
         self.store.create("namespaces", {"metadata": {"name": "default"}})
+        for name in NODES:
+            room = {"allocatable": {"cpu": "4", "memory": "8Gi"}}
+            self.store.create("nodes", {"metadata": {"name": name}, "spec": {}, "status": room})
         self._api = ApiServer(self.store, self.logs)
         self.url = self._api.url
         self._config = self._kubeconfig()
@@ -163,7 +182,9 @@ class Cluster:
                 now = time.monotonic() * SPEED
                 before = self.store.version
                 self.controllers.step(now)
+                self.scheduler.step()
                 self.services.step(now)  # before the node: a lag that is over is over
+                self.ingress.step({name: proxy.url for name, proxy in self.proxies.items()})
                 self.node.step(now)
                 if self.store.version == before:
                     self.store.wait(0.02)
@@ -294,8 +315,10 @@ class Cluster:
             raise LookupError(f"no process runs for the Pod {pod}")
         return program
 
-    def logs(self, pod: str) -> str:
-        """What the process of a Pod has written."""
+    def logs(self, pod: str, *, previous: bool = False) -> str:
+        """What the process of a Pod has written, or the process before it."""
+        if previous:
+            return self.node.previous(self.store.get("pods", pod))
         return str(self.process(pod).log)
 
     def address(self, service: str) -> str:
@@ -341,7 +364,7 @@ class Cluster:
         self.store.close()
         self._loop.join()
         self._api.close()
-        for program in [*self.node.programs(), *self.proxies.values()]:
+        for program in [*self.node.programs(), *self.proxies.values(), *self.ingress.servers()]:
             program.kill()
             program.close()
 

@@ -8,6 +8,7 @@ import pickle
 import threading
 import time
 import uuid
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ Key = tuple[str, str]
 KINDS: Mapping[str, tuple[str, str]] = {
     "configmaps": ("v1", "ConfigMap"),
     "events": ("v1", "Event"),
+    "nodes": ("v1", "Node"),
+    "secrets": ("v1", "Secret"),
     "namespaces": ("v1", "Namespace"),
     "pods": ("v1", "Pod"),
     "services": ("v1", "Service"),
@@ -27,6 +30,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "jobs": ("batch/v1", "Job"),
     "cronjobs": ("batch/v1", "CronJob"),
     "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget"),
+    "ingresses": ("networking.k8s.io/v1", "Ingress"),
 }
 """The resources that there are: their group and version, and their kind."""
 
@@ -281,6 +285,10 @@ class Store:
             )
 
     def _write(self, kind: str, key: Key, new: Object) -> Object:
+        if "stringData" in new:  # of a Secret
+            plain = new.pop("stringData") or {}
+            coded = {name: b64encode(text.encode()).decode() for name, text in plain.items()}
+            new["data"] = (new.get("data") or {}) | coded
         new["metadata"]["resourceVersion"] = str(self.version + 1)
         self._objects[key] = pickle.dumps(new, pickle.HIGHEST_PROTOCOL)
         return self._record(kind, key, new)

@@ -22,9 +22,12 @@ from nexus.cluster import ApiError, Cluster, ConflictError, NotFoundError, Store
 from nexus.cluster.api import fits, pod_state
 from nexus.cluster.batch import TooManyRequestsError, evict, is_finished, latest, numbers
 from nexus.cluster.controller import is_ending, is_ready
+from nexus.cluster.ingress import locations
 from nexus.cluster.node import Probe, slept
+from nexus.cluster.ownership import Ownership
 from nexus.cluster.patch import json_patch, merge
-from nexus.cluster.rehearsal import Found, Image, Rehearsal
+from nexus.cluster.rehearsal import Actor, Found, Image, Rehearsal
+from nexus.cluster.scheduler import Scheduler, amount
 from nexus.cluster.store import AlreadyExistsError
 from nexus.load import Load
 from nexus.services.process import wait_for
@@ -184,6 +187,140 @@ def test_a_selector_that_is_not_known_is_refused(selector: str) -> None:
         fits(thing(), {"labelSelector": selector})
 
 
+# Who owns which field: server-side apply.
+
+
+SCALER, GIT = '"kubectl" with subresource "scale" using apps/v1', '"kubectl"'
+
+
+def owned_thing(replicas: int, **more: object) -> dict[str, Any]:
+    container = {"name": "web", "image": "shop:1", **more}
+    spec = {"replicas": replicas, "template": {"spec": {"containers": [container]}}}
+    return {"metadata": {"name": "shop", "uid": "1"}, "spec": spec}
+
+
+def test_a_field_of_another_owner_is_a_conflict_unless_it_is_the_same_or_forced() -> None:
+    owners, old = Ownership(), owned_thing(2)
+    owners.wrote(GIT, None, old)
+    scaled = owned_thing(3)
+    owners.wrote(SCALER, old, scaled)
+    message = f"Apply failed with 1 conflict: conflict with {SCALER}: .spec.replicas"
+    with pytest.raises(ConflictError) as refused:
+        owners.apply(GIT, scaled, owned_thing(2), force=False)
+    assert str(refused.value) == message
+    same = owners.apply(GIT, scaled, owned_thing(3), force=False)
+    assert owners.of(same)[".spec", ".replicas"] == {SCALER, GIT}
+    forced = owners.apply(GIT, same, owned_thing(2), force=True)
+    assert (forced["spec"]["replicas"], owners.of(forced)[".spec", ".replicas"]) == (2, {GIT})
+
+
+def test_a_field_that_its_owner_does_not_name_any_more_goes_unless_another_owns_it() -> None:
+    owners, old = Ownership(), owned_thing(2, env=[{"name": "A", "value": "1"}], tty=True)
+    owners.wrote(GIT, None, old)
+    scaled = owned_thing(3, env=[{"name": "A", "value": "1"}], tty=True)
+    owners.wrote(SCALER, old, scaled)
+    less = owned_thing(3)
+    del less["spec"]["replicas"]
+    new = owners.apply(GIT, scaled, less, force=False)
+    assert new["spec"]["replicas"] == 3
+    assert new["spec"]["template"]["spec"]["containers"] == [{"name": "web", "image": "shop:1"}]
+
+
+def test_several_conflicts_are_listed_by_owner_and_path() -> None:
+    owners, old = Ownership(), owned_thing(2)
+    owners.wrote("b", None, old)
+    new = owned_thing(2, image="shop:2")
+    owners.wrote("a", old, new)
+    with pytest.raises(ConflictError) as refused:
+        owners.apply(GIT, new, owned_thing(5), force=False)
+    path = '.spec.template.spec.containers[name="web"].image'
+    assert str(refused.value) == (
+        f"Apply failed with 2 conflicts: conflicts with a:\n- {path}\n"
+        "conflicts with b:\n- .spec.replicas"
+    )
+
+
+# The scheduler, Secrets, limits and the Ingress.
+
+
+def node(name: str, **spec: object) -> dict[str, Any]:
+    room = {"allocatable": {"cpu": "2", "memory": "1Gi"}}
+    return {"metadata": {"name": name}, "spec": spec, "status": room}
+
+
+def pod(name: str, **requests: str) -> dict[str, Any]:
+    container = {"name": "web", "image": "shop:1", "resources": {"requests": requests}}
+    return {"metadata": {"name": name}, "spec": {"containers": [container]}}
+
+
+def test_a_pod_waits_until_a_node_has_room_for_its_requests() -> None:
+    store = Store()
+    scheduler = Scheduler(store)
+    store.create("nodes", node("a", unschedulable=True))
+    store.create("nodes", node("b"))
+    for name, requests in (("one", {"cpu": "1500m"}), ("two", {"cpu": "1"}), ("three", {})):
+        store.create("pods", pod(name, **requests))
+    for _ in range(3):
+        scheduler.step()
+    nodes = [one["spec"].get("nodeName") for one in store.all("pods")]
+    assert nodes == ["b", None, "b"]
+    (event,) = store.all("events")
+    assert (event["reason"], event["message"], event["count"]) == (
+        "FailedScheduling",
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.",
+        1,
+    )
+    store.remove("pods", "one")
+    scheduler.step()
+    assert store.get("pods", "two")["spec"]["nodeName"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("100m", 0.1), ("128Mi", 2**27), (2, 2.0), ("1Gi", 2**30), ("3k", 3000)]
+)
+def test_quantities_are_read(text: str | int, number: float) -> None:
+    assert amount(text) == pytest.approx(number)
+
+
+def test_a_secret_is_stored_in_base64_and_given_to_the_program_as_it_is(world: Rehearsal) -> None:
+    new = {"metadata": {"name": "words"}, "stringData": {"KEY": "öpen"}}
+    kept = world.store.create("secrets", new)
+    assert kept["data"] == {"KEY": "w7ZwZW4="}
+    assert "stringData" not in kept
+    one = deployment(1)
+    container = one["spec"]["template"]["spec"]["containers"][0]
+    container["envFrom"] = [{"secretRef": {"name": "words"}}]
+    world.store.create("deployments", one)
+    after(world, 3)
+    assert world.actors[0].env["KEY"] == "öpen"
+
+
+def test_a_program_over_its_memory_limit_is_killed_and_the_reason_is_kept(
+    world: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = deployment(1)
+    container = new["spec"]["template"]["spec"]["containers"][0]
+    container["resources"] = {"limits": {"memory": "1Mi"}}
+    world.store.create("deployments", new)
+    after(world, 5)
+    (name,) = (one["metadata"]["name"] for one in world.pods())
+    monkeypatch.setattr(Actor, "memory", lambda _: 2**20 + 1)
+    after(world, 5)
+    monkeypatch.undo()
+    shown = [c.object for c in world.store.log if c.key == ("pods", name)]
+    assert "OOMKilled" in [pod_state(one) for one in shown]
+    after(world, 30)
+    (status,) = world.store.get("pods", name)["status"]["containerStatuses"]
+    assert status["lastState"]["terminated"] == {"exitCode": 137, "reason": "OOMKilled"}
+
+
+def test_an_ingress_is_written_for_nginx_by_host_and_path() -> None:
+    assert locations({"path": "/", "pathType": "Prefix"}) == ["/"]
+    assert locations({"path": "/api", "pathType": "Prefix"}) == ["= /api", "/api/"]
+    assert locations({"path": "/api/", "pathType": "Prefix"}) == ["= /api", "/api/"]
+    assert locations({"path": "/api", "pathType": "Exact"}) == ["= /api"]
+
+
 # Controllers and node, in made-up time.
 
 
@@ -311,7 +448,7 @@ def test_a_pod_that_cannot_start_says_why_and_starts_when_it_can(
     world.images["shop:9"] = world.images["shop:1"]
     world.store.replace("configmaps", thing("words", greeting="hello"))
     world.store.create("configmaps", thing("inn"))
-    world.tick()
+    after(world, 11)  # it waits ten seconds before it pulls again
     assert pod_state(world.pods()[0]) == "Running"
 
 
@@ -409,7 +546,7 @@ def test_a_job_runs_once_and_its_pod_is_never_started_again(world: Rehearsal) ->
     world.store.create("jobs", job("work:1"))
     after(world, 60)
     (pod,) = world.pods()
-    assert (pod["status"]["phase"], pod_state(pod)) == ("Succeeded", "Succeeded")
+    assert (pod["status"]["phase"], pod_state(pod)) == ("Succeeded", "Completed")
     (condition,) = world.store.get("jobs", "work")["status"]["conditions"]
     assert (condition["type"], condition["reason"]) == ("Complete", "CompletionsReached")
     world.store.remove("jobs", "work")
@@ -651,6 +788,38 @@ def test_the_real_kubectl_declares_reads_rolls_and_rolls_back(cluster: Cluster) 
     settled(cluster)
     assert "ScalingReplicaSet" in kubectl("describe deployment shop")
     assert 'deployments.apps "inn" not found' in kubectl("get deployment inn", status=1)
+
+
+@with_kubectl
+def test_the_real_kubectl_applies_on_the_server_and_evicts(cluster: Cluster) -> None:
+    cluster.kubectl("delete deployment shop")
+    cluster.until(lambda: not cluster.store.all("pods"), "the Pods to go")
+    apply = "apply --server-side -f -"
+    assert cluster.kubectl(apply, MANIFEST)[0] == 0
+    settled(cluster)
+    cluster.kubectl("set image deployment/shop web=shop:2")
+    status, said = cluster.kubectl(apply, MANIFEST)
+    assert status == 1
+    path = '.spec.template.spec.containers[name="web"].image'
+    assert f'1 conflict: conflict with "kubectl-set" using apps/v1: {path}' in said
+    assert cluster.kubectl(f"{apply} --force-conflicts", MANIFEST)[0] == 0
+    settled(cluster)
+    name = cluster.names()[0]
+    evict = f"create --raw /api/v1/namespaces/default/pods/{name}/eviction -f -"
+    eviction = json.dumps({"apiVersion": "policy/v1", "kind": "Eviction"})
+    status, said = cluster.kubectl(evict, eviction)
+    assert status == 0, said
+    cluster.until(lambda: name not in cluster.names(), "the Pod to go")
+    settled(cluster)
+
+
+def test_a_body_in_chunks_is_read_to_its_end(cluster: Cluster) -> None:
+    text = json.dumps({"metadata": {"name": "chunked"}, "data": {"a": "1"}})
+    with httpx.Client(base_url=cluster.url) as client:
+        made = client.post("/api/v1/namespaces/default/configmaps", content=iter([text.encode()]))
+        assert made.status_code == 201
+        deleted = client.delete("/api/v1/namespaces/default/configmaps/chunked")
+        assert deleted.json()["data"] == {"a": "1"}
 
 
 def test_guests_note_who_answered(cluster: Cluster) -> None:

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from traitlets.config import Config
 
 from nexus import needs
-from nexus.services import programs
+from nexus.services import cgroup, dns, programs
 from tools import refresh
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -126,3 +126,35 @@ def test_the_strict_run_skips_with_the_reason_or_compares(tmp_path: Path) -> Non
     said = strict_run(tmp_path, NEXUS_JUICEFS=sys.executable)  # whatever is there
     assert "Cell outputs differ" in said, said
     assert "1 failed" in said
+
+
+@pytest.mark.skipif(needs.missing("# needs: cgroup") is not None, reason="no control groups here")
+def test_a_program_in_a_control_group_is_killed_or_held_back_and_nothing_is_left() -> None:
+    hog = [sys.executable, "-I", "-c", "hoard = []\nwhile True: hoard.append(b'x' * 2**20)"]
+    assert cgroup.limited(hog, memory=2**26) == (-9, 1, 0)
+    count = "n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done; exit 3"
+    status, kills, throttled = cgroup.limited(["sh", "-c", count], cpu=0.01)
+    assert (status, kills) == (3, 0)
+    assert throttled > 0
+    assert not list(Path("/sys/fs/cgroup").glob("nexus-*"))
+    assert not list(Path("/sys/fs/cgroup").glob("*/nexus-*"))
+
+
+def test_where_no_control_group_can_be_made_the_cell_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cgroup, "HELPER", tmp_path / "nothing.py")
+    assert "no control group can be made" in str(needs.missing("# needs: cgroup"))
+
+
+@pytest.mark.skipif(needs.missing("# needs: namespaces") is not None, reason="no namespaces here")
+def test_the_resolver_of_this_machine_goes_through_the_search_domains() -> None:
+    before = Path("/etc/resolv.conf").read_text()
+    found = dns.looked_up(["a", "a.b.", "a.b"], search=["c", "d"], ndots=2, there=["a.b.d."])
+    assert found == [["a.c.", "a.d.", "a."], ["a.b."], ["a.b.c.", "a.b.d."]]
+    assert Path("/etc/resolv.conf").read_text() == before
+
+
+def test_without_namespaces_the_cell_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns, "NAMESPACES", ["false"])
+    assert "no namespaces on this machine" in str(needs.missing("# needs: namespaces"))
