@@ -7,9 +7,11 @@ but a comment.
 """
 
 import re
+import resource
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from itertools import takewhile
+from pathlib import Path
 from types import MappingProxyType
 
 from nexus.services import cgroup, dns, programs
@@ -28,8 +30,21 @@ def package(name: str) -> Callable[[], object]:
     return check
 
 
+def dev_full() -> None:
+    """Raises MissingProgram where no file refuses each write as a full disk does."""
+    if not Path("/dev/full").exists():
+        raise MissingProgram("this system has no /dev/full")
+
+
+def prlimit() -> None:
+    """Raises MissingProgram where no limit of another process can be set: only Linux can."""
+    if not hasattr(resource, "prlimit"):
+        raise MissingProgram("only Linux can set a limit of another process")
+
+
 KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
     {
+        "/dev/full": dev_full,
         "alertmanager": programs.alertmanager,
         "bandit": package("bandit"),
         "boto3": package("boto3"),
@@ -46,6 +61,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "pgbouncer": programs.pgbouncer,
         "mariadb": programs.mariadb,
         "pip-audit": package("pip_audit"),
+        "prlimit": prlimit,
         "prometheus": programs.prometheus,
         "rabbitmq": programs.rabbitmq,
         "sqlmap": programs.sqlmap,

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,13 @@ def test_etcd_needs_its_client_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXUS_ETCDCTL", "/nowhere/etcdctl")
     said = "NEXUS_ETCDCTL names /nowhere/etcdctl, which does not exist"
     assert needs.missing("# needs: etcd") == said
+
+
+def test_what_only_some_systems_can_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(resource, "prlimit", raising=False)
+    assert needs.missing("# needs: prlimit") == "only Linux can set a limit of another process"
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert needs.missing("# needs: /dev/full") == "this system has no /dev/full"
 
 
 @pytest.mark.usefixtures("without_juicefs")
