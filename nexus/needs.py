@@ -7,6 +7,7 @@ but a comment.
 """
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from itertools import takewhile
@@ -28,6 +29,12 @@ def package(name: str) -> Callable[[], object]:
     return check
 
 
+def linux() -> None:
+    """A check that raises MissingProgram on other systems: the cell reads Linux's own counters."""
+    if not sys.platform.startswith("linux"):
+        raise MissingProgram("Linux is not this machine's system, and the cell reads its counters")
+
+
 KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
     {
         "alertmanager": programs.alertmanager,
@@ -38,6 +45,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "etcd": lambda: (programs.etcd(), programs.etcd("etcdctl")),
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
+        "linux": linux,
         "kubernetes_validate": package("kubernetes_validate"),
         "pebble": programs.pebble,
         "pgbouncer": programs.pgbouncer,
