@@ -8,6 +8,7 @@ but a comment.
 
 import re
 import resource
+import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from itertools import takewhile
@@ -40,6 +41,10 @@ def prlimit() -> None:
     """Raises MissingProgram where no limit of another process can be set: only Linux can."""
     if not hasattr(resource, "prlimit"):
         raise MissingProgram("only Linux can set a limit of another process")
+def linux() -> None:
+    """A check that raises MissingProgram on other systems: the cell reads Linux's own counters."""
+    if not sys.platform.startswith("linux"):
+        raise MissingProgram("Linux is not this machine's system, and the cell reads its counters")
 
 
 KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
@@ -54,6 +59,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "etcd": lambda: (programs.etcd(), programs.etcd("etcdctl")),
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
+        "linux": linux,
         "kubernetes_validate": package("kubernetes_validate"),
         "namespaces": dns.check,
         "nats": programs.nats,

@@ -340,7 +340,7 @@ WINDOWS = (
             """
         UPDATE guest SET invited_by = 3 WHERE id = 1;
         INSERT INTO guest VALUES (5, 'Esi', 5), (6, 'Farouk', 3), (7, 'Grace', 6),
-            (8, 'Hawa', 5);
+            (8, 'Hawa', 5), (0, 'Imani', 7);
         """,
         ),
     ),

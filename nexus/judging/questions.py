@@ -13,8 +13,10 @@ from itertools import islice
 from typing import Any
 
 import psycopg
+import sqlparse
 from psycopg import sql
 from psycopg.pq import TransactionStatus
+from sqlparse import tokens
 
 from nexus.judging.sandbox import Connection, Sandbox
 from nexus.judging.verdict import NotYet, first_line
@@ -171,7 +173,30 @@ def hint_for(box: Sandbox, answer: object, question: Question, sets: Sequence[Ro
         )
         if differs:
             return f"{rows.when}, {differs}. {question.ask}"
+    if skips_any(answer):
+        return "OFFSET without ORDER BY skips whichever rows come first. Say which rows you mean"
     return None
+
+
+def skips_any(query: str) -> bool:
+    """Whether a query skips rows in no order: PostgreSQL promises none, so it is right by luck.
+
+    Args:
+        query: a SELECT. `OFFSET 0` skips nothing, and is a way to keep a subquery apart.
+    """
+    levels = [[False, False]]  # has an order, skips rows; one for each open parenthesis
+    words = [token for token in sqlparse.parse(query)[0].flatten() if not token.is_whitespace]
+    for word, after in zip(words, [*words[1:], None], strict=True):
+        if word.value == "(":
+            levels.append([False, False])
+        elif word.value == ")" and len(levels) > 1:
+            has_order, skips = levels.pop()
+            if skips and not has_order:
+                return True
+        elif word.ttype in tokens.Keyword:
+            levels[-1][0] |= word.normalized == "ORDER BY"
+            levels[-1][1] |= word.normalized == "OFFSET" and (after is None or after.value != "0")
+    return any(skips and not has_order for has_order, skips in levels)
 
 
 def plain(row: Row, digits: int) -> Row:

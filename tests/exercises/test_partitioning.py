@@ -429,6 +429,20 @@ def locked_first(connection: Connection, today: date) -> None:
     keeps()(connection, today)
 
 
+def locked_last(connection: Connection, today: date) -> None:
+    """Stops writers for a moment, when nothing is left to do."""
+    keeps()(connection, today)
+    with connection.transaction():
+        connection.execute("LOCK TABLE event IN SHARE MODE")
+
+
+def locked_partition(connection: Connection, today: date) -> None:
+    """Stops readers of one month, when nothing is left to do."""
+    keeps()(connection, today)
+    with connection.transaction():
+        connection.execute(f"LOCK TABLE event_{today:%Y_%m}")
+
+
 def without_a_look(connection: Connection, today: date) -> None:
     for number in range(this(today) - 12, this(today) + 3):
         make(connection, number)
@@ -968,6 +982,8 @@ NOT_YET: list[tuple[str, object, str]] = [
     (THREE, deleting_local, "has other rows than before"),
     (THREE, and_then("LOCK TABLE event IN SHARE MODE"), "LOCK TABLE can only be used in"),
     (THREE, locked_first, "a program could not add an event"),
+    (THREE, locked_last, "asked for a lock on event in ShareLock"),
+    (THREE, locked_partition, "asked for a lock on event_2026_11 in AccessExclusiveLock"),
     (THREE, and_then("VACUUM FULL event"), "anew. Programs wait for that"),
     (THREE, and_then("REINDEX TABLE event"), "anew. Programs wait for that"),
     (THREE, all_anew, "was made anew"),

@@ -805,6 +805,21 @@ WRONG = [
         "SELECT property_id, check_in, check_in + nights - 1 FROM booking",
         "it gives (1, 2026-03-02, 2026-03-03) and 1 more, and should give",
     ),
+    (
+        THREE,
+        "invited",
+        "WITH RECURSIVE i AS (SELECT 1 AS id UNION "
+        "SELECT g.id FROM guest g JOIN i ON g.invited_by = i.id) SELECT id FROM i OFFSET 1",
+        "OFFSET without ORDER BY skips whichever rows come first",
+    ),
+    (
+        THREE,
+        "invited",
+        "WITH RECURSIVE i AS (SELECT 1 AS id UNION "
+        "SELECT g.id FROM guest g JOIN i ON g.invited_by = i.id) "
+        "SELECT id FROM i ORDER BY id OFFSET 1",
+        "in a circle, it gives (1), and should give (0)",
+    ),
     (THREE, "invited", GIVEN[THREE]["invited"], "it does not give (3)"),
     (
         THREE,
@@ -909,7 +924,7 @@ WRONG = [
         """WITH RECURSIVE i AS (SELECT id FROM guest WHERE invited_by = 1 AND id > 1 UNION ALL
             SELECT g.id FROM guest g JOIN i ON g.invited_by = i.id AND g.id > i.id)
         SELECT id FROM i""",
-        "a chain of 120 invitations begins with guest 4, it does not give (181)",
+        "when guests have invited each other in a circle, it does not give (0)",
     ),
     (
         THREE,
