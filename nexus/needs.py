@@ -7,12 +7,10 @@ but a comment.
 """
 
 import re
-import resource
 import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from itertools import takewhile
-from pathlib import Path
 from types import MappingProxyType
 
 from nexus.services import cgroup, dns, programs
@@ -31,25 +29,17 @@ def package(name: str) -> Callable[[], object]:
     return check
 
 
-def dev_full() -> None:
-    """Raises MissingProgram where no file refuses each write as a full disk does."""
-    if not Path("/dev/full").exists():
-        raise MissingProgram("this system has no /dev/full")
-
-
-def prlimit() -> None:
-    """Raises MissingProgram where no limit of another process can be set: only Linux can."""
-    if not hasattr(resource, "prlimit"):
-        raise MissingProgram("only Linux can set a limit of another process")
 def linux() -> None:
-    """A check that raises MissingProgram on other systems: the cell reads Linux's own counters."""
+    """Raises MissingProgram on other systems.
+
+    A cell uses what only Linux has: /dev/full, its counters, or a limit of another process.
+    """
     if not sys.platform.startswith("linux"):
-        raise MissingProgram("Linux is not this machine's system, and the cell reads its counters")
+        raise MissingProgram("it uses what only Linux has")
 
 
 KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
     {
-        "/dev/full": dev_full,
         "alertmanager": programs.alertmanager,
         "bandit": package("bandit"),
         "boto3": package("boto3"),
@@ -59,15 +49,14 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "etcd": lambda: (programs.etcd(), programs.etcd("etcdctl")),
         "juicefs": programs.juicefs,
         "kubectl": programs.kubectl,
-        "linux": linux,
         "kubernetes_validate": package("kubernetes_validate"),
+        "linux": linux,
         "namespaces": dns.check,
         "nats": programs.nats,
         "pebble": programs.pebble,
         "pgbouncer": programs.pgbouncer,
         "mariadb": programs.mariadb,
         "pip-audit": package("pip_audit"),
-        "prlimit": prlimit,
         "prometheus": programs.prometheus,
         "rabbitmq": programs.rabbitmq,
         "sqlmap": programs.sqlmap,
