@@ -1,11 +1,12 @@
 """Write the map of learning areas from data/map.yml, and what CI compares, into both first pages.
 
 They are intro.md and README.md. A chapter is there once its notebook exists and is in _toc.yml. How
-many cells are compared is written where a page has the markers for it. `--check` writes nothing and
-fails when a page is behind.
+many cells are compared, and how long the paths for a beginner and for an interview take, is written
+where a page has the markers for it. `--check` writes nothing and fails when a page is behind.
 """
 
 import argparse
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("intro.md", "README.md")
 START, END = "<!-- map:start -->", "<!-- map:end -->"
 COMPARED = "<!-- compared:start -->", "<!-- compared:end -->"
+# In the line of the path: a comment before and after.
+BEGINNER, INTERVIEW = "beginner", "interview"
+SECTION = re.compile(
+    r"^## (?:When it bites|What to keep)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL
+)
 PICTURE = ("image/png", "image/jpeg")  # nbval compares all other kinds
 
 
@@ -97,6 +103,44 @@ def compared(notebooks: list[NotebookNode]) -> str:
     )
 
 
+def path_markers(name: str) -> tuple[str, str]:
+    """Return what stands before and after the time of a path."""
+    return f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+
+
+def beginners_time(page: str, root: Path = ROOT) -> str:
+    """Say how long the chapters take that are linked in the line of the beginner's path."""
+    (line,) = (each for each in page.splitlines() if path_markers(BEGINNER)[0] in each)
+    linked = re.findall(r"\((notebooks/\w+/[\w-]+\.ipynb)\)", line)
+    times = [reading.minutes(chapters.read(root / name)) for name in dict.fromkeys(linked)]
+    read, exercised = (sum(each) for each in zip(*times, strict=True))
+    return f"They take {hours(read)} to read, and their exercises {hours(exercised)} more."
+
+
+def interviews_time(written: list[Written], root: Path = ROOT) -> str:
+    """Say how long the path for an interview takes: cards, ends of chapters, gotchas, exercises."""
+    texts = [
+        path.read_text()
+        for pattern in ("notes/gotchas/*.md", "notes/cards/*.yml")
+        for path in root.glob(pattern)
+        if path.stem != "template"
+    ]
+    for one in written:
+        cells = chapters.read(root / one.entry.notebook).cells
+        source = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        texts += SECTION.findall(source)
+    read = sum(len(text.split()) for text in texts) // reading.WORDS_A_MINUTE
+    exercised = reading.MINUTES_AN_EXERCISE * sum(one.exercising > 0 for one in written)
+    return f"This takes {hours(read)} to read, and the exercises {hours(exercised)} more."
+
+
+def say(page: str, name: str, text: str) -> str:
+    """Put the time of a path into its line."""
+    first, last = path_markers(name)
+    between = re.compile(f"{re.escape(first)}.*?{re.escape(last)}")
+    return between.sub(f"{first}{text}{last}", page)
+
+
 def hours(minutes: int) -> str:
     """Say a time in hours, to the nearest half."""
     halves = max(1, round(minutes / 30))
@@ -149,7 +193,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     if unknown := sorted(written - {entry.notebook for entry in planned}):
         sys.exit(f"map: in _toc.yml but not in data/map.yml: {', '.join(unknown)}; enter it there")
 
-    block = tables(parts, planned, [measured(e, root) for e in planned if e.notebook in written])
+    there = [measured(entry, root) for entry in planned if entry.notebook in written]
+    block = tables(parts, planned, there)
     claims = compared([chapters.read(path) for path in chapters.in_book(root)])
     behind = []
     for name in PAGES:
@@ -158,6 +203,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
             new = insert(old, block)
             if COMPARED[0] in new:
                 new = insert(new, claims, COMPARED)
+            if path_markers(BEGINNER)[0] in new:
+                new = say(new, BEGINNER, beginners_time(new, root))
+                new = say(new, INTERVIEW, interviews_time(there, root))
         except ValueError as error:
             sys.exit(f"map: {name} {error}")
         if new != old:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 import yaml
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tools import book, chapters, chromium, downloads
 
@@ -22,12 +22,18 @@ PATIENCE = 15 * 60_000  # milliseconds: the whole book has hundreds of pages
 NOT_ON_PAPER = ("docs/", "CONTRIBUTING", "CHANGELOG", "notebooks/template", "diagrams/", "messages")
 
 # In the page: keep the pages whose names are wanted, begin each on a new sheet, and put a list of
-# them in front. A link to a page that is not there becomes text.
-ARRANGE = """({wanted, title}) => {
+# them in front. A link leads to its place on paper, or it becomes text: what is not in this PDF,
+# and a file of this computer, such as a picture that a tap opens.
+ARRANGE = """({wanted, title, root}) => {
   document.querySelectorAll('script, #jb-print-docs-body').forEach(part => part.remove());
+  const article = document.querySelector('.bd-article');
+  const first = document.createElement('span'); // Sphinx marks each page, but not the first one
+  first.id = 'document-' + root;
+  article.prepend(first);
   const pages = [...document.querySelectorAll('span[id^="document-"]')].map(mark => ({
     name: mark.id.slice('document-'.length), mark, section: mark.nextElementSibling }));
-  const article = document.querySelector('.bd-article');
+  // A page may stand inside another one, of which it is a part of the contents.
+  for (const {mark, section} of pages) { mark.remove(); section.remove(); }
   const front = document.createElement('section');
   front.innerHTML = '<p class="book-title"></p><ul></ul>';
   front.querySelector('p').textContent = title;
@@ -40,13 +46,30 @@ ARRANGE = """({wanted, title}) => {
     line.append(link);
     front.querySelector('ul').append(line);
     section.classList.add('printed-page');
-    // A page may stand inside another one, of which it is a part of the contents.
-    section.remove();
   }
   article.replaceChildren(front, ...kept.flatMap(({mark, section}) => [mark, section]));
-  for (const link of article.querySelectorAll('a[href^="#"]'))
-    if (!document.getElementById(decodeURIComponent(link.hash.slice(1))))
-      link.replaceWith(...link.childNodes);
+  // Two pages may have the same heading, so a place is looked for in its own page first.
+  const placeOf = (address) => {
+    const [file, page, anchor] = address.split('#');
+    if (file && file !== root + '.html') return null;
+    if (!page.startsWith('document-') || !anchor)
+      return document.getElementById(page) && '#' + page;
+    const one = kept.find(({mark}) => mark.id === page);
+    const target = one?.section.querySelector(`[id="${CSS.escape(anchor)}"]`);
+    if (!target) return one ? '#' + page : null;
+    if (document.getElementById(anchor) === target) return '#' + anchor;
+    const place = document.createElement('span');
+    place.id = page + '--' + anchor;
+    if (!document.getElementById(place.id)) target.prepend(place);
+    return '#' + place.id;
+  };
+  for (const link of article.querySelectorAll('a[href]')) {
+    const address = decodeURIComponent(link.getAttribute('href'));
+    if (/^(https?|mailto):/.test(address)) continue;
+    const place = address.includes('#') ? placeOf(address) : null;
+    if (place) link.setAttribute('href', place);
+    else link.replaceWith(...link.childNodes);
+  }
   document.title = title;
   return kept.map(page => page.name);
 }"""
@@ -81,6 +104,23 @@ def pages() -> Iterator[str]:
     )
 
 
+def arrange(page: Page, title: str, wanted: list[str]) -> list[str]:
+    """Open the book on one page, and leave what a PDF wants of it.
+
+    Args:
+        page: Of the browser.
+        title: What stands on the first page.
+        wanted: The names of the pages.
+
+    Returns:
+        The names of those that are there.
+    """
+    root = chapters.entries()[0]
+    page.goto((PAGES / f"{root}.html").as_uri())
+    kept: list[str] = page.evaluate(ARRANGE, {"wanted": wanted, "title": title, "root": root})
+    return kept
+
+
 def write(browser: Browser, name: str, title: str, wanted: list[str]) -> None:
     """Print a PDF.
 
@@ -94,8 +134,7 @@ def write(browser: Browser, name: str, title: str, wanted: list[str]) -> None:
     began = time.monotonic()
     page = browser.new_page(color_scheme="light")
     page.set_default_timeout(PATIENCE)
-    page.goto((PAGES / "intro.html").as_uri())
-    kept = page.evaluate(ARRANGE, {"wanted": wanted, "title": title})
+    kept = arrange(page, title, wanted)
     if missing := [one for one in wanted if one not in kept]:
         raise SystemExit(f"pdf: {missing[0]} is not in the book on one page")
     page.pdf(

@@ -9,6 +9,8 @@ window.nexusFinder = (() => {
   const LEAST = 4; // of what a row must score to be shown
   const ROW = 1.2; // what a row of the page is worth, beside a gotcha with the same words
   const GOOD = 0.5; // of a row's words, which a text has if it is that message
+  const WHOLE = 2; // what a row is worth whose message the text has word by word
+  const LITERAL = 3; // words that such a message has at least
   const CLOSE = 0.4; // of the best row's score, which the others must reach
 
   // Words that stand in most messages, or in most lines of a log.
@@ -32,7 +34,10 @@ window.nexusFinder = (() => {
       .replace(/\b(?=\w*\d)(?=\w*[a-f])[0-9a-f]{7,}\b/gi, " ") // a digest
       .replace(/([a-z])([A-Z])/g, "$1 $2 $1$2") // IntegrityError: the name, and its parts
       .toLowerCase()
-      .match(/[a-z_]{2,}[a-z0-9_]*|\b[0-9][0-9a-z]{4}\b|\b\d{1,3}\b|n\+1/g) ?? [];
+      .match(
+        // The last but one: a number of four digits, where a program gives its code, as MariaDB.
+        /[a-z_]{2,}[a-z0-9_]*|\b[0-9][0-9a-z]{4}\b|\b\d{1,3}\b|(?<=\(|error |code:? )\d{4}\b|n\+1/g
+      ) ?? [];
 
   const telling = (text) => words(text).filter((word) => !COMMON.has(word));
 
@@ -55,8 +60,27 @@ window.nexusFinder = (() => {
     add(telling(row.program), WEIGHTS.program);
     if (message === said) add(telling(speaker), WEIGHTS.program);
     add(telling(message), WEIGHTS.message);
-    add(telling(row.code), WEIGHTS.code);
+    add(telling(`code ${row.code}`).slice(1), WEIGHTS.code);
     return terms;
+  };
+
+  const even = (text) => text.toLowerCase().replace(/\s+/g, " ");
+
+  /** The fixed parts of a row's message, or none if they are too short to say something. */
+  const partsOf = (row) => {
+    const parts = row.message.split("…").map((part) => even(part).trim()).filter(Boolean);
+    return words(parts.join(" ")).length >= LITERAL ? parts : [];
+  };
+
+  /** Whether a text has all these parts, in their order. */
+  const hasAll = (text, parts) => {
+    let at = 0;
+    return parts.every((part) => {
+      at = text.indexOf(part, at);
+      const found = at >= 0;
+      at += part.length;
+      return found;
+    });
   };
 
   /**
@@ -64,7 +88,7 @@ window.nexusFinder = (() => {
    * that belong to it) and `links` (pairs of a text and an address).
    */
   const index = (rows) => {
-    const all = rows.map((row) => ({ row, terms: termsOf(row) }));
+    const all = rows.map((row) => ({ row, terms: termsOf(row), parts: partsOf(row) }));
     const rows_with = new Map();
     for (const { terms } of all)
       for (const term of terms.keys()) rows_with.set(term, (rows_with.get(term) ?? 0) + 1);
@@ -82,8 +106,9 @@ window.nexusFinder = (() => {
   const find = ({ all, rarity }, text) => {
     const single = new Set(telling(text));
     const asked = new Set([...single, ...pairs(words(text))]);
+    const line = even(text);
     const found = [];
-    for (const { row, terms, whole } of all) {
+    for (const { row, terms, parts, whole } of all) {
       let score = 0;
       let own = 0;
       const because = [];
@@ -99,6 +124,7 @@ window.nexusFinder = (() => {
       if (because.length && because.every(([, term]) => /^\d{1,2}$/.test(term))) continue;
       const fit = Math.min(1, own / whole);
       score *= 0.5 + 0.5 * fit; // how much of the row's message is there
+      if (parts.length && hasAll(line, parts)) score *= WHOLE;
       if (row.address.startsWith(PAGE)) score *= ROW; // it has all causes, a gotcha has one
       because.sort(([a], [b]) => b - a);
       const covered = because.length / single.size; // of the text's words

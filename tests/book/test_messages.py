@@ -125,6 +125,25 @@ def test_a_text_that_no_row_explains_well_is_said_to_be_one(page: Page, speaker:
     assert "No message here fits well" in said or "No message here has these words" in said
 
 
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        # A number of four digits is a name or a port, but not where MariaDB gives its code.
+        ("(1452, 'Kann keine Zeile hinzu')", "mariadb-foreign-key-add"),
+        ("ERROR 1045 (28000): Zugriff verweigert", "mariadb-access-denied"),
+        # What a text has word by word comes before what came of it, in more words.
+        (
+            'vps1 nginx[117]: nginx: [emerg] unexpected "}" in /etc/nginx/conf.d/shop.conf:140\n'
+            "vps1 systemd[1]: nginx.service: control process exited, code=exited status=1/FAILURE",
+            "nginx-syntax",
+        ),
+    ],
+)
+def test_the_row_that_says_more_is_first(page: Page, search: Page, text: str, row: str) -> None:
+    for place in (page, search):
+        assert asked(place, [text])[0][0] == f"{messages.PAGE}.html#m-{row}"
+
+
 def test_the_box_shows_the_rows_as_you_type(page: Page) -> None:
     row = ROWS[0]
     page.fill("#message-text", variant(row.message, 7))

@@ -146,6 +146,10 @@ def test_epubcheck_finds_no_error(epub: zipfile.ZipFile) -> None:
 
 # A PDF
 
+# Links to files of this computer, and to other parts of the page by its name.
+STRAY = """[...document.querySelectorAll('.bd-article a[href]')]
+    .map(link => link.getAttribute('href')).filter(to => !/^(#|https?:|mailto:)/.test(to))"""
+
 
 @pytest.fixture(scope="module")
 def paper(browser: Browser) -> Path:  # noqa: ARG001 - without a browser this is skipped
@@ -159,9 +163,8 @@ def test_a_part_is_a_pdf_with_its_contents_and_solutions(paper: Path, browser: B
     assert data.startswith(b"%PDF")
     # What was printed, arranged once more: the text of a PDF is packed.
     with browser.new_page() as page:
-        page.goto((pdf.PAGES / "intro.html").as_uri())
         title, wanted = pdf.contents()[paper.stem]
-        assert page.evaluate(pdf.ARRANGE, {"wanted": wanted, "title": title}) == wanted
+        assert pdf.arrange(page, title, wanted) == wanted
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.emulate_media(media="print")
         solutions = page.locator(".printed-solutions h2:visible").count()
@@ -171,9 +174,19 @@ def test_a_part_is_a_pdf_with_its_contents_and_solutions(paper: Path, browser: B
             link => !document.getElementById(decodeURIComponent(link.hash.slice(1))))
             .map(link => link.hash)"""
         assert page.evaluate(dead) == []
+        assert page.evaluate(STRAY) == []
         cut = """[...document.querySelectorAll('.bd-article pre')].filter(
             pre => pre.offsetParent && pre.scrollWidth > pre.clientWidth + 1).length"""
         assert page.evaluate(cut) == 0
+
+
+def test_the_whole_book_has_all_its_pages(paper: Path, browser: Browser) -> None:
+    assert paper.exists()  # the whole is printed every Monday: here it is only arranged
+    title, wanted = pdf.contents()[downloads.NAME]
+    with browser.new_page() as page:
+        page.set_default_timeout(pdf.PATIENCE)
+        assert pdf.arrange(page, title, wanted) == wanted
+        assert page.evaluate(STRAY) == []
 
 
 def test_the_book_offers_what_is_made(paper: Path, epub: zipfile.ZipFile) -> None:

@@ -56,6 +56,22 @@ def test_both_pages_say_what_is_compared(name: str) -> None:
     assert set(book_map.COMPARED) <= set((book_map.ROOT / name).read_text().splitlines())
 
 
+def test_the_first_page_says_how_long_its_paths_take(project: Path) -> None:
+    enter(project, "data/indexes")
+    line = "- New? Read [one](notebooks/data/indexes.ipynb). "
+    markers = "".join(book_map.path_markers(book_map.BEGINNER))
+    later = "".join(book_map.path_markers(book_map.INTERVIEW))
+    page = project / "intro.md"
+    page.write_text(f"{page.read_text()}\n{line}{markers}\n- Soon? {later}\n")
+    (project / "notes" / "gotchas").mkdir(parents=True)
+    (project / "notes" / "gotchas" / "indexes.md").write_text("word " * 12_000)
+    book_map.main([], project)
+    said = page.read_text()
+    assert "They take 1½ hours to read, and their exercises half an hour more." in said
+    assert "This takes 1 hour to read, and the exercises half an hour more." in said
+    book_map.main(["--check"], project)
+
+
 def cell(*kinds: str, reason: str = "") -> NotebookNode:
     outputs = [new_output("display_data", data={kind: ""}) for kind in kinds]
     tags = {"tags": ["nbval-ignore-output"], "reason": reason} if reason else {}

@@ -27,7 +27,9 @@ SCHEMA = (
     "CREATE TABLE room (id int PRIMARY KEY, name varchar(5), day date, UNIQUE (name))",
     "CREATE TABLE note (body text) CHARACTER SET utf8mb3",
     "CREATE TABLE ghost (id int) ENGINE = MyISAM",
+    "CREATE TABLE visit (room int NOT NULL REFERENCES room (id), nights int CHECK (nights > 0))",
     "INSERT INTO room VALUES (1, 'Attic', '2026-01-01')",
+    "INSERT INTO visit VALUES (1, 2)",
 )
 STATEMENTS = {
     "mariadb-duplicate-entry": "INSERT INTO room (id, name) VALUES (2, 'ATTIC')",
@@ -37,6 +39,19 @@ STATEMENTS = {
     "mariadb-out-of-range": "INSERT INTO room (id) VALUES (9999999999)",
     "mariadb-incorrect-date": "INSERT INTO room (id, day) VALUES (2, '2026-02-30')",
     "mariadb-algorithm": "ALTER TABLE room MODIFY id bigint, ALGORITHM=INPLACE",
+    "mariadb-column-null": "INSERT INTO visit VALUES (NULL, 1)",
+    "mariadb-no-default": "INSERT INTO visit (nights) VALUES (1)",
+    "mariadb-check-failed": "INSERT INTO visit VALUES (1, -1)",
+    "mariadb-foreign-key-add": "INSERT INTO visit VALUES (9, 1)",
+    "mariadb-foreign-key-delete": "DELETE FROM room",
+    "mariadb-foreign-key-form": "CREATE TABLE bill (room bigint REFERENCES room (id))",
+    "mariadb-no-table": "SELECT * FROM rooms",
+    "mariadb-unknown-column": "SELECT nam FROM room",
+    "mariadb-unknown-database": "USE nowhere",
+    "mariadb-key-too-long": "CREATE TABLE page (url varchar(1000) PRIMARY KEY) "
+    "CHARACTER SET utf8mb4",
+    "mariadb-key-without-length": "CREATE TABLE page (url text PRIMARY KEY)",
+    "mariadb-illegal-mix": "SELECT 'a' COLLATE utf8mb4_bin = 'a' COLLATE utf8mb4_general_ci",
 }
 
 Client = Any  # a connection of PyMySQL

@@ -68,6 +68,22 @@ STATEMENTS = {
     "undefined-table": "SELECT * FROM guests",
     "undefined-column": 'SELECT * FROM guest WHERE email = "amina"',
     "syntax-error": "SELEC 1",
+    "matview-concurrently": "CREATE MATERIALIZED VIEW total AS SELECT 1 AS n; COMMIT; "
+    "REFRESH MATERIALIZED VIEW CONCURRENTLY total",
+    "matview-not-populated": "CREATE MATERIALIZED VIEW total AS SELECT 1 AS n WITH NO DATA; "
+    "SELECT * FROM total",
+    "extension-not-available": "CREATE EXTENSION nobody_wrote_it",
+    "extension-permission": "CREATE ROLE r5; GRANT ALL ON SCHEMA public TO r5; SET ROLE r5; "
+    "CREATE EXTENSION pg_stat_statements",
+    "type-does-not-exist": "CREATE TABLE doc (body vektor)",
+    "other-objects-depend": "DROP TABLE guest",
+    "role-objects-depend": "CREATE ROLE r6; CREATE TABLE mine (n int); "
+    "ALTER TABLE mine OWNER TO r6; DROP ROLE r6",
+    "invalid-byte-sequence": r"SELECT convert_from('\xe9'::bytea, 'UTF8')",
+    "no-matching-function": "SELECT round(1.5::float8, 2)",
+    "on-conflict-no-constraint": "INSERT INTO stay VALUES (1, NULL) ON CONFLICT (guest) DO NOTHING",
+    "missing-from-clause": "SELECT stay.guest FROM guest",
+    "invalid-reference-from": "SELECT guest.id FROM guest g",
     "ambiguous-column": "SELECT id FROM guest a, guest b",
     "group-by": "SELECT id, count(*) FROM guest GROUP BY email",
     "no-operator": "SELECT * FROM guest WHERE email = 7",

@@ -58,6 +58,15 @@ NGINX = {
     f"server_name {'long' * 30}.example.org; }} "
     "server { listen 127.0.0.1:PORT; server_name b.example.org; }",
     "nginx-number-of-arguments": "server { listen 127.0.0.1:PORT; server_name ; }",
+    "nginx-not-allowed-here": "proxy_pass http://127.0.0.1;",
+    "nginx-syntax": "} }",
+    "nginx-unexpected-end": "server { listen 127.0.0.1:PORT;",
+    "nginx-not-terminated": "server { listen 127.0.0.1:PORT location / {} }",
+    "nginx-no-port-in-upstream": "server { listen 127.0.0.1:PORT; "
+    "location / { uwsgi_pass nobody; } }",
+    "nginx-duplicate-default": "server { listen 127.0.0.1:PORT default_server; } "
+    "server { listen 127.0.0.1:PORT default_server; }",
+    "nginx-any-emerg": "anything;",
     "nginx-duplicate": "server_names_hash_bucket_size 64; server_names_hash_bucket_size 64;",
 }
 # What is started, and then ends with the message.
