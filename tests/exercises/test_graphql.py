@@ -14,6 +14,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    InlineFragmentNode,
     OperationDefinitionNode,
 )
 from strawberry.permission import BasePermission
@@ -534,6 +535,7 @@ def walk(fault: str) -> Callable[[DocumentNode], int]:
                         often = times * _first(node)
                 elif fault == "inline once":
                     often = 1
+                assert isinstance(node, FieldNode | InlineFragmentNode)
                 if node.selection_set:
                     todo.append((node.selection_set, often))
         return min(count, 10_001)
