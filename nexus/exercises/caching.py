@@ -116,6 +116,7 @@ def remember(answer: Remember) -> str:
         for number, value in enumerate(("a page", None, "", "0", "None", "null", "-")):
             source = Source(value)
             key = f"page:{number}"
+            client.flushall()  # so that each value's TTL is seen
             for turn in ("first", "second"):
                 try:
                     got = within(partial(answer, client, key, 60, source.load))
@@ -141,10 +142,14 @@ def remember(answer: Remember) -> str:
         _like_nothing(answer, client)
         _for_seconds(answer, client)
         _failing(answer, client)
+        _dies_storing(answer, server, client)
+        _expires(answer, server, client)
         psutil.Process(server.pid).suspend()
         _without_valkey(answer, connect(server, seconds=0.2), "Valkey does not answer in time")
         server.kill()
         _without_valkey(answer, client, "Valkey is down")
+        server.start()
+        _hangs_meanwhile(answer, server)
     return (
         "it remembers any text and None, for `seconds` and not longer, in Valkey where another "
         "process finds it, and it works without Valkey"
@@ -270,6 +275,65 @@ def _failing(answer: Remember, client: redis.Redis) -> None:
         raise NotYet("load failed once, and the next caller got no page: do not remember errors")
 
 
+def _dies_storing(answer: Remember, server: Valkey, client: redis.Redis) -> None:
+    """Its process is gone before each of its commands in turn: what it has stored has an end."""
+    for number in range(1, MOST_COMMANDS + 1):
+        client.flushall()
+        source = Source("a page")
+        with mortal(server, number, limits.SECONDS) as dying, suppress(NotYet):  # it dies
+            within(partial(answer, dying, "page", 60, source.load))
+        if found := endless(client):
+            raise NotYet(
+                f"a process died just before command number {number}, and left {found[0]} "
+                "without a TTL: Valkey keeps it for ever. Store it and set its TTL in one command"
+            )
+        if dying.sent < number:
+            return  # it does not send so many
+
+
+def _expires(answer: Remember, server: Valkey, client: redis.Redis) -> None:
+    """What is remembered ends just before each command of a reader in turn."""
+    for number in range(1, MOST_COMMANDS + 1):
+        client.flushall()
+        source = Source("a page")
+        within(lambda: answer(client, "page", 60, source.load))  # noqa: B023
+
+        def expire(_: str) -> None:
+            client.flushall()
+
+        with Eventful.of(server, number, expire, limits.SECONDS) as reader:
+            try:
+                got: object = within(partial(answer, reader, "page", 60, source.load))
+            except NotYet:
+                raise
+            except Exception as error:
+                got = f"{type(error).__name__}: {error}"
+        if got != "a page":
+            raise NotYet(
+                f"the page expired just before command number {number} of a reader, and the caller "
+                f"got {got}: look and read in one command"
+            )
+        if reader.sent < number:
+            return  # it does not send so many
+
+
+def _hangs_meanwhile(answer: Remember, server: Valkey) -> None:
+    """Valkey stops answering while the page is loaded."""
+    source, valkey = Source("a page"), psutil.Process(server.pid)
+    source.meanwhile = valkey.suspend
+    try:
+        got = within(lambda: answer(connect(server, seconds=0.2), "page:y", 60, source.load))
+    except redis.RedisError as error:
+        got = type(error).__name__
+    finally:
+        valkey.resume()
+    if got != "a page" or source.calls != 1:
+        raise NotYet(
+            f"Valkey stopped answering while load ran. The caller got {got!r}, and load was called "
+            f"{source.calls} times: call it once, and return what it returned"
+        )
+
+
 class Caller(redis.Redis):
     """A client that counts what it was answered."""
 
@@ -332,6 +396,10 @@ def one_for_all(answer: Remember) -> str:
         _loads_nothing(answer, server)
         admin.flushall()
         _overtaken(answer, server, admin, other)
+        admin.flushall()
+        _stores_first(answer, server, admin)
+        admin.flushall()
+        _of_another_key(answer, server, other)
         admin.flushall()
         _takes_long(answer, server, other)
         admin.flushall()
@@ -405,7 +473,56 @@ def _at_once(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
         raise NotYet(f"{found[0]} has no TTL: it is kept for ever")
 
 
-LONG = 1.2
+def _stores_first(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
+    """Before each command after load, there is the page, or something that keeps others out."""
+    for number in range(1, MOST_COMMANDS + 1):
+        admin.flushall()
+        source = Source("a page")
+        bare: list[str] = []
+
+        def look(command: str) -> None:
+            if admin.dbsize() == 0:
+                bare.append(command)  # noqa: B023
+
+        with Eventful.of(server, 0, look, limits.SECONDS) as client:
+
+            def loaded() -> None:
+                client.at = client.sent + number  # noqa: B023
+
+            source.meanwhile = loaded
+            within(lambda: answer(client, "page", 60, source.load))  # noqa: B023
+            if bare:
+                raise NotYet(
+                    "the lock was released before the page was stored: whoever comes in between "
+                    "computes again"
+                )
+            if client.sent < client.at:
+                return  # it does not send so many
+
+
+def _of_another_key(answer: Remember, server: Valkey, other: Worker) -> None:
+    """While one page is computed, another process gets another page."""
+    source = Source("a page")
+    waited: list[bool] = []
+
+    def ask_for_another() -> None:
+        other.ask("another page")
+        try:
+            wait_for(other.is_done, PATIENCE, "the other process")
+        except TimeoutError:
+            waited.append(True)
+
+    source.meanwhile = ask_for_another
+    within(lambda: answer(connect(server), "page", 60, source.load))
+    other.answer("a call in another process")
+    if waited:
+        raise NotYet(
+            "one caller computed a page, and another process that asked for another key had to "
+            "wait for it: give each key its own lock"
+        )
+
+
+LONG = 2.0
 """Seconds that a load takes which takes its time."""
 
 
@@ -868,6 +985,13 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
                 "/best was asked for twice, and both requests reached the site: let the proxy keep "
                 "it"
             )
+        for name in ("Amina", "Bode"):
+            get("/best", Authorization=name, Cookie=f"name={name}", User_Agent=name)
+        if site.count > before:
+            raise NotYet(
+                "two more visitors asked for /best, and it reached the site again: it is the same "
+                "for everyone, so one copy is enough. Look at Vary"
+            )
         if _browser_keeps(said["/best"]):
             raise NotYet(
                 "a browser may show /best without asking: max-age is for all caches, and "
@@ -884,6 +1008,11 @@ def who_may_keep(answer: Callable[[str], object]) -> str:
                 "proxy keep one copy for each language"
             )
     for path in ("/best", "/greeting"):
+        if _is_private(said[path]):
+            raise NotYet(
+                f"this nginx keeps {path}, but other proxies obey Cache-Control, and it forbids "
+                "them to keep the page"
+            )
         if (seconds := _proxy_keeps(said[path])) != MINUTE:
             raise NotYet(f"a proxy would keep {path} for {seconds} seconds instead of a minute")
     return (

@@ -125,8 +125,8 @@ def patient_client(send: Send) -> str:
                 f"the answer to a {method} was lost, and the request was sent again without a "
                 "pause: wait before each new try"
             )
-    for method in ("POST", "PATCH"):
-        server = Server(LOST, httpx.Response(201))
+    for method, error in (("POST", LOST), ("PATCH", LOST), ("POST", httpx.ReadTimeout)):
+        server = Server(error, httpx.Response(201))
         got = server.ask(send, method, json={"nights": 3})
         if len(server.requests) > 1:
             raise NotYet(
@@ -144,6 +144,12 @@ def patient_client(send: Send) -> str:
             raise NotYet(
                 f"the answer to a {method} was lost. It changes nothing, so it may be sent again"
             )
+    server = Server(httpx.ConnectError, httpx.Response(200))
+    if _named(got := server.ask(send, "GET")) != "200":
+        raise NotYet(
+            f"no connection came about, which is httpx.ConnectError, and the caller got "
+            f"{_named(got)}: every httpx.TransportError means that no answer came"
+        )
     _with_a_key(send)
     for status in (200, 404, 409, 422):
         server = Server(httpx.Response(status), httpx.Response(200))
@@ -163,8 +169,8 @@ def patient_client(send: Send) -> str:
             )
     _waits(send)
     _not_for_ever(send)
-    for script in (LOST, refusal(0)):
-        Server(script).ask(send, "GET")
+    _both(send)
+    _gives_up(send)
     _unreadable(send)
     return (
         "it repeats what may be repeated and nothing else, it waits as it is told, and it gives up"
@@ -231,6 +237,29 @@ def _not_for_ever(send: Send) -> None:
             )
 
 
+def _both(send: Send) -> None:
+    """After a pause that the server asked for, an answer may be lost as well."""
+    got = Server(refusal(1), LOST, httpx.Response(200)).ask(send, "GET")
+    if _named(got) != "200":
+        raise NotYet(
+            f"a GET got 503, and after the pause an answer was lost. The caller got {_named(got)}: "
+            "treat every try in the same way"
+        )
+
+
+def _gives_up(send: Send) -> None:
+    """The caller gets what came last, and nothing that was made up."""
+    if not isinstance(got := Server(LOST).ask(send, "GET"), httpx.TransportError):
+        raise NotYet(
+            f"all answers to a GET were lost. The caller must get the last error, and got "
+            f"{_named(got)}"
+        )
+    if _named(got := Server(refusal(0)).ask(send, "GET")) != "503":
+        raise NotYet(
+            f"a GET got 503 each time. The caller must get the last response, and got {_named(got)}"
+        )
+
+
 def _unreadable(send: Send) -> None:
     """Without a Retry-After that helps, to try again is as right as to give up."""
     gone = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
@@ -266,6 +295,8 @@ def _times(server: Server) -> str:
 
 
 PAGE = 10
+MOST_PAGES = 40
+"""Pages that a statement for ten places may read; a right one needs six to thirteen."""
 Row = tuple[int, int]
 
 
@@ -306,6 +337,11 @@ def next_page(statement: str) -> str:
                 ways = " and ".join(plan)
                 raise NotYet(f"{_difference(got, right, rows[95])} (planned without {ways})")
         early, late = (_cost(box, statement, rows[index]) for index in (30, 3_900))
+        if early > MOST_PAGES:
+            raise NotYet(
+                f"the rows are right. A page of {PAGE} places reads {early} pages of the table and "
+                "its index, which is all of it: does the index know where to begin?"
+            )
         if late > 3 * early + 30:
             raise NotYet(
                 f"the rows are right. Page 4 reads {early} pages of the table and its index, and "
@@ -480,16 +516,28 @@ def _another_body(answer: Once, box: Sandbox, connection: Connection) -> None:
 def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
     """Work that fails leaves nothing, and its key may be used again."""
 
+    class WorkError(RuntimeError):
+        """What the work raises."""
+
     def fail(connection: Connection) -> str:
         write(connection)
-        raise RuntimeError("the work failed")
+        raise WorkError("the work failed")
 
-    try:
-        _ask(answer, connection, "k2", "eight", fail)
-    except RuntimeError:
-        pass
-    else:
+    def fails_with(key: str) -> None:
+        try:
+            _ask(answer, connection, key, "eight", fail)
+        except WorkError:
+            return
+        except NotYet:
+            raise
+        except Exception as error:
+            raise NotYet(
+                f"the work failed, and the caller got {type(error).__name__} instead of the error "
+                "of the work: let it pass as it is"
+            ) from None
         raise NotYet("the work failed, and the caller was not told: let its error pass")
+
+    fails_with("k2")
     if messages(box) != 1:
         raise NotYet("the work failed half-way, and its first half is in the database")
     try:
@@ -498,6 +546,23 @@ def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
         raise NotYet(f"the work failed, and its key is spoilt: {type(error).__name__}") from None
     if messages(box) != 2:
         raise NotYet("the work failed, and the same request could not be done later")
+    fails_with("k4")
+    try:
+        _ask(answer, connection, "k4", "nine", lambda _: "")
+    except Exception as error:
+        raise NotYet(
+            "the work failed, and the caller corrected the request: another body with the same key "
+            f"raised {type(error).__name__}. Nothing is kept of a failure, so the key is free"
+        ) from None
+    try:
+        empty = _ask(answer, connection, "k4", "nine", write)
+    except Exception as error:
+        empty = error
+    if empty != "" or messages(box) != 2:
+        raise NotYet(
+            f"the work returned an empty text, and the second call returned {empty!r}: an empty "
+            "text is a result, too"
+        )
 
 
 def _race(answer: Once, box: Sandbox, other: Worker) -> None:

@@ -194,9 +194,10 @@ def remember_by_field(client: Client, key: str, seconds: int, load: Load) -> obj
     if stored is not None:
         return json.loads(stored)
     value = load()
-    with contextlib.suppress(redis.RedisError):
-        client.hset("pages", key, json.dumps(value))
-        client.hexpire("pages", seconds, key)
+    with contextlib.suppress(redis.RedisError), client.pipeline() as together:  # MULTI … EXEC
+        together.hset("pages", key, json.dumps(value))
+        together.hexpire("pages", seconds, key)
+        together.execute()
     return value
 
 
@@ -534,6 +535,42 @@ def remember_by_sentinel(client: Client, key: str, seconds: int, load: Load) -> 
     return value
 
 
+def remember_for(
+    *, nothing: int | None = None, two_steps: bool = False, looks_first: bool = False
+) -> Callable[[Client, str, int, Load], object]:
+    """As JSON, with one fault."""
+
+    def remember(client: Client, key: str, seconds: int, load: Load) -> object:
+        with contextlib.suppress(redis.RedisError):
+            if looks_first:
+                if client.exists(key):
+                    return json.loads(client.get(key))
+            elif (kept := client.get(key)) is not None:
+                return json.loads(kept)
+        value = load()
+        with contextlib.suppress(redis.RedisError):
+            if two_steps:
+                client.set(key, json.dumps(value))
+                client.expire(key, seconds)
+            else:
+                client.set(key, json.dumps(value), ex=(nothing if not value else None) or seconds)
+        return value
+
+    return remember
+
+
+def remember_in_one_try(client: Client, key: str, seconds: int, load: Load) -> object:
+    """Calls load again if what it returned cannot be stored."""
+    try:
+        if (kept := client.get(key)) is not None:
+            return json.loads(kept)
+        value = load()
+        client.set(key, json.dumps(value), ex=seconds)
+    except redis.RedisError:
+        return load()
+    return value
+
+
 def remember_as_long_as_it_is_read(client: Client, key: str, seconds: int, load: Load) -> object:
     with contextlib.suppress(redis.RedisError):
         if (kept := client.getex(key, ex=seconds)) is not None:
@@ -590,6 +627,34 @@ def remember_here_and_there(client: Client, key: str, seconds: int, load: Load) 
     if key not in nearer:
         nearer[key] = remember_json(client, key, seconds, load)
     return nearer[key]
+
+
+def one_token(
+    *, lock: str = "lock:{}", patience: float = 60, stores_late: bool = False
+) -> Callable[[Client, str, int, Load], object]:
+    """The chapter's solution, with one fault."""
+
+    def one(client: Client, key: str, seconds: int, load: Load) -> object:
+        mine, name, begin = secrets.token_hex(8), lock.format(key), time.monotonic()
+        while (value := client.get(key)) is None:
+            if time.monotonic() - begin > patience:
+                return load()
+            if not client.set(name, mine, nx=True, px=10_000):
+                time.sleep(0.01)
+                continue
+            try:
+                if (value := client.get(key)) is None:
+                    value = load()
+                    if not stores_late:
+                        client.set(key, value, ex=seconds)
+            finally:
+                client.execute_command("DELIFEQ", name, mine)
+            if stores_late:
+                client.set(key, value, ex=seconds)
+            return value
+        return value
+
+    return one
 
 
 def one_by_get_and_delete(client: Client, key: str, seconds: int, load: Load) -> object:
@@ -705,6 +770,8 @@ def deleted_and_swallowed(client: Client, key: str) -> None:
 RIGHT = [
     (TWO, one_waiting()),
     (FOUR, but("/best", Cache_Control="s-maxage=60", Expires="Thu, 01 Jan 1970 00:00:00 GMT")),
+    (ONE, remember_for()),
+    (TWO, one_token()),
     (ONE, remember_json),
     (ONE, remember_hash),
     (ONE, remember_marked),
@@ -727,6 +794,21 @@ NOT_YET = [
     (TWO, one_in_this_process_and_a_note, "another process that asked meanwhile called it"),
     (TWO, one_by_one_mark, "by a text that no other caller writes"),
     (TWO, one_if_true, "an empty text is a page"),
+    (ONE, remember_for(nothing=5), "the TTL of what was stored is less than half"),
+    (ONE, remember_for(two_steps=True), "Store it and set its TTL in one command"),
+    (ONE, remember_for(looks_first=True), "look and read in one command"),
+    (ONE, remember_in_one_try, "Valkey stopped answering while load ran"),
+    # On a busy machine these two are found out as soon as twelve ask at once.
+    (TWO, one_waiting(lives=1500), "called"),
+    (TWO, one_token(patience=1.5), "called"),
+    (TWO, one_token(lock="lock"), "give each key its own lock"),
+    (TWO, one_token(stores_late=True), "released before the page was stored"),
+    (FOUR, but("/best", Cache_Control="max-age=0, s-maxage=60", Vary="Cookie"), "Look at Vary"),
+    (
+        FOUR,
+        but("/greeting", Cache_Control="private", X_Accel_Expires="60", Vary="Accept-Language"),
+        "it forbids them to keep the page",
+    ),
     (TWO, one_swallows, "load failed with LookupError, and its caller got None"),
     (THREE, (read_by_own_version, own_version), "another process called `changed`"),
     (THREE, (read_stub, deleted_twice), "a slow reader stored an old value"),

@@ -1,6 +1,7 @@
 """Each judge of the chapter on GraphQL: the stub, right answers of several kinds, wrong ones."""
 # ruff: noqa: ANN401 (answers take and return anything)
 
+import base64
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    InlineFragmentNode,
     OperationDefinitionNode,
 )
 from strawberry.permission import BasePermission
@@ -112,6 +114,23 @@ def with_a_memory(keys: list[int], select: Select) -> Any:
     if missing:
         _kept.update(dict.fromkeys(missing) | {row["id"]: row for row in select(missing)})
     return [_kept[key] for key in keys]
+
+
+_unknown: set[int] = set()
+
+
+def remembers_what_is_missing(keys: list[int], select: Select) -> Any:
+    """Negative caching for ever."""
+    rows = {row["id"]: row for row in select([key for key in keys if key not in _unknown])}
+    _unknown.update(set(keys) - set(rows))
+    return [rows.get(key) for key in keys]
+
+
+def another_error(keys: list[int], select: Select) -> Any:
+    try:
+        return by_dictionary(keys, select)
+    except Exception as error:
+        raise ValueError("no rows") from error
 
 
 def everything(keys: list[int], select: Select) -> Any:
@@ -488,6 +507,42 @@ def root_only(document: DocumentNode) -> int:
     return len(operation.selection_set.selections)  # type: ignore[attr-defined]
 
 
+def walk(fault: str) -> Callable[[DocumentNode], int]:
+    """As with_a_stack, with one fault."""
+
+    def values(document: DocumentNode) -> int:
+        fragments = {
+            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+        }
+        (operation,) = (d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+        count, todo = 0, [(operation.selection_set, 1)]
+        while todo and count <= 10_000:
+            selections, times = todo.pop()
+            met = set()
+            for node in selections.selections:
+                often = times
+                if isinstance(node, FragmentSpreadNode):
+                    todo.append((fragments[node.name.value].selection_set, times))
+                    continue
+                if isinstance(node, FieldNode):
+                    name = (node.alias or node.name).value
+                    if fault == "each name once" and name in met:
+                        continue
+                    met.add(name)
+                    if fault != "no __typename" or not name.startswith("__"):
+                        count += times
+                    if any(a.name.value == "first" for a in node.arguments or ()):
+                        often = times * _first(node)
+                elif fault == "inline once":
+                    often = 1
+                assert isinstance(node, FieldNode | InlineFragmentNode)
+                if node.selection_set:
+                    todo.append((node.selection_set, often))
+        return min(count, 10_001)
+
+    return values
+
+
 def no_fragments(document: DocumentNode) -> int:
     def size(node: Any) -> int:
         selected = getattr(node, "selection_set", None)
@@ -699,6 +754,35 @@ class InCapitals:
         return email if info.context["viewer"] is self else email.upper()
 
 
+@strawberry.type(name="Person")
+class AddressInTheId:
+    """An id as Relay makes one, of what should be secret."""
+
+    name: str
+
+    @strawberry.field
+    def id(self) -> strawberry.ID:
+        text = f"Person:{self.__dict__['email']}"
+        return strawberry.ID(base64.b64encode(text.encode()).decode())
+
+    @strawberry.field
+    def email(self, info: Info) -> str | None:
+        return self.__dict__["email"] if info.context["viewer"] is self else None
+
+
+@strawberry.type(name="Person")
+class SpeltOut:
+    name: str
+
+    @strawberry.field
+    def contact(self) -> str:
+        return str(self.__dict__["email"]).replace("@", " at ")
+
+    @strawberry.field
+    def email(self, info: Info) -> str | None:
+        return self.__dict__["email"] if info.context["viewer"] is self else None
+
+
 @strawberry.type(name="Query")
 class KeepsTheFirst:
     """The first viewer is everybody."""
@@ -782,6 +866,7 @@ RIGHT: list[tuple[str, Any]] = [
     (TWO, strawberry.Schema(TwoTypes)),
     (TWO, strawberry.Schema(ByPermission)),
     (THREE, with_a_stack),
+    (THREE, walk("")),
     (THREE, by_fragment),
 ]
 
@@ -809,6 +894,13 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (TWO, root_of(Named, by_name=True), "me(name:"),
     (THREE, without_a_budget, "had gone through selections"),
     (THREE, first_is_the_operation, "of query Named { a { b } c } the answer raised"),
+    (ONE, remembers_what_is_missing, "for a key whose row has come since the second call"),
+    (ONE, another_error, "got ValueError instead of the exception of select"),
+    (TWO, root_of(AddressInTheId), "a stranger reads Amina's address by { houses { host { id"),
+    (TWO, root_of(SpeltOut), "a stranger reads Amina's address by { houses { host { contact"),
+    (THREE, walk("each name once"), "of { a { b } a { b } } it says 2; it is 4"),
+    (THREE, walk("no __typename"), "of { __typename a { __typename } } it says 1; it is 3"),
+    (THREE, walk("inline once"), "it says 5; it is 9"),
     (ONE, as_they_come, "for three keys"),
     (ONE, one_by_one, "asked the database 3 times"),
     (ONE, without_holes, "a key that nobody has"),

@@ -180,6 +180,40 @@ def sleeps(*_: object, **__: object) -> None:
     time.sleep(60)
 
 
+def tries(lost: Any = httpx.TransportError, *, fault: str = "") -> Callable[..., httpx.Response]:
+    """As the loop, with other errors that mean "lost", or with one fault."""
+
+    def send(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+        keyed = "Idempotency-Key" in options.get("headers", {})
+        caught = lost
+        for left in reversed(range(4)):
+            try:
+                answer = client.request(method, url, **options)
+            except caught as error:
+                timed_out = fault == "a time-out of any method" and isinstance(
+                    error, httpx.TimeoutException
+                )
+                if not (method in SAFE or keyed or timed_out):
+                    raise
+                if not left and fault == "a made-up 504":
+                    return httpx.Response(504)
+                if not left:
+                    raise
+                time.sleep(1)
+                continue
+            if answer.status_code not in (429, 503) or asked(answer) > 60:
+                return answer
+            if not left:
+                return answer.raise_for_status() if fault == "an error for a 503" else answer
+            time.sleep(asked(answer))
+            if fault == "careless after a pause":
+                caught = ()
+        raise AssertionError
+
+    send.__name__ = f"tries: {fault or 'few errors'}"
+    return send
+
+
 PAGE = "SELECT id, rating, title FROM place WHERE {} ORDER BY rating DESC, id DESC LIMIT 10"
 ROWS = PAGE.format("(rating, id) < (%(rating)s, %(id)s)")
 BOUND = PAGE.format(
@@ -195,6 +229,13 @@ SELECT * FROM (
 ) AS both_parts ORDER BY rating DESC, id DESC LIMIT 10;
 """
 SPELT_OUT = PAGE.format("rating < %(rating)s OR (rating = %(rating)s AND id < %(id)s)")
+
+NUMBERED = """
+SELECT id, rating, title
+FROM (SELECT *, row_number() OVER (ORDER BY rating DESC, id DESC) AS number FROM place) AS numbered
+WHERE number > (SELECT count(*) FROM place WHERE (rating, id) >= (%(rating)s, %(id)s))
+ORDER BY number LIMIT 10
+"""
 
 KEPT = "SELECT body, result FROM answer WHERE key = %s"
 KEEP = "INSERT INTO answer (key, body, result) VALUES (%s, %s, %s)"
@@ -309,6 +350,43 @@ def for_ever_in_a_race(connection: Connection, key: str, body: str, work: Work) 
         with contextlib.suppress(Exception):
             connection.execute("SELECT 1")
     return by_constraint(connection, key, body, work)
+
+
+def committed_first(connection: Connection, key: str, body: str, work: Work) -> str:
+    """The key is committed with its body, and stays when the work fails."""
+    connection.execute(KEEP + " ON CONFLICT DO NOTHING", [key, body, ""])
+    with connection.transaction():
+        kept = connection.execute(KEPT + " FOR UPDATE", [key]).fetchone()
+        assert kept
+        if kept[0] != body:
+            raise ValueError(key)
+        if kept[1]:
+            return str(kept[1])
+        result = work(connection)
+        connection.execute("UPDATE answer SET result = %s WHERE key = %s", [result, key])
+    return result
+
+
+def empty_is_none(connection: Connection, key: str, body: str, work: Work) -> str:
+    with connection.transaction():
+        connection.execute("LOCK TABLE answer IN EXCLUSIVE MODE")
+        kept = connection.execute(KEPT, [key]).fetchone()
+        if kept and kept[0] != body:
+            raise ValueError(key)
+        if kept and kept[1]:
+            return str(kept[1])
+        connection.execute("DELETE FROM answer WHERE key = %s", [key])
+        return looked(connection, key, body, work)
+
+
+def another_error(connection: Connection, key: str, body: str, work: Work) -> str:
+    def renamed(connection: Connection) -> str:
+        try:
+            return work(connection)
+        except Exception as error:
+            raise RuntimeError("it could not be done") from error
+
+    return by_lock(connection, key, body, renamed)
 
 
 def left_open(connection: Connection, key: str, body: str, work: Work) -> str:
@@ -474,6 +552,15 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (ONE, leaves, "SystemExit"),
     (ONE, raises, "I do not want to"),
     (ONE, sleeps, "must return the response"),
+    (ONE, tries((httpx.TimeoutException, httpx.ProtocolError)), "no connection came about"),
+    (ONE, tries(fault="a time-out of any method"), "and it was sent 2 times"),
+    (ONE, tries(fault="a made-up 504"), "must get the last error, and got 504"),
+    (ONE, tries(fault="an error for a 503"), "must get the last response, and got HTTPStatus"),
+    (ONE, tries(fault="careless after a pause"), "treat every try in the same way"),
+    (TWO, NUMBERED, "which is all of it"),
+    (THREE, committed_first, "so the key is free"),
+    (THREE, empty_is_none, "an empty text is a result"),
+    (THREE, another_error, "got RuntimeError instead of the error of the work"),
     (TWO, PAGE.format("id < %(id)s"), "it is not there"),
     (TWO, PAGE.format("rating < %(rating)s"), "it is not there"),
     (TWO, PAGE.format("rating <= %(rating)s"), "shown again"),
