@@ -1,6 +1,7 @@
 """Judges of "Indexes and plans": an index is judged by the plans it makes."""
 
 from collections.abc import Iterable
+from datetime import date, timedelta
 
 import psycopg
 from psycopg import sql
@@ -14,8 +15,8 @@ CALENDAR = (
     "WHERE property_id = {} AND status = 'confirmed' AND check_in >= '2025-03-01' "
     "ORDER BY check_in LIMIT 10"
 )
-PROPERTIES = (42, 7)
-"""One with one booking in twenty, and one of the many with few."""
+PROPERTIES = (42, 7, 1, 2000)
+"""One with one booking in twenty, and some of the many with few, the first and the last."""
 REPORT = (
     "SELECT count(*), sum(total_cents) FROM booking "
     "WHERE extract(year FROM created_at) = 2025 AND extract(month FROM created_at) = 3"
@@ -66,6 +67,11 @@ CLEANING = """
     CREATE INDEX by_guest_again ON booking (guest_id);
     CREATE INDEX by_total ON booking (total_cents);
 """
+PEOPLE = "SELECT id, name, email FROM guest WHERE id <> 8 ORDER BY id"
+RULES = (
+    "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint "
+    "WHERE conrelid IN ('guest'::regclass, 'booking'::regclass) ORDER BY 1, 2"
+)
 GUESTS = """
     CREATE TABLE guest (id int PRIMARY KEY, name text NOT NULL, email text NOT NULL);
     INSERT INTO guest SELECT i, 'Guest ' || i, 'Guest' || i || '@example.org'
@@ -170,6 +176,7 @@ def report(answer: str) -> str:
             "UPDATE booking SET created_at = '2025-02-28 23:59:59.999999Z' WHERE id = 4",
             "UPDATE booking SET created_at = created_at + interval '1 year' WHERE id % 7 = 0",
             "UPDATE booking SET total_cents = -total_cents WHERE id % 5 = 0",  # paid back
+            "UPDATE booking SET total_cents = 2000000000 WHERE id < 9000",  # more than an int holds
             "UPDATE booking SET created_at = '2024-01-01'",  # no booking at all in March 2025
         ):
             if change:
@@ -265,22 +272,29 @@ def repair(answer: str) -> str:
         columns = (
             "SELECT attname FROM pg_attribute WHERE attrelid = 'guest'::regclass AND attnum > 0"
         )
-        before = query(sandbox, columns)
+        before = query(sandbox, columns), query(sandbox, RULES)
+        people = query(sandbox, PEOPLE)
         try:
             sandbox.run(answer)
         except psycopg.errors.UniqueViolation:
             raise NotYet("the index cannot be built: two guests still share an address") from None
-        kept = query(sandbox, "SELECT id, guest_id FROM booking ORDER BY id")
+        kept = query(sandbox, "SELECT id, guest_id, check_in::text FROM booking ORDER BY id")
         ids = {row[0] for row in query(sandbox, "SELECT id FROM guest")}
-        if query(sandbox, columns) != before:
+        if query(sandbox, columns) != before[0]:
             raise NotYet("the columns of guest should stay as they are")
         if 8 in ids:
             raise NotYet("guest 8 is still there")
         if ids != set(range(1, 21)) - {8}:
             raise NotYet("other guests than 8 were removed or added")
+        if query(sandbox, PEOPLE) != people:
+            raise NotYet("names or addresses of guests were changed: leave them as they are")
         if len(kept) != 200:
             raise NotYet(f"there were 200 bookings, and now there are {len(kept)}")
-        if kept != [(i, 7 if 1 + i % 20 == 8 else 1 + i % 20) for i in range(1, 201)]:
+        first = date(2025, 3, 1)
+        if kept != [
+            (i, 7 if 1 + i % 20 == 8 else 1 + i % 20, str(first + timedelta(i)))
+            for i in range(1, 201)
+        ]:
             raise NotYet("the bookings of 7 and 8 should be guest 7's, and all others as they were")
         index = query(
             sandbox,
@@ -307,6 +321,18 @@ def repair(answer: str) -> str:
             raise NotYet("a guest with an address of her own is refused")
         if not refused(sandbox, "INSERT INTO booking VALUES (201, 8, '2026-01-01')"):
             raise NotYet("a booking for guest 8, who is gone, is let in: keep the foreign key")
+        if query(sandbox, RULES) != before[1]:
+            raise NotYet("the keys of guest and booking should stay as they are: no ON DELETE")
+        expression = query(
+            sandbox,
+            "SELECT pg_get_indexdef(indexrelid, 1, true) FROM pg_index "
+            "WHERE indexrelid = 'guest_email_unique'::regclass",
+        )
+        if expression != [("lower(email)",)]:
+            raise NotYet(
+                f"the index holds {expression[0][0]}, and a log-in compares lower(email). No query "
+                "for lower(email) could use it"
+            )
         return "the index is valid, and no booking was lost"
 
 

@@ -1,6 +1,7 @@
 """Each judge of the chapter on containers: the stub, right answers of several kinds, wrong ones."""
 
 import io
+import itertools
 import os
 import re
 import shutil
@@ -118,9 +119,26 @@ def not_later_ones(layers: list[bytes]) -> set[str]:
     return {n for n in forwards(layers) if "settings" not in n}
 
 
+def only_the_layer_below(layers: list[bytes]) -> set[str]:
+    """Compares each layer with the one below it, and forgets those further down."""
+    pairs = itertools.pairwise(layers)
+    return {name for below, layer in pairs for name in forwards([below, layer])}
+
+
+def in_the_order_of_the_archive(layers: list[bytes]) -> set[str]:
+    """A marker hides what its own layer has before it, too."""
+    return forwards([alone for layer in layers for alone in one_by_one(layer)])
+
+
+def one_by_one(layer: bytes) -> list[bytes]:
+    return [containers.tar({name: ""}) for name in names(layer)]
+
+
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
+        (only_the_layer_below, "third layer"),
+        (in_the_order_of_the_archive, "comes before the marker"),
         (the_stub, "is a whiteout"),
         (only_whiteouts, "whole folder|later layer|top folder"),
         (everything, "nothing is hidden, so it should find nothing"),
@@ -661,6 +679,7 @@ def test_everybody_waits_for_what_they_need(answer: str) -> None:
             but(DATABASE, '[CMD, "true"]', ANCHORED),
             r"database \(true\) ended with 0 while .* socket",
         ),
+        (but(DATABASE, "sleep 5", ANCHORED), "never started: .* had not ended|ended with 0 while"),
         (but(DATABASE, "exit 0", ANCHORED), r"\(exit 0\) ended with 0 while the server is set up"),
         (but(DATABASE, "5", ANCHORED), "test must be a string or a list"),
         (but(DATABASE, "[CMD, pg_isready]", ANCHORED), "listens on the socket only"),

@@ -109,6 +109,11 @@ def test_right_answers(exercise: str, answer: object) -> None:
         ),
         (
             ONE,
+            "CREATE INDEX ON booking (property_id, status, check_in) WHERE property_id < 1000",
+            "still reads the whole table",
+        ),
+        (
+            ONE,
             "CREATE INDEX ON booking (check_in) WHERE status = 'confirmed'",
             "begin with what is compared with =",
         ),
@@ -143,6 +148,13 @@ def test_right_answers(exercise: str, answer: object) -> None:
                 "sum(total_cents)", "coalesce(sum(total_cents), 0)"
             ),
             "the report says (0, None)",
+        ),
+        (
+            TWO,
+            RANGE.format(">= '2025-03-01' AND created_at < '2025-04-01'").replace(
+                "sum(total_cents)", "sum(total_cents)::int"
+            ),
+            "integer out of range",
         ),
         (
             TWO,
@@ -245,6 +257,33 @@ def test_right_answers(exercise: str, answer: object) -> None:
             FIVE,
             MERGE + "ALTER TABLE guest DROP COLUMN name; REINDEX INDEX guest_email_unique",
             "the columns of guest",
+        ),
+        (
+            FIVE,
+            MERGE + "UPDATE guest SET email = lower(email); REINDEX INDEX guest_email_unique",
+            "names or addresses of guests were changed",
+        ),
+        *(
+            (
+                FIVE,
+                MERGE + "DROP INDEX guest_email_unique;" + REBUILD.replace("lower(email)", other),
+                "compares lower(email)",
+            )
+            for other in ("upper(email)", "lower(trim(email))")
+        ),
+        (
+            FIVE,
+            MERGE.replace("= 7 ", "= 7, check_in = check_in + 1 ", 1)
+            + "REINDEX INDEX guest_email_unique",
+            "all others as they were",
+        ),
+        (
+            FIVE,
+            "ALTER TABLE booking DROP CONSTRAINT booking_guest_id_fkey, "
+            "ADD FOREIGN KEY (guest_id) REFERENCES guest ON DELETE CASCADE;"
+            + MERGE
+            + "REINDEX INDEX guest_email_unique",
+            "no ON DELETE",
         ),
         (
             FIVE,
