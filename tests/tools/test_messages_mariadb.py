@@ -46,7 +46,7 @@ STATEMENTS = {
     "mariadb-foreign-key-delete": "DELETE FROM room",
     "mariadb-foreign-key-form": "CREATE TABLE bill (room bigint REFERENCES room (id))",
     "mariadb-no-table": "SELECT * FROM rooms",
-    "mariadb-unknown-column": "SELECT nam FROM room",
+    "mariadb-unknown-column": "SELECT colour FROM room",
     "mariadb-unknown-database": "USE nowhere",
     "mariadb-key-too-long": "CREATE TABLE page (url varchar(1000) PRIMARY KEY) "
     "CHARACTER SET utf8mb4",

@@ -75,7 +75,7 @@ STATEMENTS = {
     "extension-not-available": "CREATE EXTENSION nobody_wrote_it",
     "extension-permission": "CREATE ROLE r5; GRANT ALL ON SCHEMA public TO r5; SET ROLE r5; "
     "CREATE EXTENSION pg_stat_statements",
-    "type-does-not-exist": "CREATE TABLE doc (body vektor)",
+    "type-does-not-exist": "CREATE TABLE doc (body embedding)",
     "other-objects-depend": "DROP TABLE guest",
     "role-objects-depend": "CREATE ROLE r6; CREATE TABLE mine (n int); "
     "ALTER TABLE mine OWNER TO r6; DROP ROLE r6",
