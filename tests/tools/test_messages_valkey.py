@@ -158,8 +158,12 @@ def held_too_long(client: redis.Redis) -> None:
     lock.release()
 
 
-def one_too_many(url: str) -> None:
-    with closing(redis.ConnectionPool.from_url(url, max_connections=1)) as pool:
+def one_too_many(
+    url: str,
+    kind: type[redis.ConnectionPool] = redis.ConnectionPool,
+    **options: float,
+) -> None:
+    with closing(kind.from_url(url, max_connections=1, **options)) as pool:
         pool.get_connection()
         pool.get_connection()
 
@@ -170,6 +174,7 @@ CLIENT: dict[str, Callable[[Valkey], object]] = {
     "redis-unknown-name": lambda _: redis.Redis("valkey.invalid", retry=None).ping(),
     "redis-timeout-reading": lambda s: s.connect(socket_timeout=0.1).blpop("nothing", timeout=0),
     "redis-pool-exhausted": lambda s: one_too_many(s.url),
+    "redis-blocking-pool": lambda s: one_too_many(s.url, redis.BlockingConnectionPool, timeout=0.1),
     "redis-watch": lambda s: watched(s.connect()),
     "redis-data-none": lambda s: s.connect().set("a", None),
     "redis-lock-not-owned": lambda s: held_too_long(s.connect()),
