@@ -47,7 +47,7 @@ class Live:
 MOST_OBJECTS = 1500
 """What a page may hold that keeps a hundred changes, however it keeps them."""
 
-MORE_CHANGES, MORE_BYTES = 2000, 8_000
+MORE_CHANGES, MORE_BYTES = 1000, 4_000
 """How many changes arrive once more, and how much memory they may take for good: four bytes each
 are a number of every change, and a page that keeps a hundred takes none."""
 
@@ -264,7 +264,7 @@ def _grown(answer: Callable[[], Any], is_gap: bool, look: int = 0) -> int:
         tracemalloc.start()
     try:
         used = []
-        for count in (300, MORE_CHANGES):
+        for count in (200, MORE_CHANGES):
             for _ in range(count):
                 first += 1
                 live.change(first, "tea", 1)
