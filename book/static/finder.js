@@ -9,7 +9,7 @@ window.nexusFinder = (() => {
   const LEAST = 4; // of what a row must score to be shown
   const ROW = 1.2; // what a row of the page is worth, beside a gotcha with the same words
   const GOOD = 0.5; // of a row's words, which a text has if it is that message
-  const WHOLE = 2; // what a row is worth whose message the text has word by word
+  const WHOLE = 3; // what a row is worth whose message the text has word by word
   const LITERAL = 3; // words that such a message has at least
   const CLOSE = 0.4; // of the best row's score, which the others must reach
 
@@ -32,6 +32,7 @@ window.nexusFinder = (() => {
       .replace(/\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b/g, " ") // an address
       .replace(/(?:[A-Za-z]:)?(?:[\w.~-]*\/){2,}[\w.~-]*/g, " ") // a path
       .replace(/\b(?=\w*\d)(?=\w*[a-f])[0-9a-f]{7,}\b/gi, " ") // a digest
+      .replace(/(?<=error \d{4} )\([0-9a-z]{5}\)/gi, " ") // what MariaDB says beside its own code
       .replace(/([a-z])([A-Z])/g, "$1 $2 $1$2") // IntegrityError: the name, and its parts
       .toLowerCase()
       .match(

@@ -19,6 +19,7 @@
   const EXPANDED = 30; // words that begin alike and are looked up
   const OTHERS = 0.3; // how much the other sections of a page add to its best one
   const PATIENCE = 200; // milliseconds without a key, after which pages are fetched for excerpts
+  const EXCERPTS = 6; // the first pages, which are fetched for an excerpt
   const EXCERPT = 220; // characters
   // How much a page's kind counts. What is about this book comes last in any case.
   const KINDS = {
@@ -267,7 +268,7 @@
     if (excerpts && location.protocol.startsWith("http"))
       asking = setTimeout(async () => {
         const asked = stems(text);
-        for (const made of list.children) {
+        for (const made of [...list.children].slice(0, EXCERPTS)) {
           const content = await textOf(made.section).catch(() => [""]);
           made.querySelector(".context").textContent = excerpt(content, asked);
         }

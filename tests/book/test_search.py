@@ -38,7 +38,11 @@ FIRST = {
     "idempotency": ["notebooks/apis/rest-with-drf.html", "notebooks/async/background-jobs.html"],
     "idempotent task": ["notebooks/async/background-jobs.html"],
     "JWT": ["notebooks/apis/auth.html"],
-    "OOM": ["notes/gotchas/containers.html", "notebooks/shipping/containers.html"],
+    "OOM": [
+        "notes/gotchas/containers.html",
+        "notebooks/shipping/containers.html",
+        "notebooks/shipping/kubernetes.html",
+    ],
     "137": ["notebooks/shipping/containers.html", "notes/gotchas/containers.html"],
     "visibility timeout": ["notebooks/async/background-jobs.html"],
     "RabbitMQ": ["notebooks/async/message-queues.html"],
@@ -49,7 +53,10 @@ FIRST = {
     "webhook signature": ["notebooks/async/payments-and-webhooks.html"],
     "double-entry ledger": ["notebooks/async/payments-and-webhooks.html"],
     "publisher confirms": ["notebooks/async/message-queues.html"],
-    "keyset pagination": ["notebooks/apis/rest-with-drf.html"],
+    "keyset pagination": [
+        "notebooks/apis/rest-with-drf.html",
+        "notebooks/data/indexes-and-plans.html",
+    ],
     "dataloader": ["notebooks/apis/graphql.html"],
     "kubectl": ["notebooks/shipping/kubernetes.html", "notes/gotchas/kubernetes.html"],
     "readiness probe": [
@@ -114,7 +121,7 @@ FIRST = {
     "p99": ["notebooks/shipping/observability.html", "notes/gotchas/observability.html"],
     "burn rate": ["notebooks/shipping/observability.html"],
     "waterfall": ["notebooks/shipping/observability.html"],
-    "nginx": ["snippets/nginx/README.html"],
+    "nginx": ["snippets/nginx/README.html", "notebooks/shipping/deployment.html"],
     "gunicorn": ["notebooks/shipping/deployment.html", "snippets/gunicorn/README.html"],
     "changelog": ["CHANGELOG.html"],
 }
