@@ -200,7 +200,8 @@ def test_the_end_of_a_story_ends_those_who_wait(pg: Postgres) -> None:
         dalila(TAKE, "a")
     with pg.connect() as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY (%s)"
-        assert connection.execute(query, [[chidi.pid, dalila.pid]]).fetchone() == (0,)
+        pids = [chidi.pid, dalila.pid]
+        wait_for(lambda: connection.execute(query, [pids]).fetchone() == (0,), 30, "their end")
 
 
 def test_nothing_is_printed_when_nobody_wants_it(

@@ -10,14 +10,15 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from nexus.exercises import containers
 from nexus.judging import judge_answer, limits
+from nexus.services.process import wait_for
 
 BASE = "FROM python:3.13.9-slim-bookworm\n"
 
@@ -546,11 +547,14 @@ def test_nothing_is_left_of_a_script(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # others judge scripts at this moment
     says(3, answer)
-    left: list[Any] = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(tmp_path) in word for word in process.info["cmdline"] or ()):
-            left.append(process)
-    assert left == []
+
+    def runs(process: psutil.Process) -> bool:
+        with suppress(psutil.NoSuchProcess):  # a zombie has no command line
+            return any(str(tmp_path) in word for word in process.cmdline())
+        return False
+
+    # What was killed needs a moment to end.
+    wait_for(lambda: not any(map(runs, psutil.process_iter())), 10, "the end of all its programs")
 
 
 # -- 4. A compose file

@@ -108,6 +108,9 @@ PROVOKED = {
     "amqp-connection-blocked",
 }
 
+# Shown by a cell of "Message queues".
+IN_A_CHAPTER = {"pika-blocked-timeout", "pika-nacked"}
+
 
 def has(row: str, said: str) -> bool:
     return messages.pattern(ROWS[row].message).search(said) is not None
@@ -182,4 +185,4 @@ def test_what_is_said_to_be_reproduced_is_reproduced() -> None:
         for row in ROWS.values()
         if row.shown == "ci" and row.id.startswith(("amqp-", "pika-"))
     }
-    assert reproduced == PROVOKED
+    assert reproduced == PROVOKED | IN_A_CHAPTER
