@@ -34,8 +34,11 @@ from nexus.services.surroundings import plain
 SPEED = 10.0
 """How many of a manifest's seconds pass in one of ours."""
 STEP = 1.0
-"""Most of a manifest's seconds that pass from one look to the next: on a busy machine, the cluster's
-clock goes slower. Otherwise a lag and a preStop that are over at once would leave no time between."""
+"""At most so many of a manifest's seconds pass from one look to the next.
+
+On a busy machine the cluster's clock goes slower. Otherwise a lag and a preStop that are over at
+the same look would leave no time between them.
+"""
 
 NODES = ("node-a", "node-b")
 NUMBERS = itertools.count(1)
