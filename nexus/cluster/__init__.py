@@ -10,7 +10,7 @@ machine, and an "image" is a Python module. Memory limits are kept by a look at 
 CPU limits not at all. There is no container, no network of Pods and no DNS (everything is on
 loopback), no admission, no schema, no users and no rights. Only the first container of a Pod runs,
 and a probe asks the port where that one listens, whatever port the probe names.
-Time runs ten times as fast as a manifest says.
+Time runs twelve times as fast as a manifest says.
 """
 
 from nexus.cluster.running import Cluster

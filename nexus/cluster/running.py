@@ -31,7 +31,7 @@ from nexus.services.ports import free_port
 from nexus.services.process import Server, keeper, wait_for
 from nexus.services.surroundings import plain
 
-SPEED = 10.0
+SPEED = 12.0
 """How many of a manifest's seconds pass in one of ours."""
 STEP = 1.0
 """At most so many of a manifest's seconds pass from one look to the next.
@@ -344,7 +344,10 @@ class Cluster:
 
         def holds() -> bool:
             self._check()
-            return bool(condition())
+            if condition():
+                return True
+            self.store.wait(0.02)  # to look takes time from the programs
+            return False
 
         wait_for(holds, patience, what)
 
