@@ -3,7 +3,8 @@
 `make test ONLY=unit` runs some steps, by their names. `make test CHAPTER=caching` runs what
 concerns one chapter; with FAULTS=1 its seeded faults too. `make test WEEKLY=1` also runs what else
 runs once a week: tests with the mark `weekly`, and each chapter a second time in the same kernel.
-Every step runs, whatever came of the others. A step that fails shows all it said.
+Every step runs, whatever came of the others. A step that fails shows all it said. Its temporary
+files are in memory, where there is room; those of chapters are on the disk, as a reader's are.
 """
 
 import argparse
