@@ -999,7 +999,7 @@ def _look_at_edges(box: Sandbox, what: str, this: int) -> None:
 
 
 COUNT = "SELECT count(*) FROM event"
-ADD = "INSERT INTO event (at, property_id, kind) VALUES ('2026-11-05', 3, '{}')"
+ADD_EVENT = "INSERT INTO event (at, property_id, kind) VALUES ('2026-11-05', 3, '{}')"
 """The report notes that it has run, so a lock that stops writers has to wait for it, too."""
 
 
@@ -1029,7 +1029,7 @@ def _relieve(box: Sandbox, run: Run, report: Connection, today: date) -> str | N
             ).fetchone()
             if asked:
                 return str(asked[0])
-            newer = reports.enter_context(holding(box, COUNT, ADD.format("report")))
+            newer = reports.enter_context(holding(box, COUNT, ADD_EVENT.format("report")))
             report.commit()
             report = newer
     return None
@@ -1043,10 +1043,10 @@ def _beside_report(answer: Keep, box: Sandbox) -> None:
     """
     today = date(2026, 11, 5)
     _add_months(box.learner, range(_number(today) - 14, _number(today) + 2))
-    with holding(box, COUNT, ADD.format("report")) as report:
+    with holding(box, COUNT, ADD_EVENT.format("report")) as report:
         run = Run(lambda: answer(box.learner, today))
         come_to_rest(box, [lambda: run.is_running])
-        error = _refused(box.admin, ADD.format("now"))
+        error = _refused(box.admin, ADD_EVENT.format("now"))
         with suppress(TimeoutError):  # the report stays open for a while
             wait_for(lambda: not run.is_running, OPEN_FOR, "an answer that gives up")
         has_ended, gave_up = not run.is_running, run.error
