@@ -1,6 +1,6 @@
 """The state machine in the database.
 
-Three triggers. The first refuses a new application that cannot be, and an illegal change of the
+Three trigger functions. The first refuses a new application that cannot be, and an illegal change of the
 status. The second writes the history, in the statement's own transaction. The third keeps the
 history as it was written.
 
