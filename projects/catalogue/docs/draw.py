@@ -25,7 +25,7 @@ def source() -> str:
     for model in sorted(apps.get_app_config("catalogue").get_models(), key=lambda m: m.__name__):
         rows = []
         for field in model._meta.local_concrete_fields:
-            kind = str(field.db_type(connection))
+            kind = str(field.db_parameters(connection)["type"])  # also of a generated column
             kind = SHORT.get(kind, re.sub(r" GENERATED .*", " generated", kind))
             marks = ["primary_key"] if field.primary_key else []
             if field.is_relation and field.related_model:

