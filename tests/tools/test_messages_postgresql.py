@@ -24,7 +24,6 @@ IN_A_CHAPTER = {
     "notify-payload-too-long",
     "nul-byte-django",
     "out-of-shared-memory",
-    "partition-other-objects-depend",
     "partition-pending-detach",
     "pg-too-many-parameters",
     "pgbouncer-statement-mode",

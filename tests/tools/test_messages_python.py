@@ -44,6 +44,7 @@ IN_A_CHAPTER = {
     "pytest-query-budget",
     "pytest-socket-blocked",
     "python-cert-expired",
+    "python-cert-not-yet-valid",
     "python-pip-hashes",
     "python-tls-protocol-version",
     "python-xml-amplification",
