@@ -142,7 +142,7 @@ def remember(answer: Remember) -> str:
         _like_nothing(answer, client)
         _for_seconds(answer, client)
         _failing(answer, client)
-        _dies_storing(answer, server, client)
+        _dies(answer, server, client, FOR_EVER)
         _expires(answer, server, client)
         psutil.Process(server.pid).suspend()
         _without_valkey(answer, connect(server, seconds=0.2), "Valkey does not answer in time")
@@ -275,19 +275,30 @@ def _failing(answer: Remember, client: redis.Redis) -> None:
         raise NotYet("load failed once, and the next caller got no page: do not remember errors")
 
 
-def _dies_storing(answer: Remember, server: Valkey, client: redis.Redis) -> None:
-    """Its process is gone before each of its commands in turn: what it has stored has an end."""
+FOR_EVER = "Valkey keeps it for ever. Store it and set its TTL in one command"
+LOCKED_OUT = "nobody will ever compute again. Take the lock and set its TTL in one command"
+
+
+def _dies(answer: Remember, server: Valkey, admin: redis.Redis, advice: str) -> None:
+    """Its process is gone before each of its commands in turn: nothing without an end is left.
+
+    Args:
+        answer: the function.
+        server: where it stores.
+        admin: the judge's client.
+        advice: how the complaint ends.
+    """
     for number in range(1, MOST_COMMANDS + 1):
-        client.flushall()
+        admin.flushall()
         source = Source("a page")
-        with mortal(server, number, limits.SECONDS) as dying, suppress(NotYet):  # it dies
-            within(partial(answer, dying, "page", 60, source.load))
-        if found := endless(client):
+        with mortal(server, number, limits.SECONDS) as client, suppress(NotYet):  # it dies
+            within(partial(answer, client, "page", 60, source.load))
+        if found := endless(admin):
             raise NotYet(
                 f"a process died just before command number {number}, and left {found[0]} "
-                "without a TTL: Valkey keeps it for ever. Store it and set its TTL in one command"
+                f"without a TTL: {advice}"
             )
-        if dying.sent < number:
+        if client.sent < number:
             return  # it does not send so many
 
 
@@ -403,7 +414,7 @@ def one_for_all(answer: Remember) -> str:
         admin.flushall()
         _takes_long(answer, server, other)
         admin.flushall()
-        _dies(answer, server, admin)
+        _dies(answer, server, admin, LOCKED_OUT)
     return (
         "one caller computes and all get its page: those who came together, one that looked "
         "before and went on afterwards, and another process; errors and deaths block nobody, and "
@@ -547,23 +558,6 @@ def _takes_long(answer: Remember, server: Valkey, other: Worker) -> None:
             f"load takes {LONG:g} seconds, and another process that asked meanwhile got {got!r}: "
             "it must wait until the page is there"
         )
-
-
-def _dies(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
-    """Its process is gone before each of its commands in turn: nothing without an end is left."""
-    for number in range(1, MOST_COMMANDS + 1):
-        admin.flushall()
-        source = Source("a page")
-        with mortal(server, number, limits.SECONDS) as client, suppress(NotYet):  # it dies
-            within(partial(answer, client, "page", 60, source.load))
-        if found := endless(admin):
-            raise NotYet(
-                f"a process died just before command number {number}, and left {found[0]} "
-                "without a TTL: nobody will ever compute again. Take the lock and set its TTL in "
-                "one command"
-            )
-        if client.sent < number:
-            return  # it does not send so many
 
 
 def _late(answer: Remember, server: Valkey) -> None:

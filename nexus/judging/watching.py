@@ -43,20 +43,23 @@ def _watch(given: Any, seen: Seen) -> Any:  # noqa: ANN401
     methods: dict[str, Any] = {"__hash__": plain.__hash__}
     for name in (*PASSED_ON, *COMPARING, *COMPARING_TOO):
         if hasattr(plain, name):
-            notes = name not in PASSED_ON
-            methods[name] = _method(getattr(plain, name), seen if notes else None, seen)
+            wrap = _passing_on if name in PASSED_ON else _noting
+            methods[name] = wrap(getattr(plain, name), seen)
     kind = type("Text" if plain is str else "Bytes", (plain,), methods)
     return kind(given)
 
 
-def _method(method: Callable[..., Any], notes: Seen | None, seen: Seen) -> Callable[..., Any]:
-    """A method of text that notes its argument, or whose result is watched, too."""
+def _passing_on(method: Callable[..., Any], seen: Seen) -> Callable[..., Any]:
+    """A method of text whose result is watched, too."""
+    return lambda self, *given, **named: _watch(method(self, *given, **named), seen)
+
+
+def _noting(method: Callable[..., Any], seen: Seen) -> Callable[..., Any]:
+    """A method of text that notes whether its argument is long enough to be a secret."""
 
     def called(self: Any, *given: Any, **named: Any) -> Any:  # noqa: ANN401
-        if notes is None:
-            return _watch(method(self, *given, **named), seen)
         if given and isinstance(given[0], str | bytes) and len(given[0]) >= LONG:
-            notes.append(method.__name__)
+            seen.append(method.__name__)
         return method(self, *given, **named)
 
     return called

@@ -201,9 +201,11 @@ def leave(router: ci_cd.World, release: ci_cd.Release) -> None:
     release.stop()
 
 
-def deploy(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+def deploy(
+    router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release, times: int = 100
+) -> ci_cd.Release:
     new.start()
-    if not asks(new):
+    if not asks(new, times):
         new.stop()
         return old
     router.send(new)
@@ -312,23 +314,11 @@ def returns_nothing(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release)
 
 
 def impatient(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
-    new.start()
-    if not asks(new, 10):
-        new.stop()
-        return old
-    router.send(new)
-    leave(router, old)
-    return new
+    return deploy(router, old, new, 10)
 
 
 def one_too_few(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
-    new.start()
-    if not asks(new, 99):
-        new.stop()
-        return old
-    router.send(new)
-    leave(router, old)
-    return new
+    return deploy(router, old, new, 99)
 
 
 def trusts_it_to_listen(
@@ -354,13 +344,7 @@ def waits_for_the_busy(
 
 
 def most_patient(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
-    new.start()
-    if not asks(new, 500):
-        new.stop()
-        return old
-    router.send(new)
-    leave(router, old)
-    return new
+    return deploy(router, old, new, 500)
 
 
 def swallows_all(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:

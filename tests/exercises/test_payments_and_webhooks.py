@@ -327,16 +327,14 @@ def raises_unclear(connection: Connection, charge: Charge, booking: str, amount:
 
 def any_error_is_unclear(connection: Connection, charge: Charge, booking: str, amount: int) -> str:
     """A bug is taken for an unclear outcome, and nobody hears of it."""
-    number, known, key, status = begun(connection, booking, amount)
-    if known != amount:
-        raise ValueError
-    if status == "unclear":
+
+    def hides(key: str, cents: int) -> str:
         try:
-            status = charge(key, amount)
+            return charge(key, cents)
         except Exception:
-            return "unclear"
-        connection.execute(SETTLE, [status, number])
-    return str(status)
+            raise Unclear from None
+
+    return by_upsert(connection, hides, booking, amount)
 
 
 def any_error_is_a_refusal(

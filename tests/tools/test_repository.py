@@ -1,8 +1,11 @@
 """What holds the repository together: one list, one name, one set of versions."""
 
+import ast
 import re
 import subprocess
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -170,3 +173,35 @@ def test_scripts_can_be_executed(name: str) -> None:
         ["git", "ls-files", "--stage", name], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert mode.stdout.startswith("100755")
+
+
+def names_given(source: str) -> Iterator[str]:
+    """The names that a module gives at its outermost level, each as often as it does."""
+    for statement in ast.parse(source).body:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Assign(targets=targets):
+                yield from (target.id for target in targets if isinstance(target, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+                yield name
+
+
+def given_twice(source: str) -> list[str]:
+    return sorted(name for name, count in Counter(names_given(source)).items() if count > 1)
+
+
+def test_no_module_gives_a_name_twice() -> None:
+    # Otherwise what stands above the second one silently gets another text, as after a merge.
+    modules = {
+        name: text
+        for name, text in TEXTS.items()
+        if name.startswith(("nexus/", "tools/", "tests/")) and name.endswith(".py")
+    }
+    twice = {name: found for name, text in modules.items() if (found := given_twice(text))}
+    assert twice == {}
+
+
+def test_a_name_that_is_given_twice_is_seen() -> None:
+    assert given_twice("ADD = 1\ndef f(): return ADD\nADD = 2\n") == ["ADD"]
+    assert given_twice("def f(): ...\nf = 1\nx: int\nx: int = 1\nclass f: ...\n") == ["f"]
