@@ -280,7 +280,8 @@
   const attend = (form, place, excerpts) => {
     const field = form.querySelector("input[name=q]");
     field.addEventListener("input", () => show(place, field.value, excerpts));
-    if (field.value) show(place, field.value, excerpts);
+    // For a lost address titles are enough: six pages would be fetched that nobody asked for.
+    if (field.value) show(place, field.value, excerpts && !wanted());
     return field;
   };
 

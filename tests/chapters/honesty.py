@@ -275,11 +275,14 @@ def exercises_can_be_linked(notebook: NotebookNode, path: Path) -> list[str]:
 
 
 def solutions_say_so(notebook: NotebookNode, path: Path) -> list[str]:
-    """A folded solution begins with `# Solution`, and its output, which tells it, is folded too."""
+    """A folded solution begins with `# Solution`; its output is folded too, and says `right`."""
     del path
     found = []
     for name, cell in code(notebook):
         if is_folded(cell) and checks(cell):
+            said = "".join(output.get("text", "") for output in cell.outputs)
+            if "not yet" in said or "right" not in said:
+                found.append(f"{name} is a solution, and its stored verdict is: {said.strip()}")
             if not cell.source.startswith("# Solution"):
                 found.append(f"{name} must begin with # Solution")
             if not cell.metadata["jupyter"].get("outputs_hidden"):

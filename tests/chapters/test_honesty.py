@@ -63,7 +63,8 @@ def good() -> NotebookNode:
     cells = [new_markdown_cell(f"{head}\n\n{text}\n\n{exercises}")]
     for n in (1, 2, 3):
         cells.append(new_code_cell(f'nexus.check("good.{n}", ...)', outputs=[stream("not yet\n")]))
-        cells.append(new_code_cell(f'# Solution\nnexus.check("good.{n}", {n})', metadata=folded))
+        source = f'# Solution\nnexus.check("good.{n}", {n})'
+        cells.append(new_code_cell(source, metadata=folded, outputs=[stream("right\n")]))
     cells.append(new_code_cell("draw()", outputs=[picture(**{"image/png": {"alt": "A plan"}})]))
     cells.append(new_markdown_cell("## Last run with"))
     uncompared = {"tags": ["nbval-ignore-output"], "reason": "versions differ between machines"}
@@ -177,6 +178,12 @@ CAUGHT: list[tuple[honesty.Rule, str, Callable[[NotebookNode], None]]] = [
         lambda n: head(n, "### Exercise 3: Find 3", ""),
     ),
     (honesty.solutions_say_so, "# Solution", lambda n: n.cells[2].update(source=CHECKED)),
+    (
+        honesty.solutions_say_so,
+        "its stored verdict is: not yet",
+        lambda n: n.cells[2].update(outputs=[stream("not yet: 2 rows\n")]),
+    ),
+    (honesty.solutions_say_so, "its stored verdict is: ", lambda n: n.cells[2].update(outputs=[])),
     (
         honesty.solutions_say_so,
         "shows the verdict",
