@@ -1,6 +1,7 @@
 """python -m acceptance SUITE --url http://… : test an API from outside, and score it."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         report.say("Stopped", error=True)
         return 130
+    except BrokenPipeError:  # `… --show-mapping | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        return 141
     return 2
 
 

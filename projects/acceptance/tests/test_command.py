@@ -48,7 +48,9 @@ def test_a_failure_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "    wanted: update, as other: refused" in out
     assert "    read:   Authentication (notebooks/apis/auth.ipynb)" in out
     assert "Security         0 of   3 points    0 %" in out
-    assert "1 passed, 2 failed, 0 skipped" in out
+    summary = re.search(r"1 passed, 2 failed, 0 skipped; \d+ requests", out)
+    assert summary is not None
+    assert summary[0] in (HERE.parent / "README.md").read_text()
     failures = Xml.fromstring(junit.read_text()).findall(".//failure")
     assert len(failures) == 2
     assert "wanted: " in (failures[0].text or "")
@@ -139,6 +141,18 @@ def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert "one-like-a-person              Functionality, official." in capsys.readouterr().out
     assert main(["notes", "--show-mapping"]) == 0
     assert "[auth.login]" in capsys.readouterr().out
+
+
+def test_a_reader_that_stops_reading_sees_no_traceback() -> None:
+    command = [sys.executable, "-m", "acceptance", "notes", "--show-mapping"]
+    with subprocess.Popen(
+        command, cwd=HERE.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_it_is_one_command() -> None:
