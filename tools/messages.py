@@ -166,8 +166,12 @@ def causes(entries: object, place: str) -> Iterator[Cause]:
 
 
 def pattern(message: str) -> re.Pattern[str]:
-    """Return what a message of a program has to match: `…` is any text, blanks are all alike."""
-    parts = (r"\s+".join(map(re.escape, part.split())) for part in message.split("…"))
+    """Return what a message of a program has to match: `…` is any text, blanks are all alike.
+
+    A message may stand anywhere, so `…` at its ends asks for nothing. To look for it would try
+    each rest of the text from each place in it.
+    """
+    parts = (r"\s+".join(map(re.escape, part.split())) for part in message.strip("… ").split("…"))
     return re.compile(r"\s*.*?\s*".join(parts), re.DOTALL)
 
 
