@@ -167,13 +167,16 @@ def steps_of(name: str, *, faults: bool) -> list[Step]:
     page = Path(notebook).with_suffix(".html").as_posix()
     # A name may be the beginning of another one, so it is not enough to look for it.
     words = f"{path.stem}.ipynb or [{path.stem} or {path.stem}] or {path.stem}."
+    opened = ("-k", f"[{page} or [{path.stem}]")  # the second one is in JupyterLab
     files = [notebook, f"nexus/exercises/{module_of}.py", judges, f"notes/gotchas/{path.stem}.md"]
     found = [
         pytest_step("judges", "--weekly", "--dist=worksteal", judges),
         pytest_step("chapter", "--nbval", "--again", notebook, on_disk=True),
         pytest_step("honesty", "--weekly", "-k", words, *OF_A_CHAPTER),
         Step("book", module("tools.book")),
-        pytest_step("page", "-k", f"[{page}", "--dist=loadgroup", *BROWSER_TESTS, after=("book",)),
+        pytest_step(
+            "page", "--weekly", *opened, "--dist=loadgroup", *BROWSER_TESTS, after=("book",)
+        ),
         Step("lint", module("tools.lint", *(file for file in files if (ROOT / file).exists()))),
     ]
     if faults:

@@ -143,7 +143,22 @@ def pictures(notebook: NotebookNode) -> dict[str, int]:
     )
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def one_of_each_folder() -> list[object]:
+    """The notebooks, of which those after the first of each folder run weekly.
+
+    What they share can break in any of them. What is of one notebook alone changes with it, and
+    `make test CHAPTER=…` opens that one too.
+    """
+    folders = set[Path]()
+    found = list[object]()
+    for path in NOTEBOOKS:
+        weekly = [pytest.mark.weekly] if path.parent in folders else []
+        found.append(pytest.param(path, marks=weekly))
+        folders.add(path.parent)
+    return found
+
+
+@pytest.mark.parametrize("path", one_of_each_folder(), ids=lambda path: path.stem)
 def test_a_chapter_opens_with_its_pictures_and_is_not_modified(page: Page, path: Path) -> None:
     stored = nbformat.read(path, as_version=4)
     page.evaluate(IN_TIME, [OPEN, path.relative_to(ROOT).as_posix()])
