@@ -10,6 +10,10 @@ import pytest
 
 from nexus.judging import judge_answer
 
+OFTEN = 8
+"""Refused answers to an exercise that run each time. With all of them, `make test` of forty
+chapters would take an hour."""
+
 Right = Sequence[tuple[str, object]]
 NotYet = Sequence[tuple[str, object, str]]
 
@@ -26,14 +30,19 @@ def name_of(answer: object) -> str:
     return name
 
 
-def some(not_yet: NotYet, often: int | None) -> list[object]:
-    """The rows, of which those of an exercise after its first `often` ones run weekly."""
+def some(not_yet: NotYet, often: int) -> list[object]:
+    """The rows, of which `often` of each exercise run each time; the others run weekly.
+
+    A table has answers of one kind side by side, so those that run are spread evenly over it.
+    """
+    size = Counter(row[0] for row in not_yet)
     seen: Counter[str] = Counter()
     rows = list[object]()
     for row in not_yet:
+        place, count = seen[row[0]], max(size[row[0]], often)
         seen[row[0]] += 1
-        runs_weekly = often is not None and seen[row[0]] > often
-        rows.append(pytest.param(*row, marks=pytest.mark.weekly) if runs_weekly else row)
+        each_time = place * often // count > (place - 1) * often // count
+        rows.append(row if each_time else pytest.param(*row, marks=pytest.mark.weekly))
     return rows
 
 
@@ -41,15 +50,15 @@ def tests(
     right: Right,
     not_yet: NotYet,
     *,
-    often: int | None = None,  # noqa: PT028 (it makes tests)
+    often: int = OFTEN,  # noqa: PT028 (it makes tests)
 ) -> tuple[Callable[..., None], Callable[..., None]]:
     """The tests of a module's tables; each row is a test of its own.
 
     Args:
         right: What is accepted.
         not_yet: What is refused, each with a part of the verdict.
-        often: How many of the refused answers to an exercise run each time, where each of them
-            starts servers; the others run weekly, and with their chapter. None is all.
+        often: How many of the refused answers to an exercise run each time. The others run weekly,
+            and with their chapter. Fewer, where an answer takes seconds.
     """
 
     @pytest.mark.parametrize(

@@ -1208,6 +1208,6 @@ NOT_YET_3 = [
 ]  # fmt: skip
 
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
-_right_3, _not_yet_3 = tables.tests(RIGHT_3, NOT_YET_3, often=12)
+_right_3, _not_yet_3 = tables.tests(RIGHT_3, NOT_YET_3)
 with_pgbouncer = need("pgbouncer")
 test_right_3, test_not_yet_3 = with_pgbouncer(_right_3), with_pgbouncer(_not_yet_3)

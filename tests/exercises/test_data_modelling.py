@@ -515,4 +515,4 @@ NOT_YET = [
     (THREE, instead("NULL REFERENCES guest", "NULL REFERENCES guest NOT ENFORCED"), "a guest that"),
 ]
 
-test_right, test_not_yet = tables.tests(RIGHT, NOT_YET, often=9)
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)

@@ -1385,4 +1385,4 @@ NOT_YET = [
     (THREE, lambda statement, rows: None, "should return a list"),
 ]
 
-test_right, test_not_yet = tables.tests(RIGHT, NOT_YET, often=8)
+test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)

@@ -982,5 +982,5 @@ NOT_YET_ON_BOTH = [
 test_right, test_not_yet = tables.tests(RIGHT, NOT_YET)
 needs_mariadb = need("mariadb")
 test_right_on_both, test_not_yet_on_both = map(
-    needs_mariadb, tables.tests(RIGHT_ON_BOTH, NOT_YET_ON_BOTH, often=12)
+    needs_mariadb, tables.tests(RIGHT_ON_BOTH, NOT_YET_ON_BOTH)
 )
