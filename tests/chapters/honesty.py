@@ -19,6 +19,8 @@ Rule = Callable[[NotebookNode, Path], list[str]]
 
 MAX_BYTES = 500_000
 EXERCISES = 3  # at least, in a chapter
+PAGE_WIDTH = 760  # px of a page's text on a desk
+LETTERS = 9  # px
 CELL_LINES = 40  # at most, of a cell that is not folded
 MINUTES = 60  # at most, to read a chapter; what is longer is two chapters
 
@@ -146,6 +148,22 @@ def has_alt_text(notebook: NotebookNode, path: Path) -> list[str]:
 def _without_alt(html: str) -> list[str]:
     images = HTML_IMAGE.findall(html)
     return [f"no alt text: {image[:60]}" for image in images if not HTML_ALT.search(image)]
+
+
+def has_large_letters(notebook: NotebookNode, path: Path) -> list[str]:
+    """The letters of a picture have a size that can be read when it is as wide as the page."""
+    del path
+    found = []
+    for name, cell in code(notebook):
+        for output in cell.outputs:
+            drawn = "".join(output.get("data", {}).get("image/svg+xml", ""))
+            width = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ', drawn)
+            sizes = [float(size) for size in re.findall(r"font-size:\s*([\d.]+)", drawn)]
+            if not width or not sizes:
+                continue
+            if (size := min(sizes) * min(1, PAGE_WIDTH / float(width[1]))) < LETTERS:
+                found.append(f"{name}: letters of {size:.1f} px; draw it less wide")
+    return found
 
 
 def names_no_machine(notebook: NotebookNode, path: Path) -> list[str]:
@@ -399,6 +417,7 @@ RULES: tuple[Rule, ...] = (
     is_run_in_order,
     has_reasons,
     has_alt_text,
+    has_large_letters,
     names_no_machine,
     is_silent_on_stderr,
     runs_no_unchecked_shell,

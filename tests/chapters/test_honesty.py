@@ -111,6 +111,7 @@ def error() -> NotebookNode:
     return new_output("error", ename="KeyError", evalue="'x'", traceback=[])
 
 
+WIDE = '<svg viewBox="0 0 1520 90"><text style="font-size: 16px">a</text></svg>'
 CHECKED = 'nexus.check("good.1", 1)'
 
 
@@ -130,6 +131,7 @@ CAUGHT: list[tuple[honesty.Rule, str, Callable[[NotebookNode], None]]] = [
     (honesty.is_run_in_order, "not run", lambda n: first_code(n).update(execution_count=None)),
     (honesty.is_run_in_order, "not run", lambda n: first_code(n).update(execution_count=2)),
     (honesty.is_run_in_order, "is empty", runs(" \n")),
+    (honesty.has_large_letters, "letters of 8.0 px", shows(picture("image/svg+xml", WIDE))),
     (honesty.has_reasons, "say why", tagged("nbval-ignore-output")),
     (honesty.has_reasons, "say why", tagged("nbval-skip", reason=" ")),
     (honesty.has_reasons, "use a tag", runs("# NBVAL_IGNORE_OUTPUT\nprint(1)")),
