@@ -32,6 +32,8 @@ FIRST = {
     "normal form": ["notebooks/data/data-modelling.html"],
     "soft delete": ["notebooks/data/data-modelling.html"],
     "UUIDv7": ["notebooks/data/data-modelling.html"],
+    "fourth normal form": ["notebooks/data/data-modelling.html"],
+    "closure table": ["notebooks/data/data-modelling.html"],
     "deadlock": ["notebooks/data/transactions-and-locks.html"],
     "deadlocks": ["notebooks/data/transactions-and-locks.html"],
     "isolation level": ["notebooks/data/transactions-and-locks.html"],
@@ -89,6 +91,9 @@ FIRST = {
     "template injection": ["notebooks/shipping/application-security.html"],
     "window function": ["notebooks/data/sql-joins-to-windows.html"],
     "gaps and islands": ["notebooks/data/sql-joins-to-windows.html"],
+    "natural sort": ["notebooks/data/sql-joins-to-windows.html"],
+    "JSON_TABLE": ["notebooks/data/sql-joins-to-windows.html"],
+    "full text search": ["notebooks/data/sql-joins-to-windows.html"],
     "connection pool": [
         "notebooks/data/connections-and-pools.html",
         "notes/gotchas/connections-and-pools.html",

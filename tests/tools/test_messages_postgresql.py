@@ -21,6 +21,7 @@ ROWS = {row.id: row for row in GROUP.rows}
 OR_ELSE = {"idle-in-transaction-timeout": "server-closed"}
 IN_A_CHAPTER = {
     "deadlock-detected",
+    "icu-not-supported",
     "notify-payload-too-long",
     "nul-byte-django",
     "out-of-shared-memory",
@@ -32,6 +33,7 @@ IN_A_CHAPTER = {
     "role-connection-limit",
     "slots-reserved",
     "starting-up",
+    "text-search-stop-words",
     "too-many-clients",
     "unique-index-duplicated",
 }
@@ -53,6 +55,10 @@ STATEMENTS = {
     "foreign-key-delete": "DELETE FROM guest WHERE id = 1",
     "not-null-violation": "INSERT INTO guest VALUES (3, NULL, 1)",
     "index-not-immutable": "CREATE INDEX ON guest ((now()::text))",
+    "generation-not-immutable": "ALTER TABLE guest ADD words tsvector "
+    "GENERATED ALWAYS AS (to_tsvector(email)) STORED",
+    "json-table-empty": "SELECT FROM JSON_TABLE(jsonb '{}', '$' "
+    "COLUMNS (euros int PATH '$.euros' ERROR ON EMPTY))",
     "check-violation": "INSERT INTO guest VALUES (3, 'x', -1)",
     "exclusion-violation": "INSERT INTO stay VALUES (1, '[2026-01-04,2026-01-06)')",
     "enum-new-value": "CREATE TYPE mood AS ENUM ('a'); COMMIT; BEGIN; "
