@@ -63,6 +63,11 @@ STATEMENTS = {
     "exclusion-violation": "INSERT INTO stay VALUES (1, '[2026-01-04,2026-01-06)')",
     "enum-new-value": "CREATE TYPE mood AS ENUM ('a'); COMMIT; BEGIN; "
     "ALTER TYPE mood ADD VALUE 'b'; SELECT 'b'::mood",
+    "enum-value-dropped": "CREATE TYPE mood AS ENUM ('a'); ALTER TYPE mood DROP VALUE 'a'",
+    "enum-default-cast": "CREATE TYPE mood AS ENUM ('a'); CREATE TYPE less AS ENUM ('a'); "
+    "CREATE TABLE job (mood mood DEFAULT 'a'); "
+    "ALTER TABLE job ALTER mood TYPE less USING mood::text::less",
+    "enum-invalid-value": "CREATE TYPE mood AS ENUM ('a'); SELECT 'b'::mood",
     "identity-always": "CREATE TABLE bill (id int GENERATED ALWAYS AS IDENTITY); "
     "INSERT INTO bill VALUES (1)",
     "no-unique-for-reference": "CREATE TABLE card (email varchar REFERENCES guest (email))",

@@ -31,6 +31,7 @@ IN_A_CHAPTER = {
     "django-budget",
     "django-host-rfc-1034",
     "django-loaddata-not-null",
+    "django-no-migrations-to-apply",
     "django-partial-qualname",
     "django-populate-reentrant",
     "django-ratelimit-renamed",
