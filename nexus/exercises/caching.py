@@ -398,6 +398,8 @@ def one_for_all(answer: Remember) -> str:
     # The other process is forked before the answer is called for the first time.
     with own_valkey() as server, worker(partial(_asks_there, answer, server)) as other:
         admin = connect(server)
+        _stores_first(answer, server, admin)  # before many ask at once: there it is seen by chance
+        admin.flushall()
         _at_once(answer, server, admin)
         admin.flushall()
         _late(answer, server)
@@ -407,8 +409,6 @@ def one_for_all(answer: Remember) -> str:
         _loads_nothing(answer, server)
         admin.flushall()
         _overtaken(answer, server, admin, other)
-        admin.flushall()
-        _stores_first(answer, server, admin)
         admin.flushall()
         _of_another_key(answer, server, other)
         admin.flushall()
@@ -485,19 +485,21 @@ def _at_once(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
 
 
 def _stores_first(answer: Remember, server: Valkey, admin: redis.Redis) -> None:
-    """Before each command after load, there is the page, or something that keeps others out."""
+    """Who keeps others out during load does so until there is the page."""
     for number in range(1, MOST_COMMANDS + 1):
         admin.flushall()
         source = Source("a page")
         bare: list[str] = []
+        kept_out: list[bool] = []
 
         def look(command: str) -> None:
-            if admin.dbsize() == 0:
+            if any(kept_out) and admin.dbsize() == 0:  # noqa: B023
                 bare.append(command)  # noqa: B023
 
         with Eventful.of(server, 0, look, limits.SECONDS) as client:
 
             def loaded() -> None:
+                kept_out.append(admin.dbsize() > 0)  # noqa: B023
                 client.at = client.sent + number  # noqa: B023
 
             source.meanwhile = loaded

@@ -13,7 +13,7 @@ import redis
 from nexus.judging import NotYet, judge, limits
 from nexus.judging.dying import Eventful, mortal
 from nexus.judging.limits import Run, all_of, within
-from nexus.judging.meeting import come_to_rest, holding
+from nexus.judging.meeting import come_to_rest, holding, queueing
 from nexus.judging.sandbox import Connection, Sandbox, another, database, own_valkey
 from nexus.judging.verdict import first_line
 from nexus.judging.workers import OtherProcessError, Worker, worker
@@ -872,6 +872,7 @@ def _block_there(answer: Block, box: Sandbox, now: datetime) -> None:
 def _overlap(answer: Block, box: Sandbox, other: Worker) -> None:
     """Two runs read before either may write, and the earlier one is the last to write."""
     later = NOW + timedelta(minutes=30)
+    lock = "LOCK TABLE blocked IN SHARE MODE"  # it can be read
     for what, before in (
         ("nothing was blocked", {}),
         ("the attacker's block ended in an hour", {f"{ATTACKER}/32": NOW + HOUR}),
@@ -879,11 +880,15 @@ def _overlap(answer: Block, box: Sandbox, other: Worker) -> None:
         said = f"{what}, and two runs overlapped"
         box.admin.execute("TRUNCATE login_log, allowed, blocked")
         _fill(box, _failures(ATTACKER, 30, 10), [], before)
-        with holding(box, "LOCK TABLE blocked IN SHARE MODE"):  # it can be read
+        with holding(box, lock) as first:
             other.ask(later)
             come_to_rest(box, [lambda: not other.is_done()])
-            here = Run(partial(answer, box.learner, NOW))
-            come_to_rest(box, [lambda: here.is_running, lambda: not other.is_done()])  # noqa: B023
+            with queueing(box, lock):  # between the two: the other run writes, and then this one
+                here = Run(partial(answer, box.learner, NOW))
+                going = [lambda: here.is_running, lambda: not other.is_done()]  # noqa: B023
+                come_to_rest(box, going)
+                first.commit()
+                come_to_rest(box, going)
         all_of([here], "of two runs that overlap, one")
         try:
             here.value()

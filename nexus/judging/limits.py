@@ -10,13 +10,16 @@ import ctypes
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nexus.judging import memory
 from nexus.judging.verdict import NotYet
+from nexus.services.process import wait_for
 
 if TYPE_CHECKING:
     from nexus.judging.clock import Clock
@@ -145,6 +148,7 @@ class Run:
                 except BaseException as error:
                     self._outcome = (False, error)
         finally:
+            _leaving.append(threading.get_native_id())
             self._done.set()
             self.disarm()
             _tell(threading.get_ident(), None)  # what comes now would be for nobody
@@ -206,6 +210,21 @@ _running: list[Run] = []
 _cuts: list[Callable[[], None]] = []
 _late: list[NotYet] = []
 _undisturbed: list[bool] = []
+_leaving: deque[int] = deque(maxlen=100)
+"""The system's numbers of threads that have done all their Python, and may not have ended."""
+
+
+def have_left() -> None:
+    """Waits until threads of runs that are done have ended for the system, too: before a fork.
+
+    When a thread ends, OpenSSL clears up what it kept for the thread, with a lock. A child that is
+    forked in this moment has the lock, and nobody to release it: it hangs in its first digest.
+    `Thread.join` comes back before. Only Linux tells.
+    """
+    tasks = [Path(f"/proc/self/task/{number}") for number in _leaving]
+    _leaving.clear()
+    with suppress(TimeoutError):  # a number that a new thread has got
+        wait_for(lambda: not any(task.exists() for task in tasks), 1, "threads to end")
 
 
 def current_run() -> Run | None:

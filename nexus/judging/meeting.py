@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from threading import Thread
+
+import psycopg
 
 from nexus.judging.sandbox import Connection, Sandbox
 from nexus.services.process import wait_for
@@ -28,6 +31,41 @@ def holding(box: Sandbox, *statements: str) -> Iterator[Connection]:
             connection.execute(statement)  # type: ignore[arg-type]
         yield connection
     finally:
+        connection.close()
+
+
+@contextmanager
+def queueing(box: Sandbox, statement: str) -> Iterator[None]:
+    """Has a session of the judge's own ask for a lock, and keep it until the block ends.
+
+    PostgreSQL gives locks in the order in which they were asked for. So who waits already comes
+    first, and who asks within the block comes after it.
+
+    Args:
+        box: where.
+        statement: such as `LOCK TABLE …`.
+    """
+    connection = box.server.connect(dbname=box.admin.info.dbname)
+    number = connection.info.backend_pid
+
+    def ask() -> None:
+        with suppress(psycopg.Error):  # it is cancelled, if its turn never comes
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    def has_asked() -> bool:
+        blockers = box.admin.execute("SELECT cardinality(pg_blocking_pids(%s))", [number])
+        return not asking.is_alive() or blockers.fetchone() != (0,)
+
+    asking = Thread(target=ask)
+    asking.start()
+    try:
+        with suppress(TimeoutError):
+            wait_for(has_asked, PATIENCE, "the judge's session to have its lock, or to wait for it")
+        yield
+    finally:
+        if asking.is_alive():
+            connection.cancel_safe()
+        asking.join()
         connection.close()
 
 

@@ -57,6 +57,7 @@ class Worker:
             # Python warns of locks that other threads hold. What the child does needs none of
             # them: it prints nothing, logs nothing, and if it should wait it is killed.
             warnings.simplefilter("ignore", DeprecationWarning)
+            limits.have_left()
             self.pid = os.fork()
         if self.pid == 0:
             _serve(theirs, action)

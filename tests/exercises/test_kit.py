@@ -257,6 +257,15 @@ def test_what_is_too_big_for_the_kernel_is_refused(size: int) -> None:
     assert len("x" * 2**20) == 2**20
 
 
+def test_threads_have_left_before_a_fork() -> None:
+    if not os.path.exists("/proc/self/task"):  # noqa: PTH110
+        pytest.skip("only Linux tells")
+    for _ in range(50):
+        number = within(threading.get_native_id)
+        limits.have_left()
+        assert str(number) not in os.listdir("/proc/self/task")  # noqa: PTH208
+
+
 # Guards and clocks
 
 
