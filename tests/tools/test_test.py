@@ -200,8 +200,8 @@ def test_how_far_a_step_is_is_said_while_it_runs(
 
 CLEARS_UP = """
 import pathlib, sys, time
-pathlib.Path(sys.argv[1]).touch()
 try:
+    pathlib.Path(sys.argv[1]).touch()
     time.sleep(1000)
 except KeyboardInterrupt:
     time.sleep(1)  # subprocess.run would give it a quarter of a second
