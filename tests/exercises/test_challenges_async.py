@@ -76,7 +76,7 @@ def nowhere(valkey: str) -> dict[str, str]:  # noqa: ARG001
 
 
 def in_files(valkey: str) -> dict[str, str]:
-    folder = Path(tempfile.gettempdir()) / f"nexus-{abs(hash(valkey))}"
+    folder = Path(tempfile.gettempdir()) / f"nexus-{valkey.partition('//')[2].replace(':', '-')}"
     return {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
         "LOCATION": str(folder),
