@@ -33,6 +33,7 @@ ROOT = chapters.ROOT
 AT_ONCE = 3  # steps; each has workers of its own, which wait for half of their time
 TELL_SECONDS = 20.0  # between two lines that say how far the steps are
 SLOWEST = 10
+UNENDED = 4_000  # characters that are shown of what an interrupted step has said
 
 MEMORY = Path("/dev/shm")
 """A file system in memory, on Linux. Servers that come and go by the thousand make files by the
@@ -363,7 +364,12 @@ def run(wanted: Sequence[Step]) -> Iterator[Outcome]:
             if time.monotonic() - told > TELL_SECONDS:
                 told = time.monotonic()
                 print(f"  … {', '.join(one.progress() for one in running)}", flush=True)
-            time.sleep(0.2)
+            try:
+                time.sleep(0.2)
+            except KeyboardInterrupt:  # a test that hangs has said where: faulthandler_timeout
+                for one in running:
+                    print(f"\n== {one.step.name}, not ended\n{one.said()[-UNENDED:]}", flush=True)
+                raise
 
 
 def tell(outcomes: list[Outcome], seconds: float) -> None:

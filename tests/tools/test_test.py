@@ -200,6 +200,7 @@ def test_how_far_a_step_is_is_said_while_it_runs(
 
 CLEARS_UP = """
 import pathlib, sys, time
+print("in test 7", flush=True)
 try:
     pathlib.Path(sys.argv[1]).touch()
     time.sleep(1000)
@@ -235,6 +236,7 @@ sys.exit(test.main())
         process.send_signal(number)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
+    assert "== endless, not ended\nin test 7" in said
     assert "the rest was not run" in said
     assert cleared.exists()
     assert not child.is_running()
