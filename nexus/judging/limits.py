@@ -217,9 +217,9 @@ _leaving: deque[int] = deque(maxlen=100)
 def have_left() -> None:
     """Waits until threads of runs that are done have ended for the system, too: before a fork.
 
-    When a thread ends, OpenSSL clears up what it kept for the thread, with a lock. A child that is
-    forked in this moment has the lock, and nobody to release it: it hangs in its first digest.
-    `Thread.join` comes back before. Only Linux tells.
+    When a thread ends, OpenSSL clears up what it kept for the thread. A child that was forked in
+    this moment hung in its first digest (notes/field/forked-while-a-thread-ended.md).
+    `Thread.join` returns before that. Only Linux tells.
     """
     tasks = [Path(f"/proc/self/task/{number}") for number in _leaving]
     _leaving.clear()

@@ -22,7 +22,7 @@ from nexus.judging.clock import Clock
 from nexus.judging.dying import mortal
 from nexus.judging.limits import Guard, Run, all_of, judgement, within
 from nexus.judging.manners import kept
-from nexus.judging.meeting import come_to_rest, holding, waiting
+from nexus.judging.meeting import come_to_rest, holding, queueing, waiting
 from nexus.judging.orders import other_plans
 from nexus.judging.programs import program
 from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
@@ -257,13 +257,21 @@ def test_what_is_too_big_for_the_kernel_is_refused(size: int) -> None:
     assert len("x" * 2**20) == 2**20
 
 
-def test_threads_have_left_before_a_fork() -> None:
+def test_threads_of_runs_have_left_before_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     if not os.path.exists("/proc/self/task"):  # noqa: PTH110
         pytest.skip("only Linux tells")
+    fork, there = os.fork, list[bool]()
+
+    def looks_and_forks() -> int:
+        there.append(str(number) in os.listdir("/proc/self/task"))  # noqa: PTH208
+        return fork()
+
+    monkeypatch.setattr(os, "fork", looks_and_forks)
     for _ in range(50):
         number = within(threading.get_native_id)
-        limits.have_left()
-        assert str(number) not in os.listdir("/proc/self/task")  # noqa: PTH208
+        with worker(int):
+            pass
+    assert there == [False] * 50
 
 
 # Guards and clocks
@@ -405,6 +413,34 @@ def test_two_meet_inside_a_statement(box: Sandbox) -> None:
             holder.commit()
         all_of(runs, "they")
     assert box.admin.execute("SELECT n FROM thing WHERE id = 1").fetchone() == (3,)
+
+
+def test_who_asks_while_the_judge_queues_comes_later(box: Sandbox) -> None:
+    lock, n = "LOCK TABLE thing IN SHARE MODE", "SELECT n FROM thing WHERE id = 1"
+    change = "UPDATE thing SET n = %s WHERE id = 1"
+    with another(box) as first, another(box) as second:
+        with holding(box, lock) as holder:
+            early = Run(lambda: first.execute(change, [8]))
+            assert come_to_rest(box, [lambda: early.is_running])
+            with queueing(box, lock):
+                late = Run(lambda: second.execute(change, [9]))
+                going = [lambda: early.is_running, lambda: late.is_running]
+                assert come_to_rest(box, going)
+                holder.commit()
+                assert come_to_rest(box, going)
+                assert [early.is_running, late.is_running] == [False, True]
+                assert box.admin.execute(n).fetchone() == (8,)
+        all_of([early, late], "they")
+    assert box.admin.execute(n).fetchone() == (9,)
+
+
+def test_a_turn_that_does_not_come_is_given_up(box: Sandbox) -> None:
+    before = threads()
+    with holding(box, "LOCK TABLE thing"), queueing(box, "LOCK TABLE thing IN SHARE MODE"):
+        pass
+    assert no_threads_beyond(before)
+    left = "SELECT count(*) FROM pg_locks WHERE relation = 'thing'::regclass"
+    assert box.admin.execute(left).fetchone() == (0,)
 
 
 def test_an_order_that_is_luck_is_found(box: Sandbox) -> None:
