@@ -1,6 +1,7 @@
 """Your progress from a terminal: `python -m nexus --help`."""
 
 import argparse
+import signal
 import sys
 
 import nexus
@@ -56,4 +57,5 @@ def run(asked: argparse.Namespace) -> object:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # with `… | head`, it ends in silence
     sys.exit(main())

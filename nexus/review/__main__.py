@@ -1,6 +1,7 @@
 """The command: `python -m nexus.review PATH`."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,4 +66,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # with `… | head`, it ends in silence
     sys.exit(main())

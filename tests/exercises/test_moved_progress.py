@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import nexus
 from nexus.__main__ import main
 from nexus.judging import moving, records
 from nexus.judging.records import ProgressError
+from tools import chapters
 
 
 def tried(tries: int, solved: str | None = None, **more: object) -> dict[str, object]:
@@ -478,6 +480,23 @@ def test_the_commands(home: Computer, work: Computer, capsys: pytest.CaptureFixt
     assert main(["import", str(home.exported)]) == 1
     assert main(["plan", "--start", "tomorrow"]) == 1
     assert "nexus: " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("words", [["nexus", "progress"], ["nexus.review", "projects/polls"]])
+def test_a_reader_that_stops_reading_sees_no_traceback(words: list[str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", *words],
+        cwd=chapters.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == -signal.SIGPIPE
 
 
 @pytest.mark.usefixtures("home")

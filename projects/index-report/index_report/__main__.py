@@ -78,7 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("index_report: interrupted\n")
         return INTERRUPTED
-    sys.stdout.write(FORMATS[asked.format](report) + "\n")
+    try:
+        sys.stdout.write(FORMATS[asked.format](report) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # `… | head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
     return FOUND if report.findings else NOTHING_FOUND
 
 

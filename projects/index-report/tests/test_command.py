@@ -231,6 +231,20 @@ def test_an_interrupted_demo_leaves_nothing(place: Path, number: signal.Signals,
     assert "Traceback" not in said
 
 
+def test_a_reader_that_stops_reading_sees_no_traceback(database: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "index_report"],
+        cwd=PROJECT,
+        env=os.environ | {"DATABASE_URL": database},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        command.stdout.close()
+        assert command.stderr.read() == ""
+    assert command.returncode == 0
+
+
 def handlers() -> list[object]:
     return [signal.getsignal(number) for number in sorted(demo.ENDING)]
 
