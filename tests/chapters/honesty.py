@@ -158,7 +158,7 @@ def has_large_letters(notebook: NotebookNode, path: Path) -> list[str]:
         for output in cell.outputs:
             drawn = "".join(output.get("data", {}).get("image/svg+xml", ""))
             width = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ', drawn)
-            sizes = [float(size) for size in re.findall(r"font-size:\s*([\d.]+)", drawn)]
+            sizes = [float(size) for size in re.findall(r"font-size:\s*([\d.]+)px", drawn)]
             if not width or not sizes:
                 continue
             if (size := min(sizes) * min(1, PAGE_WIDTH / float(width[1]))) < LETTERS:
@@ -298,9 +298,10 @@ def solutions_say_so(notebook: NotebookNode, path: Path) -> list[str]:
     found = []
     for name, cell in code(notebook):
         if is_folded(cell) and checks(cell):
-            said = "".join(output.get("text", "") for output in cell.outputs)
-            if "not yet" in said or "right" not in said:
-                found.append(f"{name} is a solution, and its stored verdict is: {said.strip()}")
+            said = "".join(output.get("text", "") for output in cell.outputs).splitlines()
+            right = [line for line in said if re.match("right\\b", line)]
+            if len(right) != len(checks(cell)):
+                found.append(f"{name} is a solution, and its stored verdict is: {' '.join(said)}")
             if not cell.source.startswith("# Solution"):
                 found.append(f"{name} must begin with # Solution")
             if not cell.metadata["jupyter"].get("outputs_hidden"):
