@@ -28,7 +28,8 @@ from nexus.judging.programs import program
 from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
 from nexus.judging.workers import OtherProcessError, worker
 from nexus.services import Postgres
-from tests.leftovers import no_threads_beyond, threads
+from nexus.services.process import wait_for
+from tests.leftovers import PATIENCE, no_threads_beyond, threads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -440,7 +441,8 @@ def test_a_turn_that_does_not_come_is_given_up(box: Sandbox) -> None:
         pass
     assert no_threads_beyond(before)
     left = "SELECT count(*) FROM pg_locks WHERE relation = 'thing'::regclass"
-    assert box.admin.execute(left).fetchone() == (0,)
+    # A server notices after the client that a session has ended.
+    wait_for(lambda: box.admin.execute(left).fetchone() == (0,), PATIENCE, "the locks to go")
 
 
 def test_an_order_that_is_luck_is_found(box: Sandbox) -> None:
