@@ -1,9 +1,9 @@
-"""Messages that people meet: read from data/messages/, and made into the page that explains them.
+"""Messages that people meet: read from data/messages/, and made into the pages that explain them.
 
 Each file there is a group, with the keys `title`, `where` (a sentence: where a person sees these)
 and `rows`. A row has:
 
-- `id`: small letters, digits and hyphens; the row's address on the page. It never changes.
+- `id`: small letters, digits and hyphens; the row's address on its page. It never changes.
 - `message`: the fixed words of the message, with `…` where names stand.
 - `program`: which program says it, with its version where that matters.
 - `code`: an SQLSTATE, an HTTP or exit status, a number of a protocol; only if there is one.
@@ -28,9 +28,9 @@ from tools import chapters
 
 ROOT = chapters.ROOT
 FOLDER = ROOT / "data" / "messages"
-PAGE = "messages"  # its name in the book; links start from the project's folder
+PAGE = "messages"  # the page with the box; each group has a page in the folder of this name
 
-# The groups in the order of the page: as a request travels, and at last what says nothing.
+# The groups in the order of their pages: as a request travels, and at last what says nothing.
 GROUPS = (
     "browser",
     "http",
@@ -47,6 +47,7 @@ GROUPS = (
     "silent",
 )
 SHOWN = ("ci", "told")
+BOX = f"[What does it say?](../{PAGE}.md) finds a row by a pasted line."
 # The one in C takes a tenth of the seconds of the other, and the build reads the rows three times.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 REQUIRED = {"id", "message", "program", "causes", "shown"}
@@ -81,7 +82,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Message:
-    """A row of the page; the module's text says what each part is."""
+    """A row; the module's text says what each part is."""
 
     id: str
     message: str
@@ -95,16 +96,21 @@ class Message:
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one place where a person may stand."""
+    """The rows of one place where a person may stand, which have a page of their own."""
 
     name: str
     title: str
     where: str
     rows: tuple[Message, ...]
 
+    @property
+    def page(self) -> str:
+        """The name of its page in the book."""
+        return f"{PAGE}/{self.name}"
+
 
 def load(folder: Path = FOLDER) -> list[Group]:
-    """Read all groups, in the order of the page; one that has no file yet is left out.
+    """Read all groups, in the order of their pages; one that has no file yet is left out.
 
     Raises:
         MessageError: At the first row that cannot be used.
@@ -182,27 +188,32 @@ def code(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def markdown(groups: list[Group]) -> str:
-    """Write the rows as Markdown, each under a heading with an address."""
-    lines: list[str] = []
-    for each in groups:
-        lines += [f"## {each.title}", "", each.where, ""]
-        for one in each.rows:
-            lines += [f"({anchor(one)})=", f"### {code(one.message)}", "", said_by(one), ""]
-            lines += [f"1. {c.cause} *Test:* {c.test} *Cure:* {c.cure}" for c in one.causes]
-            lines.append("")
+def contents(groups: list[Group]) -> str:
+    """Write the list of the groups as Markdown."""
+    return "\n".join(
+        f"- **[{each.title}]({each.page}.md)** ({len(each.rows)}): {each.where}" for each in groups
+    )
+
+
+def markdown(group: Group) -> str:
+    """Write a group's page as Markdown: its rows, each under a heading with an address."""
+    lines = [f"# {group.title}", "", f"{group.where} {BOX}", ""]
+    for one in group.rows:
+        lines += [f"({anchor(one)})=", f"## {code(one.message)}", "", said_by(one), ""]
+        lines += [f"1. {c.cause} *Test:* {c.test} *Cure:* {c.cure}" for c in one.causes]
+        lines.append("")
     return "\n".join(lines)
 
 
 def anchor(one: Message) -> str:
-    """Return a row's address on the page."""
+    """Return a row's address on its page."""
     return f"m-{one.id}"
 
 
 def said_by(one: Message) -> str:
     """Return the line under a message: who says it, and where to read on."""
     parts = [one.program + (f", code {code(one.code)}" if one.code else "")]
-    links = ", ".join(f"[{text}]({path})" for text, path in (one.see or {}).items())
+    links = ", ".join(f"[{text}](../{path})" for text, path in (one.see or {}).items())
     if one.shown == "ci":
         parts.append("reproduced in CI")
     parts.append(f"see {links}" if links else "not in a chapter yet")

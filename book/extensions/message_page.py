@@ -1,4 +1,4 @@
-"""Put the rows of data/messages/ on their page."""
+"""Put the rows of data/messages/ on the pages of their groups, and list these under the box."""
 
 import re
 
@@ -11,22 +11,27 @@ WRAPPED = re.compile(r'<span class="pre">(.*?)</span>')
 
 
 def add_rows(app: Sphinx, name: str, source: list[str]) -> None:
-    """Write the rows below the text of their page.
+    """Write the list of groups below the text of the page with the box, and a group on its page.
 
     Args:
         app: the Sphinx application.
         name: the name of the page that has been read.
         source: its text, which is changed in place.
     """
+    folder, _, group = name.rpartition("/")
     if name == messages.PAGE:
         for path in messages.FOLDER.glob("*.yml"):
             app.env.note_dependency(path)
-        source[0] += "\n\n" + messages.markdown(messages.load())
+        source[0] += "\n\n" + messages.contents(messages.load())
+    elif folder == messages.PAGE:
+        path = messages.FOLDER / f"{group}.yml"
+        app.env.note_dependency(path)
+        source[0] = messages.markdown(messages.group(path))
 
 
 def unwrap(_: Sphinx, name: str, __: str, context: dict[str, str], ___: object) -> None:
-    """Make the page lighter: it has tens of thousands of words of code."""
-    if name == messages.PAGE:
+    """Make a group's page lighter: it has thousands of words of code."""
+    if name.startswith(f"{messages.PAGE}/"):
         context["body"] = WRAPPED.sub(r"\1", context["body"])
 
 

@@ -1,4 +1,4 @@
-"""Write what the book's own search looks into: sections with their words, and rows of messages.
+"""Write what the box for messages and the book's search look into: rows, sections, words.
 
 Sphinx's own index knows which page has a word, and a chapter is a long page. This one knows the
 section. It is a script, since a page that was opened as a file may not fetch anything.
@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import snowballstemmer
 from docutils import nodes
@@ -18,10 +17,11 @@ from sphinx.environment import BuildEnvironment
 from tools import messages
 
 DATA = "search-data.js"
+MESSAGES = "messages-data.js"
 CAUSES = "message-causes.js"  # loaded once a message is found
-GOTCHAS = "gotchas-data.js"  # for the box on the page of messages, whose rows are the page itself
-ON_SEARCH = ("language_data.js", "finder.js", DATA, "search.js")
-ON_MESSAGES = ("finder.js", GOTCHAS, "messages.js")
+GOTCHAS = "gotchas-data.js"  # for the box; the search has them among its pages
+ON_SEARCH = ("language_data.js", "finder.js", MESSAGES, DATA, "search.js")
+ON_MESSAGES = ("finder.js", MESSAGES, GOTCHAS, "messages.js")
 
 # As in book/static/search.js.
 WORD = re.compile(r"n\+1|\b\d[0-9a-z]{2,4}\b|[a-z_][a-z0-9_]+")
@@ -97,8 +97,8 @@ def kept(env: BuildEnvironment) -> dict[str, list[Section]]:
 def keep(app: Sphinx, page: nodes.document) -> None:
     """Remember the sections of a page that was read."""
     found = sections(page)
-    if app.env.docname == messages.PAGE:
-        found = found[:1]  # its rows are looked into in their own way
+    if app.env.docname.startswith(f"{messages.PAGE}/"):
+        found = found[:1]  # their rows are looked into in their own way
     kept(app.env)[app.env.docname] = found
 
 
@@ -165,38 +165,25 @@ def resolved(env: BuildEnvironment, link: tuple[str, str]) -> tuple[str, str]:
     return text, f"{page}#{known[anchor][1] if anchor in known else anchor}"
 
 
-def short(link: tuple[str, str], pages: list[list[Any]]) -> list[object]:
-    """Return a link's text and where it leads, by the numbers of a page and of its section.
+def messages_data(groups: list[messages.Group], env: BuildEnvironment) -> dict[str, object]:
+    """Return the rows of messages, in the order of their pages.
 
-    An address that is none of a section stays as it is. Links repeat the addresses of sections,
-    and these are the longest texts of the data.
+    Links, programs and the pages of links repeat, so a row has their numbers.
     """
-    text, address = link
-    page, _, anchor = address.partition("#")
-    for number, (known, _, _, sections) in enumerate(pages):
-        if known == page:
-            anchors = ["", *(section for section, _ in sections if section)]
-            if anchor in anchors:
-                return [text, number, anchors.index(anchor)]
-    return [text, address]
-
-
-def search_data(
-    book: dict[str, list[Section]], address: Callable[[str], str], env: BuildEnvironment
-) -> dict[str, object]:
-    """Return all that the search looks into."""
-    rows = [row for group in messages.load() for row in group.rows]
+    rows = [row for group in groups for row in group.rows]
     links_of = [[resolved(env, link) for link in messages.links(row)] for row in rows]
     links = sorted({link for each in links_of for link in each})
+    places = [address.partition("#") for _, address in links]
+    pages = sorted({page for page, _, _ in places})
     programs = sorted({row.program for row in rows})
-    where = postings(book)
-    all_pages = pages(book, address)
     return {
-        "pages": all_pages,
-        "words": " ".join(where),
-        "where": ",".join(steps(numbers) for numbers in where.values()),
+        "groups": [[f"{group.page}.html", len(group.rows)] for group in groups],
         "programs": programs,
-        "links": [short(link, all_pages) for link in links],
+        "pages": pages,
+        "links": [
+            [text, pages.index(page), anchor]
+            for (text, _), (page, _, anchor) in zip(links, places, strict=True)
+        ],
         "rows": [
             [
                 row.id,
@@ -208,6 +195,16 @@ def search_data(
             ]
             for row, each in zip(rows, links_of, strict=True)
         ],
+    }
+
+
+def search_data(book: dict[str, list[Section]], address: Callable[[str], str]) -> dict[str, object]:
+    """Return all pages of the book, and where each word is."""
+    where = postings(book)
+    return {
+        "pages": pages(book, address),
+        "words": " ".join(where),
+        "where": ",".join(steps(numbers) for numbers in where.values()),
     }
 
 
@@ -229,10 +226,15 @@ def write(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     book = kept(app.env)
-    rows = (row for group in messages.load() for row in group.rows)
-    causes = [messages.short(row.causes[0].cause) for row in rows]
+    groups = messages.load()
+    causes = [
+        [messages.short(cause.cause) for cause in row.causes]
+        for group in groups
+        for row in group.rows
+    ]
     contents = {
-        DATA: ("nexusSearch", search_data(book, app.builder.get_target_uri, app.env)),
+        DATA: ("nexusSearch", search_data(book, app.builder.get_target_uri)),
+        MESSAGES: ("nexusMessages", messages_data(groups, app.env)),
         CAUSES: ("nexusCauses", causes),
         GOTCHAS: ("nexusGotchas", gotchas(book)),
     }

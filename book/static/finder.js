@@ -1,13 +1,12 @@
-// Finds the rows that explain a pasted message. Used by the page of messages and by the search;
+// Finds the rows that explain a pasted message. Used by the page with the box and by the search;
 // nothing leaves the page.
 "use strict";
 
 window.nexusFinder = (() => {
-  const PAGE = "messages.html";
   const MOST = 5; // rows to show
-  const WEIGHTS = { message: 1, code: 1.5, pair: 0.5, program: 0.3, cause: 0.2 };
+  const WEIGHTS = { message: 1, code: 1.5, pair: 0.5, program: 0.3, quoted: 0.2 };
   const LEAST = 4; // of what a row must score to be shown
-  const ROW = 1.2; // what a row of the page is worth, beside a gotcha with the same words
+  const ROW = 1.2; // what a row is worth, beside a gotcha with the same words
   const GOOD = 0.5; // of a row's words, which a text has if it is that message
   const WHOLE = 3; // what a row is worth whose message the text has word by word
   const LITERAL = 3; // words that such a message has at least
@@ -57,7 +56,7 @@ window.nexusFinder = (() => {
     const said = row.message.slice(speaker.length);
     const message = telling(said).length ? said : row.message;
     for (const part of message.split("…")) add(pairs(words(part)), WEIGHTS.pair);
-    add(telling(row.causes.join(" ")), WEIGHTS.cause);
+    add(telling(row.quoted), WEIGHTS.quoted);
     add(telling(row.program), WEIGHTS.program);
     if (message === said) add(telling(speaker), WEIGHTS.program);
     add(telling(message), WEIGHTS.message);
@@ -85,8 +84,8 @@ window.nexusFinder = (() => {
   };
 
   /**
-   * Prepare rows for `find`. A row has `address`, `message`, `program`, `code`, `causes` (texts
-   * that belong to it) and `links` (pairs of a text and an address).
+   * Prepare rows for `find`. A row has `address`, `message`, `program`, `code`, `quoted` (what its
+   * tests quote) and `links` (pairs of a text and an address). One of data/messages has a `number`.
    */
   const index = (rows) => {
     const all = rows.map((row) => ({ row, terms: termsOf(row), parts: partsOf(row) }));
@@ -126,16 +125,11 @@ window.nexusFinder = (() => {
       const fit = Math.min(1, own / whole);
       score *= 0.5 + 0.5 * fit; // how much of the row's message is there
       if (parts.length && hasAll(line, parts)) score *= WHOLE;
-      if (row.address.startsWith(PAGE)) score *= ROW; // it has all causes, a gotcha has one
+      if (row.number !== undefined) score *= ROW; // it has all causes, a gotcha has one
       because.sort(([a], [b]) => b - a);
       const covered = because.length / single.size; // of the text's words
-      const shared = (cause) => telling(cause).filter((term) => asked.has(term)).length;
-      const cause = row.causes.reduce(
-        (best, next) => (shared(next) > shared(best) ? next : best),
-        row.causes[0] ?? ""
-      );
       const reason = because.slice(0, 4).map(([, term]) => term);
-      found.push({ row, score, fit, covered, cause, because: reason });
+      found.push({ row, score, fit, covered, because: reason });
     }
     found.sort((a, b) => b.score - a.score);
     const least = Math.max(LEAST, (found[0]?.score ?? 0) * CLOSE);
@@ -151,9 +145,49 @@ window.nexusFinder = (() => {
   /** The address of a page of the book, from the page that is open. */
   const to = (address) => (document.documentElement.dataset.content_root ?? "./") + address;
 
-  /** One row that was found, with the reason, for people. */
-  const item = ({ row, because }, cause) => {
+  /** The rows of data/messages, in the form that `index` wants. */
+  const rowsOf = ({ groups, programs, pages, links, rows }) => {
+    const linkOf = ([text, page, anchor]) => [text, pages[page] + (anchor && `#${anchor}`)];
+    const addresses = groups.flatMap(([page, count]) => Array(count).fill(page));
+    return rows.map(([id, message, program, code, quoted, linked], number) => ({
+      address: `${addresses[number]}#m-${id}`,
+      message,
+      program: programs[program],
+      code,
+      quoted,
+      links: linked.map((link) => linkOf(links[link])),
+      number,
+    }));
+  };
+
+  /** A gotcha, in the form that `index` wants. */
+  const gotcha = (address, message, program) =>
+    ({ address, message, program, code: "", quoted: "", links: [] });
+
+  /** Do something when the causes are there. They are fetched once a message is found. */
+  let causes;
+  const withCauses = (then) => {
+    causes ??= new Promise((resolve) =>
+      document.head.append(
+        element("script", { src: to("_static/message-causes.js"), onload: resolve })
+      )
+    );
+    causes.then(then);
+  };
+
+  /** The cause of a row that has the most words of a text, else the likeliest one. */
+  const causeOf = ({ number }, text) => {
+    const asked = new Set(telling(text));
+    const shared = (cause) => telling(cause).filter((word) => asked.has(word)).length;
+    return (window.nexusCauses?.[number] ?? [""]).reduce((best, next) =>
+      shared(next) > shared(best) ? next : best
+    );
+  };
+
+  /** One row that was found for a text, with the reason, for people. */
+  const item = ({ row, because }, text) => {
     const why = because.length ? `Found by ${because.join(", ")}. ` : "";
+    const cause = causeOf(row, text);
     const links = row.links.flatMap(([text, address], n) => [
       n ? ", " : "Read on in ",
       element("a", { href: to(address) }, text),
@@ -167,5 +201,5 @@ window.nexusFinder = (() => {
     );
   };
 
-  return { PAGE, GOOD, element, find, index, item, telling, to };
+  return { GOOD, element, find, gotcha, index, item, rowsOf, telling, to, withCauses };
 })();

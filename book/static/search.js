@@ -3,7 +3,8 @@
 "use strict";
 
 (() => {
-  const { GOOD, PAGE, element, find, index, item, telling, to } = window.nexusFinder;
+  const { GOOD, element, find, gotcha, index, item, rowsOf, telling, to, withCauses } =
+    window.nexusFinder;
   const data = window.nexusSearch;
   const stemmer = new Stemmer(); // Sphinx's own, which the words of the data went through, too
 
@@ -125,38 +126,19 @@
     return found.filter(({ score }) => score >= found[0].score * CLOSE);
   };
 
-  /** A link as text and address; the data has the numbers of a page and of its section. */
-  const linkOf = ([text, page, section]) => {
-    if (section === undefined) return [text, page];
-    const [address, , , parts] = data.pages[page];
-    const anchors = parts.map(([anchor]) => anchor).filter((anchor) => anchor);
-    return [text, section ? `${address}#${anchors[section - 1]}` : address];
-  };
-
   /** The rows and the gotchas, in the form that the finder wants. */
-  const rows = () => {
-    const made = data.rows.map(([id, message, program, code, quoted, links], n) => ({
-      address: `${PAGE}#m-${id}`,
-      message,
-      program: data.programs[program],
-      code,
-      causes: [quoted],
-      links: links.map((link) => linkOf(data.links[link])),
-      number: n,
-    }));
-    for (const [address, title, kind, parts] of data.pages)
-      if (kind === "gotchas")
-        for (const [anchor, heading] of parts.filter(([anchor]) => anchor))
-          made.push({
-            address: `${address}#${anchor}`,
-            message: heading,
-            program: title.replace("Gotchas: ", ""),
-            code: "",
-            causes: [],
-            links: [],
-          });
-    return made;
-  };
+  const rows = () => [
+    ...rowsOf(window.nexusMessages),
+    ...data.pages
+      .filter(([, , kind]) => kind === "gotchas")
+      .flatMap(([address, title, , parts]) =>
+        parts
+          .filter(([anchor]) => anchor)
+          .map(([anchor, heading]) =>
+            gotcha(`${address}#${anchor}`, heading, title.replace("Gotchas: ", ""))
+          )
+      ),
+  ];
 
   let book;
   let searcher;
@@ -175,16 +157,6 @@
     return { messages, pages, pasted };
   };
   window.searchBook = searched;
-  window.searchLinks = () => data.links.map(linkOf);
-
-  const causes = () =>
-    new Promise((resolve) => {
-      if (window.nexusCauses) resolve();
-      else
-        document.head.append(
-          element("script", { src: to("_static/message-causes.js"), onload: resolve })
-        );
-    });
 
   /** A part of some texts where a word is that was asked for; else how the first one begins. */
   const excerpt = (texts, asked) => {
@@ -244,12 +216,9 @@
     const block = [];
     if (messages.length) {
       const told = element("ol", { className: "messages" });
-      const fill = () =>
-        told.replaceChildren(
-          ...messages.map((one) => item(one, window.nexusCauses?.[one.row.number] ?? ""))
-        );
+      const fill = () => told.replaceChildren(...messages.map((one) => item(one, text)));
       fill();
-      causes().then(fill);
+      withCauses(fill);
       block.push(element("h2", {}, pasted ? "It says" : "Messages with these words"), told);
     }
     const found = pages.length;

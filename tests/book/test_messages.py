@@ -1,7 +1,6 @@
 """What takes a pasted message, on the built pages: it finds each row, and nothing else.
 
-There are two such places, with one engine: the box on the page of messages, whose rows are the page
-itself, and the book's search, which has the rows as data.
+There are two such places, with one engine: the box on the page of messages, and the book's search.
 """
 
 import gzip
@@ -17,7 +16,11 @@ from tools import messages
 
 pytestmark = pytest.mark.xdist_group("messages")
 
-ROWS = [row for group in messages.load() for row in group.rows]
+GROUPS = messages.load()
+ROWS = [row for group in GROUPS for row in group.rows]
+ADDRESS = {
+    row.id: f"{group.page}.html#{messages.anchor(row)}" for group in GROUPS for row in group.rows
+}
 NAMES = ("shop_invoice_42", "tasks.deliver", "amina@example.net", "api-7f9c4d", "'ledger'", "8443")
 NOISE = (
     "2026-11-25 10:03:14,512 [4711] ",
@@ -33,9 +36,8 @@ NONSENSE = (
     "/srv/shop/app/views.py",
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
 )
-# Bytes for a row that a reader loads for each of the two beside the page itself, compressed; there
-# will be three times as many rows.
-LARGEST = {"messages.html": 40, "search.html": 76}
+# Bytes for a row of what a reader loads, compressed: there will be twice as many rows.
+LARGEST = {"messages-data": 58, "gotchas-data": 35, "message-causes": 43}
 FOUND = 0.98  # of the rows, each by its own text and three variants, as the first one
 
 
@@ -71,7 +73,7 @@ def right(row: messages.Message) -> set[str]:
     """The addresses that explain a row: its own, those of rows with the same words, its links."""
     same = (one for one in ROWS if one.message == row.message)
     links = (messages.html(path) for path in (row.see or {}).values())
-    return {f"{messages.PAGE}.html#{messages.anchor(one)}" for one in same} | set(links)
+    return {ADDRESS[one.id] for one in same} | set(links)
 
 
 @pytest.mark.parametrize("place", ["page", "search"])
@@ -97,17 +99,11 @@ def compressed(text: str) -> int:
     return len(gzip.compress(text.encode(), compresslevel=9))
 
 
-def test_what_is_loaded_for_messages_is_small(search: Page) -> None:
-    gotchas = (HTML / "_static" / "gotchas-data.js").read_text()
-    causes = (HTML / "_static" / "message-causes.js").read_text()
-    keys = ("rows", "programs", "links")
-    rows = search.evaluate("keys => JSON.stringify(keys.map(key => nexusSearch[key]))", keys)
-    loaded = {
-        "messages.html": compressed(gotchas),
-        "search.html": compressed(rows) + compressed(causes),  # the causes only once one is found
-    }
-    each = {name: size / len(ROWS) for name, size in loaded.items()}
-    assert {name: size for name, size in each.items() if size > LARGEST[name]} == {}
+def test_what_is_loaded_for_messages_is_small() -> None:
+    names = ("messages-data", "gotchas-data", "message-causes")
+    size = {name: compressed((HTML / "_static" / f"{name}.js").read_text()) for name in names}
+    each = {name: bytes_ / len(ROWS) for name, bytes_ in size.items()}
+    assert {name: bytes_ for name, bytes_ in each.items() if bytes_ > LARGEST[name]} == {}
 
 
 @pytest.mark.parametrize("text", NONSENSE)
@@ -141,25 +137,35 @@ def test_a_text_that_no_row_explains_well_is_said_to_be_one(page: Page, speaker:
 )
 def test_the_row_that_says_more_is_first(page: Page, search: Page, text: str, row: str) -> None:
     for place in (page, search):
-        assert asked(place, [text])[0][0] == f"{messages.PAGE}.html#m-{row}"
+        assert asked(place, [text])[0][0] == ADDRESS[row]
 
 
-def test_the_box_shows_the_rows_as_you_type(page: Page) -> None:
+def test_the_box_shows_the_rows_as_you_type(browser: Browser) -> None:
     row = ROWS[0]
-    page.fill("#message-text", variant(row.message, 7))
-    first = page.locator("#message-finder li").first
-    assert first.locator("a").first.inner_text() == row.message
-    first.locator("a").first.click()
-    page.wait_for_url(f"**#{messages.anchor(row)}")
-    page.fill("#message-text", " ")
-    assert page.locator("#message-finder li").count() == 0
+    with browser.new_page() as page:
+        page.goto((HTML / "messages.html").as_uri())
+        page.fill("#message-text", variant(row.message, 7))
+        first = page.locator("#message-finder li").first
+        assert first.locator("a").first.inner_text() == row.message
+        page.fill("#message-text", " ")
+        assert page.locator("#message-finder li").count() == 0
+        page.fill("#message-text", row.message)
+        first.locator("a").first.click()
+        page.wait_for_url(f"**/{ADDRESS[row.id]}")
+
+
+def test_the_address_that_a_row_had_on_the_page_of_the_box_leads_to_it(browser: Browser) -> None:
+    row = ROWS[-1]
+    with browser.new_page() as page:
+        page.goto((HTML / f"messages.html#{messages.anchor(row)}").as_uri().replace("%23", "#"))
+        page.wait_for_url(f"**/{ADDRESS[row.id]}")
 
 
 def test_the_box_shows_the_cause_that_fits_best(page: Page) -> None:
     page.fill("#message-text", "502 Bad Gateway: the deployment replaced the application")
     first = page.locator("#message-finder li").first
     assert first.locator("a").first.inner_text() == "502 Bad Gateway"
-    assert "A deployment replaced the application" in first.inner_text()
+    expect(first).to_contain_text("A deployment replaced the application")
 
 
 def test_the_box_takes_a_message_from_the_address(browser: Browser) -> None:
@@ -188,11 +194,12 @@ def test_a_subject_shows_pages_first_then_messages(search: Page) -> None:
     assert headings == ["Pages", "Messages with these words"]
 
 
-def test_every_link_that_the_search_shows_is_alive(search: Page) -> None:
-    rows = search.evaluate("nexusSearch.rows.map(row => [`messages.html#m-${row[0]}`, row[5]])")
-    links = [address for _, address in search.evaluate("searchLinks()")]
+def test_every_link_to_and_from_a_row_is_alive(page: Page) -> None:
+    rows = page.evaluate("nexusFinder.rowsOf(nexusMessages).map(row => [row.address, row.links])")
+    links = {address for _, each in rows for _, address in each}
     assert any("#" in link for link in links)
-    for address in (*links, *(address for address, _ in rows)):
-        page, _, anchor = address.partition("#")
-        assert (HTML / page).exists(), address
-        assert not anchor or anchor in anchors(page), address
+    assert [address for address, _ in rows] == list(ADDRESS.values())
+    for address in (*links, *ADDRESS.values()):
+        place, _, anchor = address.partition("#")
+        assert (HTML / place).exists(), address
+        assert not anchor or anchor in anchors(place), address

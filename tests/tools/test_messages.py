@@ -88,25 +88,41 @@ def test_a_file_is_a_group_of_the_page(tmp_path: Path) -> None:
 
 def test_a_row_is_written_under_its_address(tmp_path: Path) -> None:
     row = good() | {"message": "no `…` here", "code": "28", "read": "https://example.org/"}
-    page = messages.markdown(messages.load(stored(tmp_path, row)))
-    assert page.splitlines() == [
-        "## Python",
+    (group,) = messages.load(stored(tmp_path, row))
+    assert messages.markdown(group).splitlines() == [
+        "# Python",
         "",
-        "In a traceback.",
+        "In a traceback. [What does it say?](../messages.md) finds a row by a pasted line.",
         "",
         "(m-disk-full)=",
-        "### `` no `…` here ``",
+        "## `` no `…` here ``",
         "",
-        "Linux, code `28` · see [Caching](notebooks/async/caching.ipynb) · "
+        "Linux, code `28` · see [Caching](../notebooks/async/caching.ipynb) · "
         "[official page](https://example.org/)",
         "",
         "1. The disk is full. *Test:* Run `df`. *Cure:* Make room.",
     ]
 
 
+def test_every_group_has_a_page() -> None:
+    folder = chapters.ROOT / messages.PAGE
+    pages = {path.stem: path.read_text() for path in folder.glob("*.md")}
+    said = "% The build writes this page from data/messages/{}.yml.\n"
+    assert pages == {group.name: said.format(group.name) for group in GROUPS}
+    listed = [name for name in chapters.entries() if name.startswith(messages.PAGE)]
+    assert listed == [messages.PAGE, *(group.page for group in GROUPS)]
+
+
+def test_the_groups_are_listed_with_their_size(tmp_path: Path) -> None:
+    assert messages.contents(messages.load(stored(tmp_path, good()))) == (
+        "- **[Python](messages/python.md)** (1): In a traceback."
+    )
+
+
 def test_a_row_without_a_place_in_the_book_says_so(tmp_path: Path) -> None:
     row = good() | {"see": {}, "read": "https://example.org/"}
-    page = messages.markdown(messages.load(stored(tmp_path, row)))
+    (group,) = messages.load(stored(tmp_path, row))
+    page = messages.markdown(group)
     assert "Linux · not in a chapter yet · [official page](https://example.org/)" in page
 
 
@@ -149,8 +165,8 @@ def test_there_are_enough() -> None:
 def test_its_links_are_alive_and_its_sentences_whole(
     group: messages.Group, row: messages.Message
 ) -> None:
-    page = messages.markdown([messages.Group(group.name, group.title, group.where, (row,))])
-    assert honesty.dead_links(page, chapters.ROOT / "messages.md") == []
+    page = messages.markdown(messages.Group(group.name, group.title, group.where, (row,)))
+    assert honesty.dead_links(page, chapters.ROOT / f"{group.page}.md") == []
     for cause in row.causes:
         for part in (cause.cause, cause.test, cause.cure):
             assert part[0].isupper() or part.startswith(SMALL), part
