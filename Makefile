@@ -73,6 +73,7 @@ lock: setup ## make requirements*.txt anew from pyproject.toml, with the newest 
 	@$(COMPILE) --group book --group chapters --group projects --group setup --group stays --group test \
 	    pyproject.toml --output-file requirements.txt
 	@$(COMPILE) --group heavy --constraint requirements.txt --output-file requirements-heavy.txt
+	@$(COMPILE) --group semgrep --output-file requirements-semgrep.txt
 
 clean: ## remove what was built and set up
 	rm -rf .venv .cache _build .pytest_cache .ruff_cache

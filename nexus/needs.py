@@ -59,6 +59,7 @@ KNOWN: Mapping[str, Callable[[], object]] = MappingProxyType(
         "pip-audit": package("pip_audit"),
         "prometheus": programs.prometheus,
         "rabbitmq": programs.rabbitmq,
+        "semgrep": programs.semgrep,
         "sqlmap": programs.sqlmap,
         "systemd-analyze": programs.systemd_analyze,
     }

@@ -1,4 +1,4 @@
-"""Make .venv with everything that requirements.txt and requirements-heavy.txt pin, once.
+"""Make .venv with everything that the files requirements*.txt pin, once.
 
 Called by tools/setup with any Python from 3.11 on, before anything is installed: this file uses
 the standard library only. An environment counts as made when its stamp says what it was made
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = Path(".venv")
 STAMP = VENV / "set-up-complete"
 PINS = (Path("requirements.txt"), Path("requirements-heavy.txt"))
+SEMGREP = Path("requirements-semgrep.txt")  # for an environment of its own, within ours
 CACHE = Path(".cache")
 LOG = CACHE / "set-up.log"
 
@@ -61,7 +62,7 @@ def fingerprint(version: str) -> str:
     Returns:
         The text of the stamp. The place is part of it because an environment cannot be moved.
     """
-    pins = b"".join(path.read_bytes() for path in PINS)
+    pins = b"".join(path.read_bytes() for path in (*PINS, SEMGREP))
     return f"{crc32(pins):08x}\n{Path.cwd()}\n{version}\n"
 
 
@@ -104,6 +105,8 @@ def installer_environment() -> dict[str, str]:
     for name in ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_USER", "VIRTUAL_ENV"):
         env.pop(name, None)
     env.setdefault("PIP_RETRIES", "2")
+    env |= {"UV_TOOL_DIR": str(Path.cwd() / VENV / "tools")}
+    env |= {"UV_TOOL_BIN_DIR": str(Path.cwd() / VENV / "bin")}
     # uv has its own settings: let it trust what the machine trusts, and use the mirror pip uses.
     env.setdefault("UV_SYSTEM_CERTS", "true")
     if "PIP_INDEX_URL" in env:
@@ -190,12 +193,14 @@ def make() -> None:
             run(base, "-m", "venv", VENV, held=held)
             # pip brings uv, at the version that is pinned; uv brings the rest in seconds.
             run(python, "-m", "pip", "install", "--quiet", uv_pin[0], held=held)
-            install = [python, "-m", "uv", "pip", "install", "--python", python]
             # Where PYTHONDONTWRITEBYTECODE is set, as in many containers, every program would
             # compile what it imports, each time it starts.
-            install.append("--compile-bytecode")
+            options = ("install", "--python", python, "--compile-bytecode")
+            install = (python, "-m", "uv", "pip", *options)
             run(*install, *(f"--requirement={path}" for path in PINS), held=held)
             run(*install, "--quiet", "--no-deps", "--no-build-isolation", "-e", ".", held=held)
+            apart = (python, "-m", "uv", "tool", *options, "--quiet")
+            run(*apart, f"--constraints={SEMGREP}", "semgrep", held=held)
             new = STAMP.with_suffix(".new")
             new.write_text(fingerprint(sys.version))
             new.replace(STAMP)

@@ -190,6 +190,12 @@ def chromium() -> Path:
     return find("chromium", "NEXUS_CHROMIUM", places, "apt-get install chromium")
 
 
+def semgrep() -> Path:
+    """The semgrep program (NEXUS_SEMGREP names another one)."""
+    beside = [Path(sys.executable).with_name("semgrep")]  # where set-up puts it
+    return find("semgrep", "NEXUS_SEMGREP", beside, "pipx install semgrep")
+
+
 def sqlmap() -> Path:
     """The sqlmap program of the system (NEXUS_SQLMAP names another one)."""
     return find("sqlmap", "NEXUS_SQLMAP", [], "apt-get install sqlmap")

@@ -69,6 +69,7 @@ class Checkout:
             shutil.copy(ROOT / "tools" / name, self.folder / "tools")
         (self.folder / "requirements.txt").write_text("six==1.17.0\nuv==0.13.9\n")
         (self.folder / "requirements-heavy.txt").write_text("boto3==1.44.8\n")
+        (self.folder / "requirements-semgrep.txt").write_text("semgrep==1.185.0\n")
         self.bin = folder / "bin"
         self.calls = folder / "calls"
         self.calls.touch()
@@ -149,24 +150,31 @@ SHELLS = [name for name in ("sh", "dash", "bash") if shutil.which(name)]
 def test_makes_the_environment_once(checkout: Checkout, shell: str) -> None:
     status, said = checkout.run(shell)
     assert (status, "set-up: done" in said) == (0, True), said
-    assert checkout.called() == ["venv", "pip", "uv", "uv", "lab"]
+    assert checkout.called() == ["venv", "pip", "uv", "uv", "uv", "lab"]
     checkout.starts.unlink()
     assert checkout.run(shell) == (0, "")
     assert len(checkout.starts.read_text().splitlines()) == 1, "one look, which takes a moment"
-    assert checkout.called() == ["venv", "pip", "uv", "uv", "lab"]
+    assert checkout.called() == ["venv", "pip", "uv", "uv", "uv", "lab"]
 
 
 def test_what_is_installed_is_compiled_once(checkout: Checkout) -> None:
     checkout.run(PYTHONDONTWRITEBYTECODE="1")
     installs = [line for line in checkout.starts.read_text().splitlines() if "-m uv" in line]
-    assert len(installs) == 2
+    assert len(installs) == 3
     assert all("--compile-bytecode" in line for line in installs), installs
 
 
-@pytest.mark.parametrize("pins", ["requirements.txt", "requirements-heavy.txt"])
-def test_remakes_when_requirements_change(checkout: Checkout, pins: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "pins"),
+    [
+        ("requirement", "requirements.txt"),
+        ("requirement", "requirements-heavy.txt"),
+        ("constraints", "requirements-semgrep.txt"),
+    ],
+)
+def test_remakes_when_requirements_change(checkout: Checkout, option: str, pins: str) -> None:
     checkout.run()
-    assert f"--requirement={pins}" in checkout.starts.read_text()
+    assert f"--{option}={pins}" in checkout.starts.read_text()
     with (checkout.folder / pins).open("a") as file:
         file.write("wheel==0.48.0\n")
     checkout.run()
@@ -330,7 +338,7 @@ def test_two_at_once_make_it_once(checkout: Checkout) -> None:
             go.touch()
             results = [end(one), end(other)]
     assert [status for status, _ in results] == [0, 0], results
-    assert checkout.called() == ["venv", "pip", "uv", "uv", "lab"]
+    assert checkout.called() == ["venv", "pip", "uv", "uv", "uv", "lab"]
     assert "waiting for it" not in results[0][1]
 
 
