@@ -38,7 +38,7 @@ UNREACHABLE = re.compile(
 )
 DENIED = re.compile(r"permission denied|read-only file system|os error (13|30)\b", re.IGNORECASE)
 
-FULL_ADVICE = """the disk is full. About 2.5 GB are needed, here and in the package cache of your
+FULL_ADVICE = """the disk is full. About 3 GB are needed, here and in the package cache of your
 home directory. Free some and run this again."""
 UNREACHABLE_ADVICE = """the package index could not be reached. Set-up needs the network, once.
 Run this again when it is back; behind a proxy, set HTTPS_PROXY first."""
