@@ -21,6 +21,7 @@ MESSAGES = "messages-data.js"
 CAUSES = "message-causes.js"  # loaded once a message is found
 GOTCHAS = "gotchas-data.js"  # for the box; the search has them among its pages
 ON_SEARCH = ("language_data.js", "finder.js", MESSAGES, DATA, "search.js")
+ON_LOST = ("language_data.js", "finder.js", DATA, "search.js")  # its address is no message
 ON_MESSAGES = ("finder.js", MESSAGES, GOTCHAS, "messages.js")
 
 # As in book/static/search.js.
@@ -247,9 +248,9 @@ def write(app: Sphinx, error: Exception | None) -> None:
 def add_scripts(
     app: Sphinx, name: str, _template: str, context: dict[str, object], _tree: object
 ) -> None:
-    """Let the page of messages and the search load what they need; others can, when it is asked."""
+    """Let two pages load what they need, and the others do so when somebody searches."""
     context["search_scripts"] = json.dumps(ON_SEARCH)
-    loaded = {messages.PAGE: ON_MESSAGES, "search": ON_SEARCH, "404": ON_SEARCH}
+    loaded = {messages.PAGE: ON_MESSAGES, "404": ON_LOST}
     for script in loaded.get(name, ()):
         app.add_js_file(script)
 

@@ -128,7 +128,7 @@
 
   /** The rows and the gotchas, in the form that the finder wants. */
   const rows = () => [
-    ...rowsOf(window.nexusMessages),
+    ...(window.nexusMessages ? rowsOf(window.nexusMessages) : []),
     ...data.pages
       .filter(([, , kind]) => kind === "gotchas")
       .flatMap(([address, title, , parts]) =>
@@ -272,7 +272,7 @@
     home.className = "search-results";
     const form = document.querySelector(".bd-search-container form");
     const field = form.querySelector("input[name=q]");
-    field.value = new URLSearchParams(location.search).get("q") ?? wanted();
+    field.value ||= new URLSearchParams(location.search).get("q") ?? wanted();
     attend(form, home, true);
     form.addEventListener("submit", (event) => event.preventDefault()); // it is shown already
     field.addEventListener("change", () => {

@@ -51,7 +51,8 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def search(browser: Browser) -> Iterator[Page]:
     with browser.new_page(viewport=DESKTOP) as opened:
-        opened.goto((HTML / "search.html").as_uri())
+        opened.goto((HTML / "search.html").as_uri() + "?q=deadlock")
+        opened.wait_for_function("'searchBook' in window")
         yield opened
 
 

@@ -146,6 +146,9 @@ FIELD = ".bd-search-container input"
 def page(browser: Browser) -> Iterator[Page]:
     with browser.new_page(viewport=DESKTOP) as opened:
         opened.goto((HTML / "search.html").as_uri())  # as a file: no server, nothing fetched
+        assert not opened.evaluate("'nexusSearch' in window")
+        opened.fill(FIELD, "deadlock")
+        expect(opened.locator(".search-results .pages a").first).to_contain_text("deadlock")
         yield opened
 
 
