@@ -207,6 +207,38 @@ STATEMENTS |= {
     "pg-copy-server-file": "COPY guest FROM '/nowhere/guests.csv'",
 }
 
+STATEMENTS |= {
+    "pg-needs-restart": "SET shared_buffers = '1GB'",
+    "pg-invalid-parameter-value": "SET work_mem = 'much'",
+    "pg-uuid-function": "SELECT uuid_generate_v4()",
+    "pg-operator-class": "CREATE INDEX ON guest USING gin (email gin_words)",
+    "pg-no-default-class": "CREATE INDEX ON guest USING gin (email)",
+    "pg-equality-operator": "CREATE TABLE doc (body json); SELECT DISTINCT body FROM doc",
+    "pg-distinct-order-by": "SELECT DISTINCT email FROM guest ORDER BY age",
+    "pg-union-types": "SELECT id FROM guest UNION SELECT email FROM guest",
+    "pg-insert-more-targets": "INSERT INTO stay (guest, during) VALUES (1)",
+    "pg-values-length": "INSERT INTO stay VALUES (1, NULL), (2)",
+    "pg-zero-length-identifier": 'SELECT ""',
+    "pg-dollar-quoted": "DO $$ BEGIN",
+    "pg-schema-missing": "CREATE TABLE shop.guest ()",
+    "pg-no-schema-selected": "SET search_path = ''; CREATE TABLE x ()",
+    "pg-cross-database": "SELECT * FROM shop.public.guest",
+    "pg-index-missing": "DROP INDEX guest_email",
+    "pg-constraint-requires": "DROP INDEX guest_pkey",
+    "pg-savepoint-missing": "ROLLBACK TO SAVEPOINT before",
+    "pg-isolation-after-query": "SELECT 1; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "pg-cannot-insert-view": "CREATE VIEW n AS SELECT count(*) FROM guest; "
+    "INSERT INTO n VALUES (1)",
+    "pg-generated-default": "ALTER TABLE guest ADD twice int GENERATED ALWAYS AS (2 * age) STORED; "
+    "UPDATE guest SET twice = 1",
+    "pg-trigger-exists": "CREATE FUNCTION stamp() RETURNS trigger AS 'BEGIN RETURN NEW; END' "
+    "LANGUAGE plpgsql; CREATE TRIGGER t BEFORE UPDATE ON guest EXECUTE FUNCTION stamp(); "
+    "CREATE TRIGGER t BEFORE UPDATE ON guest EXECUTE FUNCTION stamp()",
+    "pg-nested-aggregate": "SELECT max(count(*)) FROM guest",
+    "pg-set-returning": "SELECT 1 FROM guest WHERE generate_series(1, 2) = 1",
+    "pg-operator-not-unique": "SELECT '1' + '1'",
+}
+
 
 @dataclass
 class Bench:
