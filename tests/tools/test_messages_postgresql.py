@@ -237,6 +237,8 @@ STATEMENTS |= {
     "pg-nested-aggregate": "SELECT max(count(*)) FROM guest",
     "pg-set-returning": "SELECT 1 FROM guest WHERE generate_series(1, 2) = 1",
     "pg-operator-not-unique": "SELECT '1' + '1'",
+    "pg-end-of-input": "SELECT * FROM guest WHERE",
+    "pg-expression-type": "CREATE TABLE t (n int); INSERT INTO t SELECT email FROM guest",
 }
 
 
