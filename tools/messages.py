@@ -43,6 +43,8 @@ GROUPS = (
     "servers",
     "containers",
     "exit-status",
+    "shell",
+    "git",
     "workflows",
     "silent",
 )

@@ -154,6 +154,93 @@ STATEMENTS |= {
     "at date); ALTER TABLE event ATTACH PARTITION old FOR VALUES FROM (MINVALUE) TO ('2026-03-01')",
 }
 
+STATEMENTS |= {
+    "pg-unrecognized-parameter": "SET transaction_timeouts = 0",
+    "pg-syntax-pgdmp": "PGDMP",
+    "pg-schema-exists": "CREATE SCHEMA public",
+    "pg-multiple-primary-keys": "ALTER TABLE guest ADD PRIMARY KEY (email)",
+    "pg-permission-sequence": "CREATE SEQUENCE number; CREATE ROLE r7; "
+    "GRANT USAGE ON SCHEMA public TO r7; SET ROLE r7; SELECT nextval('number')",
+    "pg-role-exists": "CREATE ROLE postgres",
+    "pg-set-role": "CREATE ROLE r8; GRANT ALL ON SCHEMA public TO r8; CREATE TABLE mine (); "
+    "ALTER TABLE mine OWNER TO r8; CREATE ROLE r9; SET ROLE r8; ALTER TABLE mine OWNER TO r9",
+    "pg-index-row-size": "CREATE TABLE page (body text); CREATE INDEX ON page (body); INSERT "
+    "INTO page SELECT string_agg(md5(n::text), '') FROM generate_series(1, 150) AS n",
+    "pg-stack-depth": "CREATE FUNCTION deep() RETURNS int AS 'BEGIN RETURN deep(); END' "
+    "LANGUAGE plpgsql; SELECT deep()",
+    "pg-insert-more-expressions": "INSERT INTO stay (guest) VALUES (1, NULL)",
+    "pg-column-exists": "ALTER TABLE guest ADD age int",
+    "pg-column-twice": "CREATE VIEW pairs AS SELECT a.id, b.id FROM guest a, guest b",
+    "pg-subquery-one-column": "SELECT (SELECT id, age FROM guest)",
+    "pg-argument-boolean": "SELECT FROM guest WHERE age",
+    "pg-invalid-json": "SELECT lower('{''A'': 1}')::json",
+    "pg-malformed-array": "SELECT '[1, 2]'::int[]",
+    "pg-extract-elements": "SELECT jsonb_array_elements('{}')",
+    "pg-value-out-of-range": "SELECT '2147483648'::int",
+    "pg-numeric-overflow": "SELECT 1000::numeric(3)",
+    "pg-time-zone-unknown": "SET timezone = 'Europe/Atlantis'",
+    "pg-time-zone-not-recognized": "SELECT now() AT TIME ZONE 'Europe/Atlantis'",
+    "pg-no-equivalent": "SELECT convert_to('\u2713', 'LATIN1')",
+    "pg-unicode-escape": r"""SELECT lower('"\u0000"')::jsonb""",
+    "pg-view-drop-columns": "CREATE VIEW v AS SELECT id, age FROM guest; "
+    "CREATE OR REPLACE VIEW v AS SELECT id FROM guest",
+    "pg-view-change-column": "CREATE VIEW v AS SELECT id FROM guest; "
+    "CREATE OR REPLACE VIEW v AS SELECT age FROM guest",
+    "pg-truncate-referenced": "TRUNCATE guest",
+    "pg-not-in-block": "VACUUM",
+    "pg-invalid-termination": "CREATE PROCEDURE ends() AS 'BEGIN COMMIT; END' LANGUAGE plpgsql; "
+    "CALL ends()",
+    "pg-no-destination": "DO 'BEGIN SELECT 1; END'",
+    "pg-record-no-field": "CREATE FUNCTION stamp() RETURNS trigger AS "
+    "'BEGIN NEW.changed := now(); RETURN NEW; END' LANGUAGE plpgsql; CREATE TRIGGER stamp "
+    "BEFORE UPDATE ON guest FOR EACH ROW EXECUTE FUNCTION stamp(); UPDATE guest SET age = 1",
+    "pg-function-not-unique": "CREATE FUNCTION f(a date) RETURNS int AS 'SELECT 1' LANGUAGE sql; "
+    "CREATE FUNCTION f(a jsonb) RETURNS int AS 'SELECT 1' LANGUAGE sql; SELECT f('x')",
+    "pg-policy-recursion": "CREATE ROLE r10; GRANT USAGE ON SCHEMA public TO r10; "
+    "GRANT SELECT ON guest TO r10; ALTER TABLE guest ENABLE ROW LEVEL SECURITY; "
+    "CREATE POLICY mine ON guest USING (id IN (SELECT id FROM guest)); SET ROLE r10; "
+    "SELECT FROM guest",
+    "pg-set-parameter": "CREATE ROLE r11; SET ROLE r11; SET log_statement = 'all'",
+    "pg-owner-extension": "CREATE ROLE r12; SET ROLE r12; "
+    "COMMENT ON EXTENSION btree_gist IS 'mine'",
+    "pg-wal-level-logical": "SELECT pg_create_logical_replication_slot('changes', 'pgoutput')",
+    "pg-copy-server-file": "COPY guest FROM '/nowhere/guests.csv'",
+}
+
+STATEMENTS |= {
+    "pg-needs-restart": "SET shared_buffers = '1GB'",
+    "pg-invalid-parameter-value": "SET work_mem = 'much'",
+    "pg-uuid-function": "SELECT uuid_generate_v4()",
+    "pg-operator-class": "CREATE INDEX ON guest USING gin (email gin_words)",
+    "pg-no-default-class": "CREATE INDEX ON guest USING gin (email)",
+    "pg-equality-operator": "CREATE TABLE doc (body json); SELECT DISTINCT body FROM doc",
+    "pg-distinct-order-by": "SELECT DISTINCT email FROM guest ORDER BY age",
+    "pg-union-types": "SELECT id FROM guest UNION SELECT email FROM guest",
+    "pg-insert-more-targets": "INSERT INTO stay (guest, during) VALUES (1)",
+    "pg-values-length": "INSERT INTO stay VALUES (1, NULL), (2)",
+    "pg-zero-length-identifier": 'SELECT ""',
+    "pg-dollar-quoted": "DO $$ BEGIN",
+    "pg-schema-missing": "CREATE TABLE shop.guest ()",
+    "pg-no-schema-selected": "SET search_path = ''; CREATE TABLE x ()",
+    "pg-cross-database": "SELECT * FROM shop.public.guest",
+    "pg-index-missing": "DROP INDEX guest_email",
+    "pg-constraint-requires": "DROP INDEX guest_pkey",
+    "pg-savepoint-missing": "ROLLBACK TO SAVEPOINT before",
+    "pg-isolation-after-query": "SELECT 1; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "pg-cannot-insert-view": "CREATE VIEW n AS SELECT count(*) FROM guest; "
+    "INSERT INTO n VALUES (1)",
+    "pg-generated-default": "ALTER TABLE guest ADD twice int GENERATED ALWAYS AS (2 * age) STORED; "
+    "UPDATE guest SET twice = 1",
+    "pg-trigger-exists": "CREATE FUNCTION stamp() RETURNS trigger AS 'BEGIN RETURN NEW; END' "
+    "LANGUAGE plpgsql; CREATE TRIGGER t BEFORE UPDATE ON guest EXECUTE FUNCTION stamp(); "
+    "CREATE TRIGGER t BEFORE UPDATE ON guest EXECUTE FUNCTION stamp()",
+    "pg-nested-aggregate": "SELECT max(count(*)) FROM guest",
+    "pg-set-returning": "SELECT 1 FROM guest WHERE generate_series(1, 2) = 1",
+    "pg-operator-not-unique": "SELECT '1' + '1'",
+    "pg-end-of-input": "SELECT * FROM guest WHERE",
+    "pg-expression-type": "CREATE TABLE t (n int); INSERT INTO t SELECT email FROM guest",
+}
+
 
 @dataclass
 class Bench:
@@ -281,6 +368,23 @@ def in_a_block(bench: Bench) -> None:
     bench.one.execute("CREATE INDEX CONCURRENTLY ON guest (age)")
 
 
+def alone(bench: Bench, statement: str) -> None:
+    bench.one.rollback()
+    bench.one.autocommit = True
+    bench.one.execute(statement)
+
+
+def published(bench: Bench) -> None:
+    """Update a table without a key, whose changes go to other servers."""
+    bench.one.execute("CREATE TABLE keyless (n int); CREATE PUBLICATION all_of_it FOR ALL TABLES")
+    bench.one.execute("UPDATE keyless SET n = 1")
+
+
+def copied(bench: Bench, line: str) -> None:
+    with bench.one.cursor().copy("COPY guest FROM STDIN") as copy:
+        copy.write(f"{line}\n")
+
+
 def in_use(bench: Bench) -> None:
     bench.two.rollback()
     bench.two.autocommit = True
@@ -314,6 +418,19 @@ PROVOKED: dict[str, Provoke] = {
     "concurrent-index-in-transaction": in_a_block,
     "database-in-use": in_use,
     "nul-byte": lambda b: b.one.execute("SELECT %s::text", ["a\0b"]),
+    "pg-parameter-type": lambda b: b.one.execute("SELECT %s IS NULL", [None]),
+    "pg-multiple-commands": lambda b: b.one.execute("SELECT %s; SELECT 1", [1]),
+    "pg-drop-open-database": lambda b: alone(b, "DROP DATABASE postgres"),
+    "pg-no-replica-identity": lambda b: published(b),
+    "pg-copy-missing-data": lambda b: copied(b, "1"),
+    "pg-copy-extra-data": lambda b: copied(b, "1\tx\t1\tmore"),
+    "pg-missing-equals": lambda _: psycopg.connect("postgresql+psycopg://shop"),
+    "pg-invalid-port": lambda _: psycopg.connect("host=/tmp port=secret"),
+    "pg-percent-token": lambda _: psycopg.connect("postgresql://amina:100%@localhost/shop"),
+    "pg-uri-query-parameter": lambda _: psycopg.connect(
+        "postgresql://localhost/shop?schema=public"
+    ),
+    "pg-connection-option": lambda _: psycopg.connect("dbname=shop charset=utf8"),
 }
 
 
