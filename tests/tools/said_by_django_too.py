@@ -161,6 +161,11 @@ FAIL: dict[str, str] = {
     "dj-force-text": "from django.utils.encoding import force_text",
     "dj-conf-urls-url": "from django.conf.urls import url",
     "dj-core-urlresolvers": "import django.core.urlresolvers",
+    "dj-meta-invalid-attribute": (
+        "class A(models.Model):\n    class Meta:\n        app_label = 'auth'\n"
+        "        index_together = []"
+    ),
+    "dj-timezone-utc": "from django.utils.timezone import utc",
     "dj-is-ajax": "requests.get('/').is_ajax()",
     "dj-request-no-session": "requests.get('/').session",
     "dj-middleware-get-response": (
@@ -443,6 +448,10 @@ SAY: dict[str, str] = {
     "dj-relation-not-installed": (
         "checked(type('M1', (models.Model,), {'__module__': 'x', 'Meta': type('Meta', (), "
         "{'app_label': 'auth'}), 'a': models.ForeignKey('shop.Nobody', models.CASCADE)}))"
+    ),
+    "dj-null-boolean": (
+        "checked(type('M5', (models.Model,), {'__module__': 'x', 'Meta': type('Meta', (), "
+        "{'app_label': 'auth'}), 'a': models.NullBooleanField()}))"
     ),
     "dj-set-null": (
         "checked(type('M3', (models.Model,), {'__module__': 'x', 'Meta': type('Meta', (), "

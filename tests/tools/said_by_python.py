@@ -152,6 +152,29 @@ FAIL: dict[str, str] = {
     "py-control-characters-url": (
         "from urllib.request import urlopen\nurlopen('http://localhost/a b')"
     ),
+    "py-argument-not-iterable": "1 in None",
+    "py-sequence-item": "','.join([1])",
+    "py-could-not-convert-float": "float('1,5')",
+    "py-float-argument": "float(None)",
+    "py-has-no-len": "len(None)",
+    "py-nonetype-not-callable": "a = None\na()",
+    "py-takes-no-arguments-class": "class A: ...\nA(1)",
+    "py-context-manager": "with 1: pass",
+    "py-aiter": (
+        "import asyncio\nasync def main():\n    async for _ in []: pass\nasyncio.run(main())"
+    ),
+    "py-return-outside": "return 1",
+    "py-cannot-assign": "f() = 1",
+    "py-positional-follows": "f(a=1, 2)",
+    "py-invalid-character": "a = \u201cb\u201d",
+    "py-non-printable": "a\u00a0= 1",
+    "py-expected-colon": "if True\n    pass",
+    "py-unmatched": "a = 1)",
+    "py-null-bytes": "import ast\nast.parse('a\\0')",
+    "py-pytz-localize": "from zoneinfo import ZoneInfo\nZoneInfo('UTC').localize",
+    "py-io-closed-file": "import io\na = io.StringIO()\na.close()\na.read()",
+    "py-not-readable": "import os\nopen(os.devnull, 'w').read()",
+    "py-embedded-null": "open('a\\0')",
     # requests and httpx
     "py-missing-schema": "import requests\nrequests.get('shop.example')",
     "py-invalid-schema": "import requests\nrequests.get(' ftp://shop.example')",
@@ -448,6 +471,8 @@ def h(a: str | None) -> int: return a.count("b")
 """
 LINES = "import sys\nimport os\nb = 1;c = nobody\nd = '" + "a" * 100 + "'\n"
 
+PROJECT = "[project]\nname = 'a'\nversion = '1'\nrequires-python = '>=3.11'\n"
+
 # Rows, files of a folder, and a command of this environment that is run there.
 RUN: list[tuple[tuple[str, ...], dict[str, str], str]] = [
     (
@@ -500,6 +525,32 @@ RUN: list[tuple[tuple[str, ...], dict[str, str], str]] = [
     (("py-ruff-unformatted",), {"a.py": LINES}, "ruff format --isolated --no-cache --check a.py"),
     (("py-pip-requirements-open",), {}, "pip install -r requirements.txt"),
     (("py-directory-not-installable",), {}, "pip install ."),
+    (
+        ("py-pytest-django-no-project",),
+        {"pytest.ini": "[pytest]"},
+        "pytest -p no:cacheprovider -p pytest_django.plugin --ds=nobody_has_this",
+    ),
+    (
+        ("py-mypy-plugin-import",),
+        {"a.py": "", "mypy.ini": "[mypy]\nplugins = nobody_has_this"},
+        "mypy --cache-dir=.mypy a.py",
+    ),
+    (
+        ("py-uv-required-version",),
+        {"pyproject.toml": PROJECT + "[tool.uv]\nrequired-version = '>=99'\n"},
+        "uv lock --offline",
+    ),
+    (("py-uv-frozen-no-lock",), {"pyproject.toml": PROJECT}, "uv sync --offline --frozen"),
+    (
+        ("py-uv-no-interpreter",),
+        {"pyproject.toml": PROJECT},
+        "uv run --offline --python 3.99 nobody_has_this",
+    ),
+    (
+        ("py-uv-not-valid-environment",),
+        {"pyproject.toml": PROJECT, ".venv/nothing": ""},
+        "uv sync --offline",
+    ),
     (("py-uv-no-pyproject",), {}, "uv lock --offline"),
     (("py-uv-failed-to-spawn",), {}, "uv run --offline --no-project nobody_has_this"),
     (("py-uv-no-venv",), {}, "uv pip install --offline nobody"),
