@@ -64,12 +64,24 @@ window.nexusFinder = (() => {
     return terms;
   };
 
-  const even = (text) => text.toLowerCase().replace(/\s+/g, " ");
+  /** A text to compare letter by letter. Quotes differ from version to version, and in JSON. */
+  const even = (text) =>
+    text.toLowerCase().replace(/\\?["'`‘’“”]/g, "'").replace(/\s+/g, " ");
+
+  /**
+   * A message without what many people leave out: the module of an exception, a status, and the
+   * JSON around a text.
+   */
+  const bare = (message) =>
+    even(message.replace(/^(?:[a-z_]\w*\.)+(?=[A-Z])/, ""))
+      .replace(/^\d{3} (?=\{)/, "")
+      .replace(/^\{'\w+': ?'(.*)'\}$/, "$1");
 
   /** The fixed parts of a row's message, or none if they are too short to say something. */
   const partsOf = (row) => {
-    const parts = row.message.split("…").map((part) => even(part).trim()).filter(Boolean);
-    return words(parts.join(" ")).length >= LITERAL ? parts : [];
+    const parts = bare(row.message).split("…").map((part) => part.trim()).filter(Boolean);
+    const whole = !row.message.includes("…"); // it has no names that may differ
+    return words(parts.join(" ")).length >= (whole ? LITERAL - 1 : LITERAL) ? parts : [];
   };
 
   /** Whether a text has all these parts, in their order. */
