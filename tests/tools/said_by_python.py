@@ -156,6 +156,7 @@ FAIL: dict[str, str] = {
     "py-sequence-item": "','.join([1])",
     "py-could-not-convert-float": "float('1,5')",
     "py-float-argument": "float(None)",
+    "py-issubclass-class": "issubclass(1, int)",
     "py-has-no-len": "len(None)",
     "py-nonetype-not-callable": "a = None\na()",
     "py-takes-no-arguments-class": "class A: ...\nA(1)",
