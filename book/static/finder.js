@@ -10,6 +10,7 @@ window.nexusFinder = (() => {
   const GOOD = 0.5; // of a row's words, which a text has if it is that message
   const WHOLE = 3; // what a row is worth whose message the text has word by word
   const LITERAL = 3; // words that such a message has at least
+  const ALONE = 0.3; // of a row's words, which a text has if only one of them stands in it
   const CLOSE = 0.4; // of the best row's score, which the others must reach
 
   // Words that stand in most messages, or in most lines of a log.
@@ -135,6 +136,8 @@ window.nexusFinder = (() => {
       // A small number alone, such as a line's or a signal's, says nothing.
       if (because.length && because.every(([, term]) => /^\d{1,2}$/.test(term))) continue;
       const fit = Math.min(1, own / whole);
+      // Nor does one word of a long message, among many others.
+      if (because.length === 1 && single.size > LITERAL && fit < ALONE) continue;
       score *= 0.5 + 0.5 * fit; // how much of the row's message is there
       if (parts.length && hasAll(line, parts)) score *= WHOLE;
       if (row.number !== undefined) score *= ROW; // it has all causes, a gotcha has one
