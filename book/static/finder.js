@@ -136,8 +136,9 @@ window.nexusFinder = (() => {
       // A small number alone, such as a line's or a signal's, says nothing.
       if (because.length && because.every(([, term]) => /^\d{1,2}$/.test(term))) continue;
       const fit = Math.min(1, own / whole);
-      // Nor does one word of a long message, among many others.
-      if (because.length === 1 && single.size > LITERAL && fit < ALONE) continue;
+      // Nor does one word of a long message, among many others. A code does.
+      const alone = because.length === 1 && terms.get(because[0][1]) <= WEIGHTS.message;
+      if (alone && single.size > LITERAL && fit < ALONE) continue;
       score *= 0.5 + 0.5 * fit; // how much of the row's message is there
       if (parts.length && hasAll(line, parts)) score *= WHOLE;
       if (row.number !== undefined) score *= ROW; // it has all causes, a gotcha has one
