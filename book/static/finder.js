@@ -10,6 +10,7 @@ window.nexusFinder = (() => {
   const GOOD = 0.5; // of a row's words, which a text has if it is that message
   const WHOLE = 3; // what a row is worth whose message the text has word by word
   const LITERAL = 3; // words that such a message has at least
+  const ALONE = 0.3; // of a row's words, which a text has if only one of them stands in it
   const CLOSE = 0.4; // of the best row's score, which the others must reach
 
   // Words that stand in most messages, or in most lines of a log.
@@ -64,12 +65,24 @@ window.nexusFinder = (() => {
     return terms;
   };
 
-  const even = (text) => text.toLowerCase().replace(/\s+/g, " ");
+  /** A text to compare letter by letter. Quotes differ from version to version, and in JSON. */
+  const even = (text) =>
+    text.toLowerCase().replace(/\\?["'`‘’“”]/g, "'").replace(/\s+/g, " ");
+
+  /**
+   * A message without what many people leave out: the module of an exception, a status, and the
+   * JSON around a text.
+   */
+  const bare = (message) =>
+    even(message.replace(/^(?:[a-z_]\w*\.)+(?=[A-Z])/, ""))
+      .replace(/^\d{3} (?=\{)/, "")
+      .replace(/^\{'\w+': ?'(.*)'\}$/, "$1");
 
   /** The fixed parts of a row's message, or none if they are too short to say something. */
   const partsOf = (row) => {
-    const parts = row.message.split("…").map((part) => even(part).trim()).filter(Boolean);
-    return words(parts.join(" ")).length >= LITERAL ? parts : [];
+    const parts = bare(row.message).split("…").map((part) => part.trim()).filter(Boolean);
+    const whole = !row.message.includes("…"); // it has no names that may differ
+    return words(parts.join(" ")).length >= (whole ? LITERAL - 1 : LITERAL) ? parts : [];
   };
 
   /** Whether a text has all these parts, in their order. */
@@ -123,6 +136,9 @@ window.nexusFinder = (() => {
       // A small number alone, such as a line's or a signal's, says nothing.
       if (because.length && because.every(([, term]) => /^\d{1,2}$/.test(term))) continue;
       const fit = Math.min(1, own / whole);
+      // Nor does one word of a long message, among many others. A code does.
+      const alone = because.length === 1 && terms.get(because[0][1]) <= WEIGHTS.message;
+      if (alone && single.size > LITERAL && fit < ALONE) continue;
       score *= 0.5 + 0.5 * fit; // how much of the row's message is there
       if (parts.length && hasAll(line, parts)) score *= WHOLE;
       if (row.number !== undefined) score *= ROW; // it has all causes, a gotcha has one

@@ -134,6 +134,10 @@ def test_a_text_that_no_row_explains_well_is_said_to_be_one(page: Page, speaker:
             "vps1 systemd[1]: nginx.service: control process exited, code=exited status=1/FAILURE",
             "nginx-syntax",
         ),
+        # Other quotes, JSON around it, or the name of an exception do not hide the other words.
+        ('KeyError: "django_stubs_ext"', "py-mypy-stubs-ext"),
+        ('{"detail": "Method \\"GET\\" not allowed."}', "http-405"),
+        ("api AppRegistryNotReady: Apps aren\u2019t loaded yet.", "django-apps-not-loaded"),
     ],
 )
 def test_the_row_that_says_more_is_first(page: Page, search: Page, text: str, row: str) -> None:

@@ -22,6 +22,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from tests.tools import said_by_python
 from tools import messages
 
 GROUPS = {group.name: group for group in messages.load()}
@@ -229,6 +230,7 @@ SCRIPTS: dict[str, dict[str, str]] = {
         "asyncio.run(main())",
     },
 }
+TOOLS = {name for names, _, _ in said_by_python.RUN for name in names}
 CERTIFICATES = {"python-cert-self-signed", "python-cert-hostname"}
 
 
@@ -248,6 +250,35 @@ def test_python_says_it_in_a_script(name: str, tmp_path: Path) -> None:
         [sys.executable, start], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
     )
     said(name, done.stderr)
+
+
+@pytest.mark.parametrize("name", said_by_python.FAIL)
+@pytest.mark.filterwarnings("ignore")
+def test_wrong_code_says_what_the_row_says(name: str) -> None:
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - each is of another kind
+        exec(said_by_python.FAIL[name], {"__name__": "made"})
+    said(name, shown(caught.value))
+
+
+@pytest.mark.parametrize(("names", "files", "command"), said_by_python.RUN)
+def test_a_tool_says_what_the_rows_say(
+    names: tuple[str, ...], files: dict[str, str], command: str, tmp_path: Path
+) -> None:
+    for file, text in files.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    program, *words = command.split()
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_COLOR": "1", "PYTHONPATH": "."},
+    )
+    for name in names:
+        said(name, done.stdout + done.stderr)
 
 
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None:
@@ -279,13 +310,18 @@ def test_python_refuses_a_certificate_as_the_row_says(name: str, tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def django() -> dict[str, str]:
-    """What Django, DRF and others say, in a process of their own: each row's id, and the text."""
-    script = Path(__file__).with_name("said_by_django.py")
-    done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=4 * PATIENCE
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    """What Django, DRF and others say, in processes of their own: each row's id, and the text."""
+    texts: dict[str, str] = {}
+    for script in ("said_by_django.py", "said_by_django_too.py"):
+        done = subprocess.run(
+            [sys.executable, Path(__file__).with_name(script)],
+            capture_output=True,
+            text=True,
+            timeout=4 * PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        texts |= json.loads(done.stdout.splitlines()[-1])
+    return texts
 
 
 def test_django_says_what_the_rows_say(django: dict[str, str]) -> None:
@@ -299,7 +335,15 @@ def test_django_says_what_the_rows_say(django: dict[str, str]) -> None:
 
 def test_what_is_said_to_be_reproduced_is_reproduced(django: dict[str, str]) -> None:
     reproduced = {row.id for row in ROWS.values() if row.shown == "ci"}
-    assert reproduced == {*IN_PROCESS, *SCRIPTS, *CERTIFICATES, *django, *IN_A_CHAPTER}
+    assert reproduced == {
+        *IN_PROCESS,
+        *SCRIPTS,
+        *said_by_python.FAIL,
+        *TOOLS,
+        *CERTIFICATES,
+        *django,
+        *IN_A_CHAPTER,
+    }
 
 
 def test_an_errno_of_a_row_is_the_one_of_its_message() -> None:
