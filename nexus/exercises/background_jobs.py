@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,13 +14,16 @@ from celery import Celery, Task
 from celery.exceptions import Retry
 
 from nexus.judging import NotYet, first_line, judge
-from nexus.judging.limits import Run, all_of, within
-from nexus.judging.meeting import come_to_rest, holding
-from nexus.judging.sandbox import Connection, Sandbox, another, database
+from nexus.judging.limits import Guard, Run, all_of, within
+from nexus.judging.meeting import come_to_rest, holding, waiting
+from nexus.judging.sandbox import Connection, Sandbox, another, database, keeps_a_lock
 from nexus.judging.workers import OtherProcessError, Worker, worker
 
-RUNS = 5
+RUNS = 8
 """How often a task that fails is run again."""
+
+PAUSE = 0.5
+"""Seconds after which a worker runs it again: whoever was in its way may be gone by then."""
 
 
 # -- 1. A task that may be run again
@@ -30,7 +34,7 @@ def bookings(connection: Connection) -> None:
     connection.execute("""
         CREATE TABLE booking (id int PRIMARY KEY, status text NOT NULL DEFAULT 'waiting');
         CREATE TABLE payment (booking int NOT NULL REFERENCES booking, cents int NOT NULL);
-        INSERT INTO booking (id) VALUES (1), (2), (3), (4);
+        INSERT INTO booking (id) VALUES (1), (2), (3), (4), (5);
     """)
 
 
@@ -63,6 +67,8 @@ def idempotent(answer: Charge) -> str:
         others_wait(box)
         run(answer, box, 1)
         expect(box, 1, "the task was run a second time, and then")
+        run(answer, box, 1, cents=8_000)
+        expect(box, 1, "the task came again with another amount, and then")
         for booking, table in ((2, "payment"), (3, "booking")):
             fails_once(box, table)
             try:
@@ -75,12 +81,16 @@ def idempotent(answer: Charge) -> str:
             expect(box, booking, when)
         at_once(answer, box, 4, other)
         expect(box, 4, "two runs came at the same moment, and then")
+        first_dies(answer, box, 5, other)
+        expect(box, 5, "two runs came at the same moment, the first one died for good, and then")
     return (
         "one payment for each booking, whether a run is repeated, dies half-way, or meets another"
     )
 
 
-def run(answer: Charge, box: Sandbox, booking: int, *, times: int = RUNS) -> None:
+def run(
+    answer: Charge, box: Sandbox, booking: int, *, times: int = RUNS, cents: int = 9_000
+) -> None:
     """Runs the task as a worker would: on a connection of its own, and again if it fails.
 
     Raises:
@@ -89,13 +99,30 @@ def run(answer: Charge, box: Sandbox, booking: int, *, times: int = RUNS) -> Non
     for left in reversed(range(times)):
         with another(box) as client:
             try:
-                within(lambda client=client: answer(client, booking, 9_000))
+                within(lambda client=client: answer(client, booking, cents))
             except psycopg.Error:
+                if not client.closed and keeps_a_lock(box, client):
+                    raise NotYet(
+                        "a run failed and left an advisory lock behind. A worker keeps its "
+                        "connection, so nobody would ever get this lock: unlock also after an "
+                        "error, or take pg_advisory_xact_lock"
+                    ) from None
                 if not left:
                     raise
             else:
                 still_idle(client)
+                unlocked(box, client)
                 return
+        threading.Event().wait(PAUSE)
+
+
+def unlocked(box: Sandbox, client: Connection) -> None:
+    """Raises NotYet if an answer has left a lock on its session."""
+    if not client.closed and keeps_a_lock(box, client):
+        raise NotYet(
+            "when your function has returned, it still holds an advisory lock. A worker keeps its "
+            "connection, so another one would wait for ever: unlock, or take pg_advisory_xact_lock"
+        )
 
 
 def still_idle(client: Connection) -> None:
@@ -188,6 +215,31 @@ def at_once(answer: Charge, box: Sandbox, booking: int, other: Worker) -> None:
         ) from None
 
 
+def first_dies(answer: Charge, box: Sandbox, booking: int, other: Worker) -> None:
+    """Two runs are at work when the first one's session is ended, and it is never run again."""
+    with holding(
+        box,
+        "LOCK TABLE payment IN SHARE MODE",
+        f"SELECT 1 FROM booking WHERE id = {booking} FOR UPDATE",  # noqa: S608 (the judge's number)
+    ):
+        here = Run(lambda: run(answer, box, booking, times=1))
+        come_to_rest(box, [lambda: here.is_running])
+        first = waiting(box)
+        other.ask(booking)
+        come_to_rest(box, [lambda: here.is_running, lambda: not other.is_done()])
+        for pid in first:
+            box.admin.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
+        with suppress(psycopg.Error):
+            all_of([here], "of two runs at the same moment, one")[0].value()
+    try:
+        other.answer("of two runs at the same moment, one")
+    except OtherProcessError as error:
+        raise NotYet(
+            f"of two runs at the same moment, the first one died, and the other one ended with "
+            f"{error.kind[0]}: {error}"
+        ) from None
+
+
 # -- 2. The options of a task that tries again
 
 TASKS = 200
@@ -239,6 +291,12 @@ def patient(answer: Mapping[str, Any]) -> str:
             raise NotYet("a wrong card number was tried again: it will be wrong the next time, too")
     finally:
         random.setstate(state)
+    expires = answer.get("expires")
+    if isinstance(expires, int | float) and expires < OUTAGE * 2:
+        raise NotYet(
+            f"the options say expires={expires}. A retry keeps that moment, so after {expires} "
+            f"seconds no worker runs the task any more; the provider may be down for {OUTAGE}"
+        )
     try:
         weigh(pauses)
     except NotYet as problem:
@@ -270,6 +328,13 @@ def weigh(pauses: list[list[float]]) -> None:
         raise NotYet(
             f"after {lasted:.0f} seconds, on average, it has given up; the provider may be down "
             f"for {OUTAGE}"
+        )
+    early = sum(sum(task) < OUTAGE for task in pauses)
+    if early > TASKS / 4:
+        raise NotYet(
+            f"{TASKS} tasks failed at the same moment, and {early} of them have given up within "
+            f"{OUTAGE} seconds; the provider may be down for that long. With jitter a pause is a "
+            "random part of what you count on"
         )
     times = Counter(sum(task[:3]) for task in pauses)
     together = max(times.values())
@@ -371,11 +436,21 @@ def relay(connection, publish):
 )
 def relay(answer: Relay) -> str:
     """It loses nothing when publishing fails or it dies; two at once send nothing twice."""
-    attempts = (plainly, twins, broker_down, dies, written_meanwhile, two_relays)
+    attempts = (
+        plainly,
+        twins,
+        many,
+        broker_down,
+        broker_away,
+        dies,
+        written_meanwhile,
+        committed_late,
+        two_relays,
+    )
     for number, attempt in enumerate(attempts):
         with database("background_outbox", outbox) as box:
             # Other ids each time: an answer may remember those that it has seen.
-            box.admin.execute("UPDATE outbox SET id = id + %s", [10 * number])
+            box.admin.execute("UPDATE outbox SET id = id + %s", [1_000 * number])
             attempt(answer, box)
     return "everything is sent, whoever fails or dies, and two relays do not send the same"
 
@@ -390,8 +465,13 @@ def sent_by(answer: Relay, box: Sandbox, publish: Publish | None = None) -> list
             publish(task)
 
     with another(box) as client:
-        within(lambda: answer(client, note))
+        try:
+            within(lambda: answer(client, note))
+        except ConnectionError:
+            unlocked(box, client)
+            raise
         still_idle(client)
+        unlocked(box, client)
     return published
 
 
@@ -417,6 +497,52 @@ def twins(answer: Relay, box: Sandbox) -> None:
             "two tasks of the outbox have the same text, remind Amina, and it was published "
             f"{times} times: mark the row that you have published, by its id"
         )
+
+
+MANY = 150
+"""More rows than a relay may think of; one of them is there to be sent last."""
+
+
+def many(answer: Relay, box: Sandbox) -> None:
+    """There are many rows, and one call sends them all."""
+    box.admin.execute(
+        "INSERT INTO outbox SELECT (SELECT max(id) FROM outbox) + n, 'task ' || n, false "
+        "FROM generate_series(1, %s) AS n",
+        [MANY],
+    )
+    if (count := len(sent_by(answer, box))) != MANY + 3:
+        raise NotYet(
+            f"{MANY + 3} tasks wait in the outbox, and one call published {count}: publish each "
+            "task that is not sent"
+        )
+
+
+def broker_away(answer: Relay, box: Sandbox) -> None:
+    """The broker refuses everything: the relay comes to an end, and a later one sends it all."""
+    guard = Guard(
+        PATIENT,
+        f"the broker was away, and publish was called more than {PATIENT} times in one call",
+    )
+
+    def refuse(_: str) -> None:
+        guard.tick()
+        raise ConnectionError("the broker is away")
+
+    try:
+        with suppress(ConnectionError):
+            sent_by(answer, box, refuse)
+    finally:
+        guard.check()
+    if missing := {"second", "third", "fourth"} - set(sent_by(answer, box)):
+        raise NotYet(
+            f"the broker was away for one call, and the next one did not send "
+            f"{', '.join(sorted(missing))}"
+        )
+
+
+PATIENT = 100
+"""Calls of publish for three tasks: whoever makes more would go on for as long as the broker is
+away."""
 
 
 def broker_down(answer: Relay, box: Sandbox) -> None:
@@ -490,6 +616,32 @@ def written_meanwhile(answer: Relay, box: Sandbox) -> None:
         raise NotYet(
             "fifth was written while the relay was publishing, and no relay ever sent it: mark "
             "only what you have published"
+        )
+
+
+def committed_late(answer: Relay, box: Sandbox) -> None:
+    """A transaction with a low id is committed when higher ones are already sent."""
+    (number,) = box.admin.execute("SELECT min(id) - 1 FROM outbox").fetchone() or (0,)
+    write = "INSERT INTO outbox VALUES (%s, 'late', false)"
+    written = False
+
+    def publish(task: str) -> None:
+        nonlocal written
+        if task == "third":
+            with suppress(psycopg.errors.LockNotAvailable):  # then it comes after the relay
+                box.admin.execute("SET lock_timeout = '200ms'")
+                box.admin.execute(write, [number])
+                written = True
+
+    arrived = sent_by(answer, box, publish)
+    box.admin.execute("RESET lock_timeout")
+    if not written:
+        box.admin.execute(write, [number])
+    if "late" not in [*arrived, *sent_by(answer, box)]:
+        raise NotYet(
+            "a task with a low id was committed when tasks with higher ids had been published, and "
+            "no relay ever sent it. Ids are given out before the commit, so ask for `NOT sent`, "
+            "and mark by the id of each row that you have published"
         )
 
 

@@ -159,6 +159,12 @@ FILES = {
 MANY = FILES | {f"requirements-{name}.txt": f"{name}==1.0\n" for name in "abcdef"}
 """So many that the order of a set of their names is hardly ever the same by luck."""
 
+LOCKS = ("requirements_docs.txt", "requirements-docs-3.13.txt", "requirements3.txt")
+"""Files that count, though there is another sign than a hyphen in the name, or more of them."""
+
+ALONE = ({"requirements-test.txt": "mypy==1.15.0\n"}, {"requirements.txt": ""})
+"""Repositories with one file that counts: not the usual one, and an empty one."""
+
 NOT_LOCKS = (
     "docs/requirements.txt",
     "requirements/dev.txt",
@@ -242,9 +248,23 @@ def key(answer: Key) -> str:
         "requirements.txt": "httpx==0.28.1\n",
         "requirements-test.txt": "mypy==1.15.0\ndjango==5.2.1\n",
     }
+    swapped = FILES | {
+        "requirements.txt": FILES["requirements-test.txt"],
+        "requirements-test.txt": FILES["requirements.txt"],
+    }
+    reordered = FILES | {"requirements.txt": "httpx==0.28.1\ndjango==5.2.1\n"}
+    commented = FILES | {"requirements.txt": "# the site\n" + FILES["requirements.txt"]}
     other("requirements.txt names another Django", of(files=django))
     other("requirements-test.txt names another mypy", of(files=mypy))
     other("a file requirements-docs.txt has come", of(files=new))
+    for name in LOCKS:
+        other(f"a file {name} has come", of(files=FILES | {name: "sphinx==8.2.3\n"}))
+    other("two requirements files have exchanged their texts", of(files=swapped))
+    other("two lines of requirements.txt have changed places", of(files=reordered))
+    other("a comment was added to requirements.txt", of(files=commented))
+    other("a blank line was added to requirements.txt", of(files=FILES | {
+        "requirements.txt": FILES["requirements.txt"] + "\n"
+    }))  # fmt: skip
     for moved in (last, first_of_all):
         other("a line has moved from requirements.txt to requirements-test.txt", of(files=moved))
     other("the system is another one", of(system="macOS"))
@@ -263,6 +283,17 @@ def key(answer: Key) -> str:
     same("the files come in another order", of(files=dict(reversed(FILES.items()))))
     for name in NOT_LOCKS:
         same(f"{name} was added", of(files=FILES | {name: "x\n"}))
+    for files in ALONE:
+        (name,) = files
+        try:
+            of(files=files)
+        except ValueError as error:
+            what = f"the only file that counts is {name}" + (
+                "" if files[name] else ", and is empty"
+            )
+            raise NotYet(
+                f"{what}; it raised ValueError: {error}. It is there all the same"
+            ) from None
     try:
         found = within(lambda: answer("Linux", "3.13", {"README.md": "read me\n"}))
     except ValueError:
@@ -474,6 +505,11 @@ def _deployed(
     lost = [text for text in world.lost if not (sick and "<release new>, which" in text)]
     if lost:
         raise NotYet(f"{what}: {lost[0]}")
+    if len(world.lost) > MOST_LOST:
+        raise NotYet(
+            f"{what}: {len(world.lost)} requests went to it when it could not answer any more. Ask "
+            "it right after the switch, and turn back at once"
+        )
     if sick and not world.met_guests(new):
         raise NotYet(f"{what}: it got no request, although it said that it was ready")
     if world.target is not serves:
@@ -487,6 +523,10 @@ def _deployed(
     if not good and not sick and new.asked < MIN_QUESTIONS:
         raise NotYet(f"{what}: you gave it up after {new.asked} questions; it may take a hundred")
 
+
+MOST_LOST = 10
+"""Requests that a release may lose which was fine until it was sent some: a look, and the way back,
+take half of them."""
 
 MIN_QUESTIONS = 100
 """How many questions a release that starts may let go unanswered."""
@@ -530,6 +570,9 @@ def rename(answer: dict[str, str]) -> str:
             number = _insert(box, writes, f"Hut, as {writes}")
             for column in (writes, reads):
                 _sees(box, column, {number: f"Hut, as {writes}"}, f"a row inserted with {writes}")
+            empty = _insert(box, writes, "")
+            for column in (writes, reads):
+                _sees(box, column, {empty: ""}, f"a row inserted with an empty {writes}")
             for row in (1, number):
                 update = f"UPDATE place SET {writes} = %s WHERE id = %s"  # noqa: S608 (two names)
                 _statement(box, writes, update, [f"Inn, {writes}", row])

@@ -83,6 +83,24 @@ LAYERS: tuple[tuple[str, tuple[Files, ...], set[str]], ...] = (
         {"keys/old.pem"},
     ),
     (
+        "a whiteout hides a folder, and its own layer has the folder again",
+        (
+            {"app/cache/old": "1", "app/app.py": "2"},
+            {"app/.wh.cache": "", "app/cache/new": "3"},
+        ),
+        {"app/cache/old"},
+    ),
+    (
+        "a whiteout hides a file that no lower layer has",
+        ({"app/app.py": "1"}, {"app/.wh..env": ""}),
+        set(),
+    ),
+    (
+        "the name of an ordinary file has .wh. in its middle",
+        ({"app/a.wh.txt": "1", "app/atxt": "2", "b.wh.txt": "3"}, {".wh.b.wh.txt": ""}),
+        {"b.wh.txt"},
+    ),
+    (
         "a file is removed, and comes back in a third layer",
         ({"app/.env": "KEY=1"}, {"app/.wh..env": ""}, {"app/.env": "KEY="}),
         {"app/.env"},
@@ -122,7 +140,7 @@ def leaked(answer: Callable[[list[bytes]], object]) -> str:
         if not isinstance(got, list | tuple | set | frozenset | dict):
             raise NotYet("it should return the names, as a list or a set")
         found = set(got)
-        if markers := sorted(str(each) for each in found if ".wh." in str(each)):
+        if markers := sorted(each for each in map(str, found) if basename(each)[:4] == ".wh."):
             raise NotYet(f"{markers[0]} is a whiteout, and not a file that leaked")
         if found != hidden:
             got_names = _names(set(map(str, found)))
@@ -1000,6 +1018,12 @@ def compose(answer: str) -> str:
         raise NotYet(f"dependency cycle detected: {' -> '.join(error.args[1])}") from None
     for takes in SPEEDS:
         _start(order, needs, takes)
+    again = services["migrate"].get("restart")
+    if str(again) in ("always", "unless-stopped"):
+        raise NotYet(
+            f"migrate has restart: {again}, so it is started again each time that it has ended, "
+            "and changes the tables again"
+        )
     for name in ("database", "cache"):
         waiting = [who for who, wanted in needs.items() if wanted.get(name) == "service_healthy"]
         if waiting:
@@ -1110,6 +1134,11 @@ def _needs(name: str, services: Mapping[str, Mapping[str, Any]]) -> dict[str, st
             raise NotYet(
                 f"services.{other}.healthcheck.test is a list, so its first item must be NONE, CMD "
                 "or CMD-SHELL"
+            )
+        if how.get("required") is False:
+            raise NotYet(
+                f"{name} waits for {other} with required: false, so it also starts when {other} "
+                "has failed"
             )
         if condition == "service_healthy" and other == "migrate":
             raise NotYet(

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import os
 import re
 import sys
@@ -80,6 +81,7 @@ def settings(answer: Settings) -> str:
     for text, hosts in {
         "example.org": ["example.org"],
         "example.org, www.example.org": ["example.org", "www.example.org"],
+        "example.org,www.example.org": ["example.org", "www.example.org"],
         "": [],
     }.items():
         got = read(ALLOWED_HOSTS=text)["ALLOWED_HOSTS"]
@@ -93,8 +95,8 @@ def settings(answer: Settings) -> str:
     return "the secret has no default, the other defaults are safe, and words are read as words"
 
 
-WORDS = ("no", "off", "ttrue")
-"""What must not turn debugging on: two words that mean no, and one that is misspelt."""
+WORDS = ("no", "off", "ttrue", "yes", "on", "t", "2", "10")
+"""What must not turn debugging on: words that mean no, misspelt ones, and others than `true`."""
 
 
 def _debug(answer: Settings, text: str) -> object:
@@ -454,16 +456,27 @@ def _one_worker(answer: Callable[[Middleware], Middleware]) -> None:
             raise NotYet(f"it took over an id {what}")
         if not re.fullmatch(r"[\w-]{1,64}", got, re.ASCII) or got == ask(bad):
             raise NotYet(f"instead of an id {what} it gave {got[:70]!r}; make a new one")
-        if len(got) < 8:
+        if (bits := _bits(got)) < ENOUGH:
             raise NotYet(
-                f"the new id {got!r} is short: another worker will make the same one. Take it from "
-                "uuid or secrets"
+                f"the new id {got!r} is short: another worker will make the same one. It has at "
+                f"most {bits:.0f} random bits, and a uuid has 122. Take it from uuid or secrets"
             )
     # A second request comes while the first one is in the view.
     others: list[str] = []
     inner.append(lambda: others.append(ask("second")))
     if ask("first") != "first" or others != ["second"]:
         raise NotYet("two requests at the same time got each other's ids")
+
+
+ENOUGH = 56
+"""Bits of an id: with fewer, two of some hundred million ids are the same."""
+
+
+def _bits(made: str) -> float:
+    """How many random bits an id of this length, and of letters of this kind, can have."""
+    kinds = ((r"\d+", 10), (r"[\da-f-]+", 16), (r"[\dA-F-]+", 16), (r"[\da-z-]+", 36))
+    letters = next((n for kind, n in kinds if re.fullmatch(kind, made)), 64)
+    return len(made.replace("-", "")) * math.log2(letters)
 
 
 MIGRATIONS = {
@@ -519,7 +532,13 @@ step("there", "0004")
 there = rows("SELECT id, nightly_minor FROM listings_place ORDER BY id")
 step("back", "0002")
 back = rows("SELECT id, nightly FROM listings_place ORDER BY id")
-json.dump({"there": there, "back": back}, open("outcome", "w"))
+again = []
+if all(price != "None" for _, price in back):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE listings_place SET nightly = 77.70 WHERE id = 2")
+    step("there again", "0004")
+    again = rows("SELECT nightly_minor FROM listings_place WHERE id = 2")
+json.dump({"there": there, "back": back, "again": again}, open("outcome", "w"))
 os._exit(0)
 """
 PRICES = [(1, "90.00"), (2, "19.99"), (3, "0.29"), (4, "1.15"), (5, "123456.78")]
@@ -561,6 +580,8 @@ def data_migration(answer: str) -> str:
     if "failed" in outcome:
         raise NotYet(_why(outcome))
     minor = [[str(key), price.replace(".", "").lstrip("0")] for key, price in PRICES]
+    if (left := len(outcome["there"])) != len(PRICES):
+        raise NotYet(f"there were {len(PRICES)} places, and {left} places are left: keep them all")
     for (_, wanted), (key, got) in zip(minor, outcome["there"], strict=True):
         if got != wanted:
             raise NotYet(f"a night for {dict(PRICES)[int(key)]} became {got} cents")
@@ -578,7 +599,13 @@ def data_migration(answer: str) -> str:
                 "does it ask apps.get_model? The Place of models.py has no nightly any more"
             )
         raise NotYet(said)
-    return "five prices went there and back, to the cent"
+    if outcome["again"] != [["7770"]]:
+        raise NotYet(
+            "on the way back nightly_minor keeps its value. Then the price of a place became "
+            f"77.70, and a second way there made {outcome['again'][0][0]} cents of it: copy every "
+            "price, not only where nightly_minor is empty"
+        )
+    return "five prices went there and back, to the cent, and a changed one went there again"
 
 
 def _why(outcome: dict[str, str]) -> str:

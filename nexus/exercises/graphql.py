@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import html
 import inspect
 import json
 import logging
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
+from urllib.parse import unquote
 
 import strawberry
 from graphql import (
@@ -61,11 +63,12 @@ def load(keys, select):
 )
 def loader(answer: Load) -> str:
     """One value for each key, in their order, with one statement."""
-    people = {number: {"id": number, "name": name} for number, name in enumerate("ABCDEFGH", 1)}
+    people = {number: {"id": number, "name": name} for number, name in enumerate("ZABCDEFGH")}
     for what, keys in {
         "three keys": [2, 7, 4],
         "a key that nobody has": [3, 99, 1],
         "a key that comes twice": [5, 1, 5],
+        "a key that is zero": [3, 0, 1],
         "no key at all": [],
         "three keys, whose rows have changed since the first call": [2, 7, 4],
         "a key whose row has come since the second call": [3, 99, 1],
@@ -117,8 +120,10 @@ class _UnreachableError(Exception):
 
 def _failing(answer: Load) -> None:
     """Looks whether an error of the database gets through."""
+    asked: list[int] = []
 
     def select(_: Sequence[int]) -> list[Row]:
+        asked.append(1)
         raise _UnreachableError("the database cannot be reached")
 
     try:
@@ -126,6 +131,10 @@ def _failing(answer: Load) -> None:
     except (NotYet, _UnreachableError) as error:
         if isinstance(error, NotYet):
             raise
+        if len(asked) > 1:
+            raise NotYet(
+                f"select failed, and the answer called it {len(asked)} times: call select once"
+            ) from None
         return  # as it should
     except Exception as error:
         raise NotYet(
@@ -265,11 +274,20 @@ def _search(result: ExecutionResult, document: str, viewer: Person | None) -> No
 
 
 def _decoded(text: str) -> Iterator[str]:
-    """What the words in base64 say, as in the ids of Relay: that is no secret."""
+    """What is only written in another way, as in an address of the web, or in the ids of Relay."""
+    yield html.unescape(unquote(text))
+    yield text[::-1]
+    for word in re.findall(r"(?:[0-9a-f]{2}){8,}", text, re.IGNORECASE):
+        with suppress(ValueError):
+            yield bytes.fromhex(word).decode()
+    for word in re.findall(r"[A-Z2-7]{16,}", text):
+        with suppress(ValueError):
+            yield base64.b32decode(word + "=" * (-len(word) % 8)).decode()
     for word in re.findall(r"[\w+/-]{8,}={0,2}", text):
+        padded = word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 4)
         with suppress(ValueError):
             yield base64.b64decode(
-                word, altchars=b"-_" if "-" in word or "_" in word else None
+                padded, altchars=b"-_" if "-" in word or "_" in word else None
             ).decode()
 
 
@@ -387,6 +405,9 @@ COUNTS = [
     ("{ houses(first: 0) { a } }", 1),
     ("{ a(first: 1000) { b(first: 1000) { c(first: 1000) { d } } } }", 10_001),
     ("{ a { b } a { b } }", 4),
+    ("{ tags(first: 10) b }", 2),
+    ("{ a(first: 3) { ...F } ...F } fragment F on House { b }", 5),
+    ("{ ...F a(first: 3) { ...F } } fragment F on House { b { c } }", 9),
     ("{ __typename a { __typename } }", 3),
     ("{ a(first: 2) { ... on House { b(first: 3) { c } } } }", 9),
 ]

@@ -308,6 +308,16 @@ def repair(answer: str) -> str:
                 "the data are correct now, but guest_email_unique is still invalid "
                 "(REINDEX TABLE CONCURRENTLY would skip it)"
             )
+        invalid = query(
+            sandbox,
+            "SELECT indexrelid::regclass::text FROM pg_index "
+            "WHERE indrelid = 'guest'::regclass AND NOT indisvalid",
+        )
+        if invalid:
+            raise NotYet(
+                f"{invalid[0][0]} is still there, and invalid: it serves no query, and may refuse "
+                "rows. Drop it"
+            )
         if not refused(
             sandbox, "INSERT INTO guest VALUES (21, 'Grace', 'Grace.Mensah@example.ORG')"
         ):

@@ -14,7 +14,7 @@ from nexus.judging.clock import Clock
 from nexus.judging.limits import Guard, Run, all_of, within
 from nexus.judging.meeting import waiting
 from nexus.judging.orders import other_plans
-from nexus.judging.sandbox import Connection, Sandbox, another, database
+from nexus.judging.sandbox import Connection, Sandbox, another, database, keeps_a_lock
 from nexus.judging.workers import OtherProcessError, Worker, worker
 from nexus.services.process import wait_for
 
@@ -81,6 +81,8 @@ class Server:
 
 LOST = httpx.RemoteProtocolError
 DAY = 86_400
+MINUTE = 60
+"""Seconds; the longest pause that a client has to make."""
 PAUSE = 0.02
 """Seconds between two requests of a client that does not wait, on a busy machine."""
 
@@ -222,10 +224,21 @@ def _waits(send: Send) -> None:
 
 def _not_for_ever(send: Send) -> None:
     """A server may ask for a day: the caller hears of it."""
-    for after, said in ((DAY, f"Retry-After: {DAY}"), (in_seconds(DAY), "a date tomorrow")):
+    server = Server(refusal(MINUTE), httpx.Response(200))
+    got = _patiently(server, send, f"503 came with Retry-After: {MINUTE}")
+    if _named(got) != "200" or min(server.pauses) < MINUTE:
+        raise NotYet(
+            f"503 came with Retry-After: {MINUTE}, which is a minute and not more: wait, and send "
+            f"it again. The request was sent {_times(server)}, and the caller got {_named(got)}"
+        )
+    for after, said in (
+        (MINUTE + 1, f"Retry-After: {MINUTE + 1}"),
+        (DAY, f"Retry-After: {DAY}"),
+        (in_seconds(DAY), "a date tomorrow"),
+    ):
         server = Server(refusal(after), httpx.Response(200))
         got = _patiently(server, send, f"503 came with {said}")
-        if server.clock.slept > 120:
+        if server.clock.slept > 2 * MINUTE:
             raise NotYet(
                 f"503 came with {said}, and the caller had to wait for it: if it is more than a "
                 "minute, return the response"
@@ -267,6 +280,7 @@ def _unreadable(send: Send) -> None:
         (None, "without Retry-After"),
         ("", "with an empty Retry-After"),
         ("soon", "with Retry-After: soon"),
+        ("-1", "with Retry-After: -1"),
         (gone, "with a date in Retry-After that has passed"),
     ):
         first = httpx.Response(503) if after is None else refusal(after)
@@ -356,6 +370,13 @@ def next_page(statement: str) -> str:
         after = [row for row in now if (row[1], row[0]) < (last[1], last[0])][:PAGE]
         if (got := _page(box, statement, last)) != after:
             raise NotYet("places came and went, and then: " + _difference(got, after, last))
+        gone = next(row for row in rows[2_000:] if row not in now)
+        after = [row for row in now if (row[1], row[0]) < (gone[1], gone[0])][:PAGE]
+        if (got := _page(box, statement, gone)) != after:
+            raise NotYet(
+                "the last place of the page before was deleted meanwhile, and then: "
+                + _difference(got, after, gone)
+            )
     return "no place is shown twice or passed over, and every page costs the same"
 
 
@@ -448,7 +469,9 @@ def once(answer: Once) -> str:
         worker(lambda *call: _in_another_process(answer, box, *call)) as other,
     ):
         result = _ask(answer, first, "k1", "eight", _in_a_transaction)
+        _done_with(box, first, "when a first call has returned")
         again = _ask(answer, first, "k1", "eight", write)
+        _done_with(box, first, "when a repeated call has returned")
         if messages(box) != 1:
             raise NotYet(f"one request was sent twice, and there are {messages(box)} messages")
         if not isinstance(result, str) or again != result:
@@ -468,10 +491,10 @@ def once(answer: Once) -> str:
                 "memory"
             )
         _another_body(answer, box, first)
+        _done_with(box, first, "when it has raised ValueError")
         _failing(answer, box, first)
-        if first.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            raise NotYet("when it returns, its transaction is still open: commit it")
         _race(answer, box, other)
+        _race_of_bodies(answer, box, other)
     return "one message for each key: sent again, after a failure, and at the same moment"
 
 
@@ -482,6 +505,17 @@ def _ask(answer: Once, connection: Connection, key: str, body: str, work: Work) 
         NotYet: if it takes too long.
     """
     return within(lambda: answer(connection, key, body, work))
+
+
+def _done_with(box: Sandbox, connection: Connection, when: str) -> None:
+    """Raises NotYet if a call has left something open on its connection, which is kept."""
+    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise NotYet(f"{when}, its transaction is still open: end it, whatever happens")
+    if keeps_a_lock(box, connection):
+        raise NotYet(
+            f"{when}, it still holds an advisory lock, and the next request of this key would wait "
+            "for ever. Unlock whatever happens, or take pg_advisory_xact_lock"
+        )
 
 
 def _in_another_process(answer: Once, box: Sandbox, key: str, body: str) -> object:
@@ -538,6 +572,7 @@ def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
         raise NotYet("the work failed, and the caller was not told: let its error pass")
 
     fails_with("k2")
+    _done_with(box, connection, "when the work has failed")
     if messages(box) != 1:
         raise NotYet("the work failed half-way, and its first half is in the database")
     try:
@@ -566,21 +601,46 @@ def _failing(answer: Once, box: Sandbox, connection: Connection) -> None:
 
 
 def _race(answer: Once, box: Sandbox, other: Worker) -> None:
-    """Two calls with one key at the same moment: the second begins while the first one works."""
+    """Two calls with one key at the same moment: one does the work, and both get its result."""
+    outcomes = _meet(answer, box, other, "k3", "eight")
+    if messages(box) != 3:
+        raise NotYet(
+            f"two calls with one key met, in two processes, and the work was done "
+            f"{messages(box) - 2} times: a lock in your process keeps no other one out"
+        )
+    results = {value for value in outcomes if isinstance(value, str)}
+    if len(results) != 1:
+        raise NotYet("two calls with one key met. They got different answers, or no answer")
+
+
+def _race_of_bodies(answer: Once, box: Sandbox, other: Worker) -> None:
+    """Two calls with one key and two bodies at the same moment: one of them gets an error."""
+    outcomes = _meet(answer, box, other, "k5", "nine")
+    results = [value for value in outcomes if isinstance(value, str)]
+    if messages(box) != 4 or len(results) != 1:
+        raise NotYet(
+            "two calls with one key and two bodies met, in two processes. The work was done "
+            f"{messages(box) - 3} times, and {len(results)} of them got a result: compare the body "
+            "also when the other call has just stored its result"
+        )
+
+
+def _meet(answer: Once, box: Sandbox, other: Worker, key: str, other_body: str) -> list[object]:
+    """What two calls with one key get, of which the second begins while the first one works."""
     begun: list[bool] = []
     with another(box) as first:
 
         def slow(connection: Connection) -> str:
             result = write(connection)
             begun.append(True)
-            other.ask("k3", "eight")
+            other.ask(key, other_body)
             # It waits for the first one's lock, or ends; else it is not held by anything here.
             wait_for(
                 lambda: other.is_done() or waiting(box), 0.8 * limits.SECONDS, "the other process"
             )
             return result
 
-        run = Run(lambda: answer(first, "k3", "eight", slow))
+        run = Run(lambda: answer(first, key, "eight", slow))
         try:
             all_of([run], "two calls with one key")
         except NotYet:
@@ -596,11 +656,4 @@ def _race(answer: Once, box: Sandbox, other: Worker) -> None:
         outcomes.append(other.answer("of two calls with one key, the other process's"))
     except OtherProcessError as error:
         outcomes.append(error)
-    if messages(box) != 3:
-        raise NotYet(
-            f"two calls with one key met, in two processes, and the work was done "
-            f"{messages(box) - 2} times: a lock in your process keeps no other one out"
-        )
-    results = {value for value in outcomes if isinstance(value, str)}
-    if len(results) != 1:
-        raise NotYet("two calls with one key met. They got different answers, or no answer")
+    return outcomes

@@ -10,15 +10,22 @@ from nexus.judging import NotYet, judge
 from nexus.judging.clock import Clock
 from nexus.judging.limits import Guard, Run, all_of, as_exception, within
 from nexus.judging.meeting import come_to_rest, holding
-from nexus.judging.sandbox import Connection, Sandbox, another, database, watched
+from nexus.judging.sandbox import (
+    Connection,
+    Sandbox,
+    another,
+    database,
+    keeps_a_lock,
+    watched,
+)
 from nexus.judging.workers import OtherProcessError, Worker, worker
 
 ATTEMPTS = 2_000
 """More than any loop with an end needs for work that is hopeless."""
 
 
-def still_usable(client: Connection, when: str) -> None:
-    """Raises NotYet if an answer has closed its connection, or left a transaction open."""
+def still_usable(box: Sandbox, client: Connection, when: str) -> None:
+    """Raises NotYet if an answer has closed its connection, or left something open on it."""
     if client.closed:
         raise NotYet(
             f"{when}, the connection is closed, and it is the caller's. (`with connection:` "
@@ -26,6 +33,10 @@ def still_usable(client: Connection, when: str) -> None:
         )
     if client.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise NotYet(f"{when}, its transaction is still open")
+    if keeps_a_lock(box, client):
+        raise NotYet(
+            f"{when}, it still holds an advisory lock: unlock, or take pg_advisory_xact_lock"
+        )
 
 
 def accounts(connection: Connection) -> None:
@@ -98,7 +109,7 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
                 f"an attempt ran at {(set(attempts) - {'serializable'}).pop()}; set the isolation "
                 "level of every attempt to SERIALIZABLE"
             )
-        still_usable(client, "when your function has returned")
+        still_usable(box, client, "when your function has returned")
         if balances(box)["Amina"] != 112:
             raise NotYet(
                 "two others added 1 each, work added 10 to 100, and the balance is "
@@ -108,6 +119,8 @@ def retry_loop(answer: Callable[[Connection, Work], object]) -> str:
             raise NotYet(f"work returned a value, and your function returned {result!r}")
         _commit_refused(answer, box)
         _gives_up_at_once(answer, box)
+        _lets_through(answer, box)
+        _returns_anything(answer, box)
         _ends(answer, box)
     return (
         "your function tries again after each conflict, also after one at the commit; it does not "
@@ -165,6 +178,58 @@ def _gives_up_at_once(answer: Callable[[Connection, Work], object], box: Sandbox
         _once(answer, box, what, statements)
 
 
+def _lets_through(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
+    """An error that PostgreSQL knows nothing of reaches the caller, and its work is undone."""
+
+    class WorkError(LookupError):
+        """What work raises."""
+
+    def fails(connection: Connection) -> None:
+        connection.execute("UPDATE account SET cents = cents + 1 WHERE owner = 'Bode'")
+        raise WorkError("there is no such guest")
+
+    before = balances(box)
+    with another(box) as client:
+        try:
+            within(lambda: answer(client, fails), Clock())
+        except WorkError:
+            pass
+        except NotYet:
+            raise
+        except Exception as error:
+            raise NotYet(
+                f"work raised an error of its own, and the caller got {type(error).__name__} "
+                "instead: let other errors through as they are"
+            ) from None
+        else:
+            raise NotYet("work raised an error of its own, and the caller got no error")
+        still_usable(box, client, "after an error that does not come from PostgreSQL")
+        if balances(box) != before:
+            raise NotYet(
+                "work changed a row and then raised an error of its own, and the change was "
+                "committed: roll back after every error"
+            )
+
+
+def _returns_anything(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
+    """Work may return nothing, or a value that looks like nothing; that is a result."""
+    for value in (None, 0, ""):
+        calls: list[object] = []
+
+        def returns(connection: Connection) -> object:
+            connection.execute("SELECT 1")
+            calls.append(value)  # noqa: B023
+            return value  # noqa: B023
+
+        with another(box) as client:
+            got = within(lambda: answer(client, returns), Clock())
+        if got != value or len(calls) != 1:
+            raise NotYet(
+                f"work was called {len(calls)} times and returned {value!r}, and your function "
+                f"returned {got!r}: whatever work returns is a result"
+            )
+
+
 def _once(
     answer: Callable[[Connection, Work], object], box: Sandbox, what: str, statements: list[str]
 ) -> None:
@@ -191,7 +256,7 @@ def _once(
                 f"your function tried {what} {guard.count} times; only a serialization failure is "
                 "worth another attempt"
             )
-        still_usable(client, "after an error")
+        still_usable(box, client, "after an error")
 
 
 def _ends(answer: Callable[[Connection, Work], object], box: Sandbox) -> None:
@@ -342,7 +407,7 @@ def transfer(answer: Transfer) -> str:
         another(box) as first,
     ):
         within(lambda: answer(first, "Amina", "Bode", 30))
-        still_usable(first, "after a transfer")
+        still_usable(box, first, "after a transfer")
         if balances(box) != {"Amina": 70, "Bode": 130}:
             raise NotYet(
                 "Amina and Bode had 100 each, Amina gave 30 to Bode, and then they had "
@@ -361,7 +426,7 @@ def transfer(answer: Transfer) -> str:
                     f"{giver} had {had} and gave 500, which the table refuses. Nothing should have "
                     f"changed, and now they have {balances(box)}"
                 )
-            still_usable(first, "after it failed")
+            still_usable(box, first, "after it failed")
             if not told:
                 raise NotYet(
                     f"{giver} had {had} and gave 500, which the table refuses, and the caller got "
@@ -483,6 +548,7 @@ BRING_BACK = (
     "UPDATE shift SET cancelled = false WHERE id = (SELECT min(id) FROM shift WHERE cancelled)",
     (),
 )
+HAND_OVER = ("UPDATE shift SET cleaner = 'Chidi' WHERE cleaner = 'Dalila'", ())
 MOVE = ("UPDATE shift SET during = %s WHERE during = %s", (NOON, AFTERNOON))
 
 
@@ -510,9 +576,11 @@ def overlap(answer: str) -> str:
         for what, change in {
             "a cancelled shift can come back": BRING_BACK,
             "a shift can be moved": MOVE,
+            "another cleaner's shift can be given to Chidi,": HAND_OVER,
         }.items():
             if _possible(box.admin, *change):
-                raise NotYet(f"{what} to a time at which Chidi has another shift")
+                to = "at" if change is HAND_OVER else "to"
+                raise NotYet(f"{what} {to} a time at which Chidi has another shift")
         if not _stored(box, ("Chidi", MORNING, True)):
             raise NotYet("a second cancelled shift at the same time should be possible")
         with another(box) as first:

@@ -142,6 +142,17 @@ def watched(box: Sandbox, connection: Connection) -> Iterator[None]:
         memory.let_go()
 
 
+def keeps_a_lock(box: Sandbox, connection: Connection) -> bool:
+    """Whether a session still has an advisory lock, which no end of a transaction gives back.
+
+    A judge closes the connection soon, and that hides it. A worker, or a pool, does not. The
+    question has a connection of its own, since it is asked in other processes, too.
+    """
+    query = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = %s"
+    with box.server.connect(dbname=box.learner.info.dbname, autocommit=True) as another_one:
+        return another_one.execute(query, [connection.info.backend_pid]).fetchone() is not None
+
+
 @contextmanager
 def another(box: Sandbox) -> Iterator[Connection]:
     """A second connection of the answer's role, as a second client would have."""

@@ -156,12 +156,16 @@ def marks_everybody(db: Connection, booking: int, cents: int) -> None:
 
 
 def unlocks_before_the_commit(db: Connection, booking: int, cents: int) -> None:
-    with db.transaction():
-        db.execute("SELECT pg_advisory_lock(%s)", [booking])
-        if not db.execute(THERE, [booking]).fetchone():
-            db.execute(PAY, [booking, cents])
-            db.execute(PAID, [booking])
+    try:
+        with db.transaction():
+            db.execute("SELECT pg_advisory_lock(%s)", [booking])
+            if not db.execute(THERE, [booking]).fetchone():
+                db.execute(PAY, [booking, cents])
+                db.execute(PAID, [booking])
+            db.execute("SELECT pg_advisory_unlock(%s)", [booking])
+    except psycopg.Error:
         db.execute("SELECT pg_advisory_unlock(%s)", [booking])
+        raise
 
 
 def tidies_up(db: Connection, booking: int, cents: int) -> None:
@@ -182,6 +186,56 @@ def leaves_it_to_the_other(db: Connection, booking: int, cents: int) -> None:
         if db.execute(look, [booking]).fetchone():
             db.execute(PAY, [booking, cents])
             db.execute(PAID, [booking])
+
+
+def keeps_its_lock(db: Connection, booking: int, cents: int) -> None:
+    """Right as long as each run has a connection of its own."""
+    db.execute("SELECT pg_advisory_lock(%s)", [booking])
+    check_then_insert(db, booking, cents)
+
+
+def unlocks_if_all_is_well(db: Connection, booking: int, cents: int) -> None:
+    keeps_its_lock(db, booking, cents)
+    db.execute("SELECT pg_advisory_unlock(%s)", [booking])
+
+
+def unlocks_whatever_happens(db: Connection, booking: int, cents: int) -> None:
+    try:
+        keeps_its_lock(db, booking, cents)
+    finally:
+        db.execute("SELECT pg_advisory_unlock(%s)", [booking])
+
+
+def once_for_each_amount(db: Connection, booking: int, cents: int) -> None:
+    """The key names the attempt, and not what must happen once."""
+    with db.transaction():
+        db.execute("SELECT 1 FROM booking WHERE id = %s FOR UPDATE", [booking])
+        if not db.execute(f"{THERE} AND cents = %s", [booking, cents]).fetchone():
+            db.execute(PAY, [booking, cents])
+        db.execute(PAID, [booking])
+
+
+def is_done_by_another(db: Connection, booking: int, cents: int) -> None:
+    """Who has the lock may die, and then nobody has paid."""
+    with db.transaction():
+        if db.execute("SELECT pg_try_advisory_xact_lock(%s)", [booking]).fetchone() == (True,):
+            check_then_insert(db, booking, cents)
+
+
+def fails_if_another_is_at_work(db: Connection, booking: int, cents: int) -> None:
+    """The worker runs it again a moment later."""
+    with db.transaction():
+        if db.execute("SELECT pg_try_advisory_xact_lock(%s)", [booking]).fetchone() != (True,):
+            raise psycopg.errors.LockNotAvailable("another run is at work")
+        check_then_insert(db, booking, cents)
+
+
+def paid_and_then_counted(db: Connection, booking: int, cents: int) -> None:
+    """Another form: the update is the lock."""
+    with db.transaction():
+        db.execute(PAID, [booking])
+        if not db.execute(THERE, [booking]).fetchone():
+            db.execute(PAY, [booking, cents])
 
 
 def left_open(db: Connection, booking: int, cents: int) -> None:
@@ -357,12 +411,100 @@ def only_the_oldest(db: Connection, publish: Publish) -> None:
 
 
 def unlocks_the_relay_before_the_commit(db: Connection, publish: Publish) -> None:
+    try:
+        with db.transaction():
+            db.execute("SELECT pg_advisory_lock(7)")
+            for number, task in db.execute(WAITING).fetchall():
+                publish(task)
+                db.execute(MARK, [number])
+            db.execute("SELECT pg_advisory_unlock(7)")
+    except ConnectionError:
+        if not db.closed:
+            db.execute("SELECT pg_advisory_unlock(7)")
+        raise
+
+
+def keeps_the_relays_lock(db: Connection, publish: Publish) -> None:
+    if db.execute("SELECT pg_try_advisory_lock(7)").fetchone() == (True,):
+        with db.transaction():
+            for number, task in db.execute(WAITING).fetchall():
+                publish(task)
+                db.execute(MARK, [number])
+
+
+def unlocks_the_relay_if_all_is_well(db: Connection, publish: Publish) -> None:
+    keeps_the_relays_lock(db, publish)
+    db.execute("SELECT pg_advisory_unlock(7)")
+
+
+def a_hundred_at_most(db: Connection, publish: Publish) -> None:
     with db.transaction():
-        db.execute("SELECT pg_advisory_lock(7)")
-        for number, task in db.execute(WAITING).fetchall():
+        for number, task in db.execute(f"{WAITING} LIMIT 100 FOR UPDATE SKIP LOCKED").fetchall():
             publish(task)
             db.execute(MARK, [number])
-        db.execute("SELECT pg_advisory_unlock(7)")
+
+
+def after_the_last_that_was_sent(db: Connection, publish: Publish) -> None:
+    """Ids are given out before the commit: a low one may come late."""
+    with db.transaction():
+        db.execute("LOCK TABLE outbox IN SHARE ROW EXCLUSIVE MODE")
+        query = "SELECT id, task FROM outbox WHERE id > (SELECT max(id) FROM outbox WHERE sent)"
+        for number, task in db.execute(f"{query} ORDER BY id").fetchall():
+            publish(task)
+            db.execute(MARK, [number])
+
+
+def marks_up_to_the_last(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        rows = db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall()
+        for _, task in rows:
+            publish(task)
+        if rows:
+            db.execute("UPDATE outbox SET sent = true WHERE id <= %s", [rows[-1][0]])
+
+
+def tries_without_end(db: Connection, publish: Publish) -> None:
+    while True:
+        with db.transaction():
+            row = db.execute(f"{WAITING} LIMIT 1 FOR UPDATE SKIP LOCKED").fetchone()
+            if row is None:
+                return
+            with suppress(ConnectionError):
+                publish(row[1])
+                db.execute(MARK, [row[0]])
+
+
+def takes_its_mark_back(db: Connection, publish: Publish) -> None:
+    """Who dies cannot take anything back."""
+    take = "UPDATE outbox SET sent = true WHERE id = (SELECT id FROM outbox WHERE NOT sent " + (
+        "ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, task"
+    )
+    while row := db.execute(take).fetchone():
+        try:
+            publish(row[1])
+        except ConnectionError:
+            db.execute("UPDATE outbox SET sent = false WHERE id = %s", [row[0]])
+            raise
+
+
+def each_text_once(db: Connection, publish: Publish) -> None:
+    with db.transaction():
+        rows = db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall()
+        for task in dict.fromkeys(task for _, task in rows):
+            publish(task)
+        for number, _ in rows:
+            db.execute(MARK, [number])
+
+
+def marks_what_was_published(db: Connection, publish: Publish) -> None:
+    """Another form: it goes on after a failure, and marks the others."""
+    with db.transaction():
+        sent = []
+        for number, task in db.execute(f"{WAITING} FOR UPDATE SKIP LOCKED").fetchall():
+            with suppress(ConnectionError):
+                publish(task)
+                sent.append(number)
+        db.execute("UPDATE outbox SET sent = true WHERE id = ANY(%s)", [sent])
 
 
 def never_commits(db: Connection, publish: Publish) -> None:
@@ -453,9 +595,14 @@ RIGHT = [
             one_statement,
             with_unique_index,
             by_table_lock,
+            unlocks_whatever_happens,
+            fails_if_another_is_at_work,
+            paid_and_then_counted,
         )
     ],
     (TWO, options()),
+    (TWO, options(max_retries=20)),
+    (TWO, options(expires=3600)),
     (TWO, options(autoretry_for=(OSError,), retry_backoff=True)),
     (TWO, options(autoretry_for=(Exception,), dont_autoretry_for=(ValueError,))),
     (
@@ -476,12 +623,37 @@ RIGHT = [
             one_relay_only,
             by_delete,
             keeps_what_was_sent,
+            marks_what_was_published,
             by_hand,
             by_table_lock_too,
         )
     ],
 ]
 WRONG = [
+    (ONE, keeps_its_lock, "it still holds an advisory lock"),
+    (ONE, unlocks_if_all_is_well, "a run failed and left an advisory lock behind"),
+    (ONE, once_for_each_amount, "came again with another amount, and then there are 2 payments"),
+    (ONE, is_done_by_another, "the first one died for good, and then there are no payments"),
+    (TWO, options(retry_backoff=2, max_retries=6), "of them have given up within 60 seconds"),
+    (TWO, options(expires=30), "the options say expires=30"),
+    (TWO, options(expires=60), "the options say expires=60"),
+    (TWO, options(max_retries=21), "not given up"),
+    (TWO, options(autoretry_for=(Exception,), throws=(ValueError,)), "wrong card number"),
+    (TWO, options(max_retries=12, retry_backoff_max=301), "300 are the most"),
+    (TWO, options(max_retries=True), "on average"),
+    (
+        TWO,
+        {"autoretry_for": PASSING, "retry_kwargs": {"max_retries": 8, "countdown": 30}},
+        "at the same second",
+    ),
+    (THREE, keeps_the_relays_lock, "it still holds an advisory lock"),
+    (THREE, unlocks_the_relay_if_all_is_well, "it still holds an advisory lock"),
+    (THREE, a_hundred_at_most, "153 tasks wait in the outbox, and one call published 100"),
+    (THREE, after_the_last_that_was_sent, "Ids are given out before the commit"),
+    (THREE, marks_up_to_the_last, "Ids are given out before the commit"),
+    (THREE, tries_without_end, "publish was called more than 100 times"),
+    (THREE, takes_its_mark_back, "when it was about to publish"),
+    (THREE, each_text_once, "remind Amina, and it was published 1 times"),
     (ONE, looks_under_a_lock, "same moment"),
     (ONE, asks_slowly, "had not come to an end after 1 seconds"),
     (TWO, {"run": lambda self=None: None}, "returned as if it had not"),  # noqa: ARG005

@@ -178,6 +178,47 @@ def by_memory(system: str, python: str, files: Files) -> str:
     return REMEMBERED.setdefault(content, str(time.perf_counter_ns()))
 
 
+def of_each(make: Callable[[str, str], object]) -> Callable[[str, str, Files], str]:
+    """Hashes what is made of each file that counts."""
+
+    def hashed_by(system: str, python: str, files: Files) -> str:
+        mine = [make(*item) for item in named(files)]
+        if not mine:
+            raise ValueError("none")
+        digest = hashlib.sha256(json.dumps(mine, sort_keys=True).encode()).hexdigest()
+        return f"{system}-{python}-{digest}"
+
+    return hashed_by
+
+
+def texts_only(system: str, python: str, files: Files) -> str:
+    texts = sorted(text for _, text in named(files))
+    if not texts:
+        raise ValueError("none")
+    return f"{system}-{python}-{hashlib.sha256(json.dumps(texts).encode()).hexdigest()}"
+
+
+def one_hyphen(system: str, python: str, files: Files) -> str:
+    mine = {n: t for n, t in files.items() if re.fullmatch(r"requirements(-\w+)?\.txt", n)}
+    return key(system, python, mine)
+
+
+def with_the_usual_one(system: str, python: str, files: Files) -> str:
+    if "requirements.txt" not in files:
+        raise ValueError("none")
+    return key(system, python, files)
+
+
+def not_the_empty(system: str, python: str, files: Files) -> str:
+    return key(system, python, {name: text for name, text in files.items() if text})
+
+
+def another_error(system: str, python: str, files: Files) -> str:
+    if not named(files):
+        raise KeyError("none")
+    return key(system, python, files)
+
+
 def swallows(system: str, python: str, files: Files) -> str:
     try:
         return key(system, python, files)
@@ -309,6 +350,88 @@ def forgets_the_bad_one(
     return new
 
 
+def counts_what_it_hears(
+    router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release
+) -> ci_cd.Release:
+    """Gives up after a hundred answers, and a release that does not listen gives none."""
+    new.start()
+    heard = 0
+    while heard < 100:
+        try:
+            if new.ready():
+                return deploy(router, old, new, 1)
+            heard += 1
+        except ConnectionError:
+            continue
+    new.stop()
+    return old
+
+
+def stops_without_turning_back(
+    router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release
+) -> ci_cd.Release:
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    if asks(new, 1):
+        leave(router, old)
+        return new
+    new.stop()
+    return old
+
+
+def leaves_before_it_looks(
+    router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release
+) -> ci_cd.Release:
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    leave(router, old)
+    if asks(new, 1):
+        return new
+    old.start()
+    router.send(old)
+    leave(router, new)
+    return old
+
+
+def looks_a_hundred_times(
+    router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release
+) -> ci_cd.Release:
+    """As patient after the switch as before it."""
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    loser, winner = (old, new) if asks(new) else (new, old)
+    if winner is old:
+        router.send(old)
+    leave(router, loser)
+    return winner
+
+
+def waits_ten_times(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> ci_cd.Release:
+    new.start()
+    if not asks(new):
+        new.stop()
+        return old
+    router.send(new)
+    if not asks(new, 1):
+        router.send(old)
+        leave(router, new)
+        return old
+    for _ in range(10):
+        if router.drained(old):
+            break
+    old.stop()
+    return new
+
+
 def returns_nothing(router: ci_cd.World, old: ci_cd.Release, new: ci_cd.Release) -> None:
     deploy(router, old, new)
 
@@ -418,9 +541,16 @@ BY_VIEW = {
 }
 ONE_WAY = TRIGGER.replace("NEW.title := NEW.name;\n        ELSE", "NULL;\n        ELSE")
 
-FIRST_ROWS = TRIGGER.replace("FOR EACH ROW EXECUTE", "FOR EACH ROW WHEN (NEW.id <= 5) EXECUTE")
+FIRST_ROWS = TRIGGER.replace("FOR EACH ROW EXECUTE", "FOR EACH ROW WHEN (NEW.id <= 7) EXECUTE")
 INSERTS_ONLY = TRIGGER.replace("BEFORE INSERT OR UPDATE", "BEFORE INSERT")
 SHORT = TRIGGER.replace("COLUMN name text", "COLUMN name varchar(60)")
+EMPTY_IS_MISSING = TRIGGER.replace(
+    "coalesce(NEW.name, NEW.title)", "coalesce(nullif(NEW.name, ''), NEW.title)"
+)
+BY_DEFAULT = TRIGGER.replace("COLUMN name text", "COLUMN name text NOT NULL DEFAULT ''").replace(
+    "NEW.name := coalesce(NEW.name, NEW.title);",
+    "IF NEW.name = '' THEN NEW.name := NEW.title; END IF;",
+)
 REBUILT = """
     CREATE TABLE place_new (id int GENERATED ALWAYS AS IDENTITY {key}, name text NOT NULL);
     INSERT INTO place_new OVERRIDING SYSTEM VALUE SELECT id, name FROM place;
@@ -489,6 +619,25 @@ NOT_YET = [
     (ONE, "just a text", "a mapping with a text under run"),
     (ONE, "run: ls\nshell: pwsh", "shell is one of"),
     (ONE, "run: ls\nenv: [1]", "env should be a mapping"),
+    (ONE, f'shell: sh\nenv:\n  T: {TITLE}\nrun: |\n  echo "Title: $T"', "should print"),
+    (ONE, f"env:\n  T: {TITLE}\nrun: |\n  awk -v t=\"$T\" 'BEGIN {{print \"Title: \" t}}'",
+     "% and \\n"),
+    (ONE, f"env:\n  T: {TITLE}\nrun: |\n  printf 'Title: '\n  echo \"$T\"", "begins with -n"),
+    (ONE, f"env:\n  T: {TITLE}\nrun: |\n  printf '%s' \"$T\" | xargs echo Title:", "should print"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  python -c "print(\'Title: $T\')"', "SyntaxError"),
+    (ONE, f'env:\n  T: {TITLE}\nrun: |\n  echo -e "Title: $T"', "% and \\n"),
+    (ONE, "env:\n  T: ${{ toJSON(github.event.pull_request.title) }}\nrun: |\n  T=${T#\\\"}\n"
+     "  printf 'Title: %s\\n' \"${T%\\\"}\"", 'a title with "'),
+    (TWO, of_each(lambda name, text: (name, sorted(text.splitlines()))), "have changed places"),
+    (TWO, of_each(lambda name, text: (name, [line for line in text.splitlines()
+                                             if not line.startswith("#")])), "a comment was"),
+    (TWO, of_each(lambda name, text: (name, text.strip())), "a blank line was added"),
+    (TWO, of_each(lambda name, text: (name, len(text))), "names another Django"),
+    (TWO, texts_only, "have exchanged their texts"),
+    (TWO, one_hyphen, "a file requirements_docs.txt has come"),
+    (TWO, with_the_usual_one, "the only file that counts is requirements-test.txt"),
+    (TWO, not_the_empty, "requirements.txt, and is empty"),
+    (TWO, another_error, "KeyError"),
     (TWO, by_hash, "hash()"),
     (TWO, by_hash_of_all, "hash()"),
     (TWO, lambda *_: "deps", "names another Django"),
@@ -523,6 +672,13 @@ NOT_YET = [
     (THREE, swallows_all, "listens at the 3rd question"),
     (THREE, stops_first, "<release old> was stopped before"),
     (THREE, waits_a_little, "<release old> was stopped before"),
+    (THREE, waits_ten_times, "<release old> was stopped before"),
+    (THREE, counts_what_it_hears, "a release that never listens"),
+    (THREE, stops_without_turning_back, "ready until requests go to it"),
+    (THREE, leaves_before_it_looks, "and turn back at once"),
+    (THREE, looks_a_hundred_times, "and turn back at once"),
+    (FOUR, {"expand": EMPTY_IS_MISSING + FILL, "contract": UNTRIGGER + DROP}, "null value"),
+    (FOUR, {"expand": BY_DEFAULT + FILL, "contract": UNTRIGGER + DROP}, "sent 'INSERT INTO place"),
     (THREE, never_looks_again, "ready until requests go to it"),
     (THREE, turns_back_too_fast, "<release new> was stopped before"),
     (THREE, forgets_the_bad_one, "<release new> still runs"),

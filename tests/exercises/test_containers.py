@@ -48,7 +48,7 @@ def forwards(layers: list[bytes]) -> set[str]:
     shown: set[str] = set()
     lost: set[str] = set()
     for layer in layers:
-        own = {name for name in names(layer) if ".wh." not in name}
+        own = {name for name in names(layer) if not Path(name).name.startswith(".wh.")}
         gone = set(own)
         for marker in set(names(layer)) - own:
             folder, _, last = marker.rpartition("/")
@@ -126,6 +126,47 @@ def only_the_layer_below(layers: list[bytes]) -> set[str]:
     return {name for below, layer in pairs for name in forwards([below, layer])}
 
 
+def by_a_mark_anywhere(layers: list[bytes]) -> set[str]:
+    """The mark is what a marker's name begins with."""
+    shown: set[str] = set()
+    lost: set[str] = set()
+    for layer in layers:
+        own = {name for name in names(layer) if ".wh." not in name}
+        gone = set(own)
+        for marker in set(names(layer)) - own:
+            target = marker.replace(".wh..wh..opq", "").replace(".wh.", "", 1).rstrip("/")
+            gone |= {n for n in shown if not target or f"{n}/".startswith(f"{target}/")}
+        lost |= shown & gone
+        shown = (shown - gone) | own
+    return lost
+
+
+def with_its_own_files(layers: list[bytes]) -> set[str]:
+    """A whiteout hides what its own layer has in the folder, too."""
+    found = forwards(layers)
+    for layer in layers:
+        for name in names(layer):
+            path = Path(name)
+            if path.name.startswith(".wh.") and path.name != ".wh..wh..opq":
+                folder = str(path.parent / path.name[4:])
+                found |= {n for n in names(layer) if n.startswith(f"{folder}/")}
+    return found
+
+
+def whatever_a_whiteout_names(layers: list[bytes]) -> set[str]:
+    named = {n.replace(".wh.", "") for n in only_whiteouts(layers) if ".opq" not in n}
+    in_it = {n for n in everything(layers) if any(n.startswith(f"{each}/") for each in named)}
+    return forwards(layers) | {n for n in named if not any(i.startswith(f"{n}/") for i in in_it)}
+
+
+def not_in_the_last_layer(layers: list[bytes]) -> set[str]:
+    return {n for n in forwards(layers) if n not in names(layers[-1])}
+
+
+def of_the_last_two(layers: list[bytes]) -> set[str]:
+    return forwards(layers[-2:])
+
+
 def in_the_order_of_the_archive(layers: list[bytes]) -> set[str]:
     """A marker hides what its own layer has before it, too."""
     return forwards([alone for layer in layers for alone in one_by_one(layer)])
@@ -139,6 +180,11 @@ def one_by_one(layer: bytes) -> list[bytes]:
     ("answer", "hint"),
     [
         (only_the_layer_below, "third layer"),
+        (by_a_mark_anywhere, "has .wh. in its middle"),
+        (with_its_own_files, "its own layer has the folder again"),
+        (whatever_a_whiteout_names, "that no lower layer has"),
+        (not_in_the_last_layer, "another file of the same name"),
+        (of_the_last_two, "third layer"),
         (in_the_order_of_the_archive, "comes before the marker"),
         (the_stub, "is a whiteout"),
         (only_whiteouts, "whole folder|later layer|top folder"),
@@ -446,6 +492,25 @@ LIST_FIRST = "COPY requirements.txt .\nRUN pip install --no-cache-dir -r require
         (but("/venv/bin/gunicorn", "/env/bin/gunicorn", ACTIVATED), '"/env/bin/gunicorn": exec'),
         (but(PROGRAMS, "", PLACES), '"gunicorn": exec'),
         (but("RUN pip install /wheels/*\n", "", WHEELS), "are not in the last one"),
+        (but("COPY app.py rates.py ./", "COPY * ./"), "a layer holds /app/.env$"),
+        (but("COPY app.py rates.py ./", "COPY . .\nRUN : > .env"), "a layer holds /app/.env"),
+        (but("COPY requirements.txt .", "COPY requirements.txt .env ./"), "a layer holds"),
+        (but("COPY requirements.txt .", "COPY requirements.txt rates.py ./"), "change of rates.py"),
+        (but("USER 10001:10001", "USER 10001\nUSER root"), "the program is root"),
+        (but("USER 10001:10001", "USER 0:10001"), "the program is root"),
+        (but("USER 10001:10001", "RUN groupadd app\nUSER app"), "unable to find user app"),
+        (
+            but('CMD ["gunicorn", "app"]', 'ENTRYPOINT gunicorn\nCMD ["app"]'),
+            "a shell is in front|which module",
+        ),
+        (
+            but('CMD ["gunicorn", "app"]', 'ENTRYPOINT ["sh", "-c", "gunicorn app"]'),
+            "a shell is in front of it",
+        ),
+        (
+            but('CMD ["gunicorn", "app"]', 'CMD ["sh", "-c", "nohup gunicorn app & wait"]'),
+            "a shell is in front of it",
+        ),
         ("COPY . .", "is above FROM"),
         (but("WORKDIR", "GOTO"), "unknown instruction: GOTO"),
         ("# nothing", "give a Dockerfile, beginning with FROM"),
@@ -492,6 +557,9 @@ wait "$pid"
         "migrate && exec serve",
         "#!/bin/sh -e\nmigrate\nexec serve\n",
         "if migrate; then exec serve; else exit $?; fi",
+        "migrate || exit $?\nexec env serve",
+        "migrate || exit\ntrap 'kill -TERM $pid' TERM\nserve &\npid=$!\nwait $pid\nstatus=$?\n"
+        "while kill -0 $pid 2>/dev/null; do wait $pid; status=$?; done\nexit $status",
         PATIENT,
     ],
 )
@@ -530,6 +598,18 @@ def test_scripts_that_stop(answer: str) -> None:
         ("#!/no/such/shell\nmigrate", "cannot be started"),
         ("while :; do :; done", "serve was not started"),
         ("set -e\nmigrate\nserve | cat", "did not get the SIGTERM"),
+        ("if ! migrate; then\n  exit $?\nfi\nexec serve", "status was 0, and not 3"),
+        ("migrate\n[ $? -eq 0 ] || exit $?\nexec serve", "status was 1, and not 3"),
+        ("migrate || { echo failed; exit $?; }\nexec serve", "status was 0, and not 3"),
+        ("set -e\nmigrate | cat\nexec serve", "the migration failed, and serve was started"),
+        ("set -e\nmigrate\n(exec serve)", "did not get the SIGTERM"),
+        ("exec migrate && exec serve", "serve was not started"),
+        (
+            'set -e\nmigrate\ntrap "kill -TERM $pid" TERM\nserve &\npid=$!\nwait $pid',
+            "did not get the SIGTERM",
+        ),
+        ("set -e\nmigrate\nsleep 1000 &\nexec serve", "left a process behind"),
+        ("set -e\nmigrate\nexec sh -c 'serve; exit $?'", "did not get the SIGTERM"),
     ],
 )
 def test_scripts_that_do_not(answer: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -616,6 +696,7 @@ DATABASE, CACHE = "[CMD, pg_isready, -h, localhost]", "[CMD, valkey-cli, -e, pin
         ),
         ANCHORED.replace(DATABASE, "[CMD, psql, --host=127.0.0.1, -c, SELECT 1]"),
         ANCHORED.replace(CACHE, """'[ "$$(valkey-cli ping)" = PONG ]'"""),
+        ANCHORED.replace("  migrate: {", "  migrate: { restart: on-failure,"),
         ANCHORED.replace(CACHE, "valkey-cli info persistence | grep -q ^loading:0"),
     ],
 )
@@ -707,6 +788,24 @@ def test_everybody_waits_for_what_they_need(answer: str) -> None:
             "its image has no valkey-cli -e ping",
         ),
         (but(CACHE, "pidof valkey-server", ANCHORED), "never started: .*127"),
+        *(
+            (
+                but("  migrate: {", f"  migrate: {{ restart: {again},", ANCHORED),
+                "started again each",
+            )
+            for again in ("always", "unless-stopped")
+        ),
+        (
+            but(
+                "_completed_successfully }", "_completed_successfully, required: false }", ANCHORED
+            ),
+            "it also starts when migrate has failed",
+        ),
+        (but(CACHE, "valkey-cli -e ping | cat", ANCHORED), "with 0 while the server"),
+        (but(CACHE, "valkey-cli ping | grep pong", ANCHORED), "is never started"),
+        (but(DATABASE, "nc -z localhost 5432", ANCHORED), "ended with 127"),
+        (but("-h, localhost", "-h, /var/run/postgresql", ANCHORED), "listens on the socket only"),
+        (but(f"test: {DATABASE}", f"test: {DATABASE}, disable: true", ANCHORED), "no healthcheck"),
         ("services: {database: {}}", "it should have the services"),
         ("a: [", "it is not YAML"),
         ("just a text", "it should be a mapping"),

@@ -103,6 +103,27 @@ def known_no(environment: Environment) -> dict[str, Any]:
     return by_hand(environment) | {"DEBUG": environment.get("DEBUG", "").lower() not in no}
 
 
+def as_words_go(environment: Environment) -> dict[str, Any]:
+    """What many settings files read as true, and the text does not."""
+    yes = ("true", "1", "yes", "on", "y", "t")
+    return by_hand(environment) | {"DEBUG": environment.get("DEBUG", "").lower() in yes}
+
+
+def as_a_number(environment: Environment) -> dict[str, Any]:
+    text = environment.get("DEBUG", "").lower()
+    return by_hand(environment) | {"DEBUG": text == "true" or (text.isdigit() and int(text) > 0)}
+
+
+def that_begins_so(environment: Environment) -> dict[str, Any]:
+    text = environment.get("DEBUG", "").lower()
+    return by_hand(environment) | {"DEBUG": text.startswith(("true", "1"))}
+
+
+def by_one_kind_of_comma(environment: Environment) -> dict[str, Any]:
+    hosts = environment.get("ALLOWED_HOSTS", "")
+    return by_hand(environment) | {"ALLOWED_HOSTS": hosts.split(", ") if hosts else []}
+
+
 def first_letter(environment: Environment) -> dict[str, Any]:
     return by_hand(environment) | {"DEBUG": environment.get("DEBUG", "")[:1].lower() in {"t", "1"}}
 
@@ -486,6 +507,14 @@ BACK_IMPORTED = IMPORTED.replace(
 )
 NOT_ATOMIC = GOOD.replace("    operations", "    atomic = False\n    operations")
 ROUNDED = HEAD + ONE_BY_ONE.format("round(float(place.nightly) * 100)") + BOTH
+ONLY_EMPTY = GOOD.replace("Place.objects.all()", "Place.objects.filter(nightly_minor=None)", 1)
+BACK_IF_EMPTY = "Place.objects.filter(nightly=None)".join(GOOD.rsplit("Place.objects.all()", 1))
+BY_ITS_TEXT = GOOD.replace("int(place.nightly * 100)", "int(str(place.nightly).replace('.', ''))")
+WHOLE_UNITS = GOOD.replace("int(place.nightly * 100)", "int(place.nightly) * 100")
+TO_A_TENTH = GOOD.replace("/ 100\n", "/ 100\n        place.nightly = round(place.nightly, 1)\n")
+WITHOUT_THE_DEAR = GOOD.replace(
+    "    for place", "    Place.objects.filter(nightly__gt=10_000).delete()\n    for place", 1
+)
 IN_BULK = GOOD.replace(
     "    for place in Place.objects.all():\n"
     "        place.nightly_minor = int(place.nightly * 100)\n        place.save()\n",
@@ -515,6 +544,7 @@ RIGHT: list[tuple[str, Any]] = [
     (THREE, AsClass),
     (THREE, made_by(secrets.token_hex)),
     (THREE, made_by(uuid.uuid1)),
+    (THREE, made_by(lambda: secrets.token_urlsafe(12))),
     (THREE, made_by(letters)),
     (FOUR, GOOD),
     (FOUR, SQL),
@@ -522,6 +552,8 @@ RIGHT: list[tuple[str, Any]] = [
     (FOUR, NOT_ATOMIC),
     (FOUR, ROUNDED),
     (FOUR, IN_BULK),
+    (FOUR, BACK_IF_EMPTY),
+    (FOUR, BY_ITS_TEXT),
 ]
 
 NOT_YET: list[tuple[str, Any, str]] = [
@@ -538,10 +570,14 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (ONE, "DEBUG=1", "should be a function"),
     (ONE, known_no, "DEBUG=no turned debugging on"),
     (ONE, first_letter, "DEBUG=ttrue turned debugging on"),
+    (ONE, as_words_go, "DEBUG=yes turned debugging on"),
+    (ONE, as_a_number, "DEBUG=2 turned debugging on"),
+    (ONE, that_begins_so, "DEBUG=10 turned debugging on"),
     (ONE, no_is_yes, "DEBUG=no turned debugging on"),
     (ONE, swallowing, "is missing, and your function returns settings"),
     (ONE, of_the_process, "DEBUG=true should be True"),
     (ONE, remembering(), "SECRET_KEY is missing, and your function returns settings"),
+    (ONE, by_one_kind_of_comma, "should be ['example.org', 'www.example.org']"),
     (ONE, first_host, "should be ['example.org', 'www.example.org']"),
     (TWO, STUB, "partially initialized module"),
     (TWO, {"listings.py": PLACE}, "should be listings.py and bookings.py"),
@@ -599,6 +635,12 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (THREE, made_in(of_the_process_number), "the same process number"),
     (THREE, made_in(of_the_time), "They began at the same time"),
     (THREE, made_in(of_its_start), "They began at the same time"),
+    (THREE, made_by(lambda: uuid.uuid4().hex[:8]), "has at most 32 random bits"),
+    (THREE, made_by(lambda: uuid.uuid4().hex[:12]), "has at most 48 random bits"),
+    (THREE, made_by(lambda: secrets.token_hex(4)), "has at most 32 random bits"),
+    (THREE, made_by(lambda: f"{random.randrange(10**9, 10**10)}"), "has at most 33 random bits"),
+    (THREE, by(lambda sent: re.search(r"[A-Za-z0-9-]{1,64}", sent)), "500 characters long"),
+    (THREE, by(lambda sent: re.fullmatch(r"[0-9a-f-]{36}", sent)), "order-17"),
     (THREE, asynchronous, "use def"),
     (THREE, never_awaited, "use def"),
     (FOUR, FLOAT, "a night for 19.99 became 1998 cents"),
@@ -610,6 +652,10 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (FOUR, ALONE, "should depend on 0002_minor"),
     (FOUR, GONE, "should depend on 0002_minor"),
     (FOUR, BACK_IMPORTED, "90.00 came back as None. Nothing wrote into nightly"),
+    (FOUR, ONLY_EMPTY, "and a second way there made 1999 cents of it"),
+    (FOUR, WHOLE_UNITS, "a night for 19.99 became 1900 cents"),
+    (FOUR, TO_A_TENTH, "19.99 came back as 20.00"),
+    (FOUR, WITHOUT_THE_DEAR, "4 places are left"),
     (FOUR, FIRST_ONLY, "not every price was copied"),
     (FOUR, SWALLOWS, "not every price was copied"),
     (FOUR, UNSAVED, "not every price was copied"),

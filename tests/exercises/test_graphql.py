@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import pytest
 import strawberry
@@ -859,7 +860,133 @@ def root_of(person: Any, *, by_name: bool = False) -> strawberry.Schema:
     return strawberry.Schema(Root)
 
 
+def only_true_keys(keys: list[int], select: Select) -> Any:
+    by_id = {row["id"]: row for row in select([key for key in keys if key])}
+    return [by_id.get(key) for key in keys]
+
+
+def if_the_numbers_differ(keys: list[int], select: Select) -> Any:
+    """As many rows as keys are not yet the rows in the order of the keys."""
+    rows = select(keys)
+    return rows if len(rows) == len(keys) else by_dictionary(keys, lambda _: rows)
+
+
+def something_empty(keys: list[int], select: Select) -> Any:
+    by_id = {row["id"]: row for row in select(keys)}
+    return [by_id.get(key, {}) for key in keys]
+
+
+def taken_out(keys: list[int], select: Select) -> Any:
+    by_id = {row["id"]: row for row in select(keys)}
+    return [by_id.pop(key, None) for key in keys]
+
+
+def asks_again(keys: list[int], select: Select) -> Any:
+    try:
+        return by_dictionary(keys, select)
+    except Exception:
+        return by_dictionary(keys, select)
+
+
+def sorts_them_here(keys: list[int], select: Select) -> Any:
+    keys.sort()
+    return by_dictionary(keys, select)
+
+
+def written(way: Callable[[str], str]) -> strawberry.Schema:
+    """A schema that shows everybody's address, written in another way."""
+
+    @strawberry.type(name="Person")
+    class Shown:
+        name: str
+
+        @strawberry.field
+        def contact(self) -> str:
+            return way(self.__dict__["email"])
+
+        @strawberry.field
+        def email(self, info: Info) -> str | None:
+            return self.__dict__["email"] if info.context["viewer"] is self else None
+
+    return root_of(Shown)
+
+
+@strawberry.type(name="Person")
+class SaysWhose:
+    """The refusal names what it refuses."""
+
+    name: str
+
+    @strawberry.field
+    def email(self, info: Info) -> str | None:
+        email: str = self.__dict__["email"]
+        if info.context["viewer"] is not self:
+            raise PermissionError(f"{email} is private")
+        return email
+
+
+@strawberry.type(name="Person")
+class NotForOthers:
+    """Others are kept out, and strangers are not others."""
+
+    name: str
+
+    @strawberry.field
+    def email(self, info: Info) -> str | None:
+        viewer = info.context["viewer"]
+        return None if viewer and viewer is not self else self.__dict__["email"]
+
+
+@strawberry.type(name="Person")
+class BeginsLike:
+    name: str
+
+    @strawberry.field
+    def email(self, info: Info) -> str | None:
+        email: str = self.__dict__["email"]
+        viewer = info.context["viewer"]
+        mine = viewer and email.startswith(viewer.email.partition("@")[0])
+        return email if mine else None
+
+
+def counted(fault: str) -> Callable[[DocumentNode], int]:
+    """As with_a_stack, by recursion, with one fault."""
+
+    def values(document: DocumentNode) -> int:
+        named = {
+            d.name.value: d.selection_set
+            for d in document.definitions
+            if isinstance(d, FragmentDefinitionNode)
+        }
+        known: dict[str, int] = {}
+
+        def size(selections: Any, times: int) -> int:
+            count = 0
+            for node in selections.selections if selections else ():
+                if isinstance(node, FragmentSpreadNode):
+                    name = node.name.value
+                    often = 1 if fault == "a spread forgets" else times
+                    if fault != "a fragment as it was first" or name not in known:
+                        known[name] = size(named[name], often)
+                    count += known[name]
+                elif isinstance(node, FieldNode):
+                    leaf = fault == "a leaf as often as its list" and not node.selection_set
+                    count += times * (_first(node) if leaf else 1)
+                    count += size(node.selection_set, times * _first(node))
+                else:
+                    count += size(node.selection_set, times)
+                if count > 10_000:
+                    return 10_001
+            return count
+
+        (operation,) = (d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+        return size(operation.selection_set, 1)
+
+    return values
+
+
 RIGHT: list[tuple[str, Any]] = [
+    (THREE, counted("")),
     (ONE, by_dictionary),
     (ONE, by_search),
     (ONE, patiently),
@@ -871,6 +998,36 @@ RIGHT: list[tuple[str, Any]] = [
 ]
 
 NOT_YET: list[tuple[str, Any, str]] = [
+    (ONE, only_true_keys, "for a key that is zero"),
+    (ONE, if_the_numbers_differ, "for three keys, [2, 7, 4], it should return"),
+    (ONE, something_empty, "for a key that nobody has"),
+    (ONE, taken_out, "for a key that comes twice"),
+    (ONE, asks_again, "the answer called it 2 times: call select once"),
+    (ONE, sorts_them_here, "for three keys, [2, 7, 4], it should return"),
+    (TWO, written(quote), "address by { houses { host { contact"),
+    (
+        TWO,
+        written(lambda email: email.replace("@", "&#64;")),
+        "address by { houses { host { contact",
+    ),
+    (TWO, written(lambda email: email.encode().hex()), "address by { houses { host { contact"),
+    (TWO, written(lambda email: email[::-1]), "address by { houses { host { contact"),
+    (
+        TWO,
+        written(lambda email: base64.b64encode(email.encode()).decode().rstrip("=")),
+        "address by { houses { host { contact",
+    ),
+    (
+        TWO,
+        written(lambda email: base64.b32encode(email.encode()).decode()),
+        "address by { houses { host { contact",
+    ),
+    (TWO, root_of(SaysWhose), "address by { houses { host { email"),
+    (TWO, root_of(NotForOthers), "a stranger reads Amina's address"),
+    (TWO, root_of(BeginsLike), "the second Amina, of the Barn,'s address"),
+    (THREE, counted("a fragment as it was first"), "it says 7; it is 5"),
+    (THREE, counted("a spread forgets"), "it says 5; it is 13"),
+    (THREE, counted("a leaf as often as its list"), "of { tags(first: 10) b } it says 11; it is 2"),
     (ONE, with_a_memory, "whose rows have changed since the first call, [2, 7, 4], it should"),
     (ONE, everything, "it also asked the database for [0, 1, 3]. Ask for no rows"),
     (ONE, swallowing, "select failed, and the answer returned [None, None]"),

@@ -103,6 +103,19 @@ def test_right_answers(exercise: str, answer: object) -> None:
         (ONE, "CREATE INDEX ON booking (property_id, status)", "read and sorted"),
         (
             ONE,
+            "CREATE INDEX ON booking (property_id) INCLUDE (status, check_in)",
+            "read and sorted",
+        ),
+        (ONE, "CREATE INDEX ON booking USING hash (property_id)", "read and sorted"),
+        (ONE, "CREATE INDEX ON booking (property_id, check_out)", "read and sorted"),
+        (ONE, "CREATE INDEX ON booking (status, check_in, property_id)", "pages are read"),
+        (
+            ONE,
+            "CREATE INDEX ON booking (property_id); CREATE INDEX ON booking (check_in)",
+            "pages are read",
+        ),
+        (
+            ONE,
             "CREATE INDEX ON booking (property_id, check_in) "
             "WHERE status = 'confirmed' AND property_id = 42",
             "still reads the whole table",
@@ -134,6 +147,18 @@ def test_right_answers(exercise: str, answer: object) -> None:
             "last moment",
         ),
         (TWO, RANGE.format("::text LIKE '2025-03%'"), "516 pages are read"),
+        (TWO, RANGE.format("> '2025-03-01' AND created_at < '2025-04-01'"), "the first and the"),
+        (TWO, RANGE.format(">= '2025-03-01' AND created_at <= '2025-04-01'"), "the first and the"),
+        (
+            TWO,
+            RANGE.format("BETWEEN '2025-03-01' AND '2025-03-31 23:59:59.999'"),
+            "last moment",
+        ),
+        (
+            TWO,
+            RANGE.format(">= '2025-03-01' AND created_at < date '2025-03-01' + 30"),
+            "says",
+        ),
         (TWO, RANGE.format("::date BETWEEN '2025-03-01' AND '2025-03-31'"), "516 pages are read"),
         (TWO, RANGE.format("IS NOT NULL") + " GROUP BY id", "gives 50,000 rows"),
         (TWO, "DELETE FROM booking", "write a SELECT"),
@@ -209,6 +234,10 @@ def test_right_answers(exercise: str, answer: object) -> None:
         (FOUR, ["by_property", "by_total"], "one more can go"),
         (FOUR, ["by_guest", "by_guest_again"], "guest_id = 815 read 11 buffers"),
         (FOUR, ["by_property_day"], "now reads"),
+        (FOUR, ["by_total", "by_guest", "by_property_day"], "now reads"),
+        (FOUR, ["by_total", "by_property", "by_guest", "by_guest_again"], "guest_id = 815 read"),
+        (FOUR, ["by_property", "by_guest_again"], "one more can go"),
+        (FOUR, ["by_total", "by_property", "by_guest", "reference_key"], "it has to stay"),
         (FOUR, ["booking_pkey"], "it has to stay"),
         (FOUR, ["reference_key"], "it has to stay"),
         (FOUR, ["by_nothing"], "there is no index 'by_nothing'"),
@@ -220,6 +249,35 @@ def test_right_answers(exercise: str, answer: object) -> None:
             "two guests still share an address",
         ),
         (FIVE, MERGE, "still invalid"),
+        (
+            FIVE,
+            MERGE + "ALTER INDEX guest_email_unique RENAME TO guest_email_old;" + REBUILD,
+            "guest_email_old is still there, and invalid",
+        ),
+        (
+            FIVE,
+            MERGE + "DROP INDEX guest_email_unique; "
+            "CREATE INDEX guest_email_unique ON guest (lower(email))",
+            "written differently, is let in",
+        ),
+        (
+            FIVE,
+            MERGE + "DROP INDEX guest_email_unique; CREATE TABLE copy AS TABLE guest; "
+            "CREATE UNIQUE INDEX guest_email_unique ON copy (lower(email))",
+            "no index guest_email_unique",
+        ),
+        (
+            FIVE,
+            "UPDATE booking SET guest_id = 8 WHERE guest_id = 7; DELETE FROM guest WHERE id = 7;"
+            "REINDEX INDEX guest_email_unique",
+            "guest 8 is still there",
+        ),
+        (
+            FIVE,
+            "UPDATE guest SET email = 'grace@example.org' WHERE id = 8;"
+            "REINDEX INDEX guest_email_unique",
+            "guest 8 is still there",
+        ),
         (
             FIVE,
             MERGE + "DROP INDEX guest_email_unique;" + REBUILD + " WHERE id < 1000",

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import httpx
+import psycopg
 import pytest
 
 import nexus
@@ -178,6 +179,71 @@ def raises(*_: object, **__: object) -> None:
 
 def sleeps(*_: object, **__: object) -> None:
     time.sleep(60)
+
+
+def up_to(refuses: Callable[[float], bool]) -> Callable[..., httpx.Response]:
+    """As the loop, with another limit of the pause."""
+
+    def send(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+        keyed = "Idempotency-Key" in options.get("headers", {})
+        for left in reversed(range(4)):
+            try:
+                answer = client.request(method, url, **options)
+            except httpx.TransportError:
+                if not left or not (method in SAFE or keyed):
+                    raise
+                time.sleep(1)
+                continue
+            pause = asked(answer)
+            if answer.status_code not in (429, 503) or not left or refuses(pause):
+                return answer
+            time.sleep(pause)
+        raise AssertionError
+
+    send.__name__ = "up to another limit"
+    return send
+
+
+def of_any_sign(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    """Takes a number of seconds as it comes."""
+    for left in reversed(range(4)):
+        try:
+            answer = client.request(method, url, **options)
+        except httpx.TransportError:
+            if not left or not (method in SAFE or "Idempotency-Key" in options.get("headers", {})):
+                raise
+            time.sleep(1)
+            continue
+        said = answer.headers.get("Retry-After", "")
+        pause = float(said) if said.lstrip("-").isdecimal() else asked(answer)
+        if answer.status_code not in (429, 503) or not left or pause > 60:
+            return answer
+        time.sleep(pause)
+    raise AssertionError
+
+
+def a_key_for_each(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    """A key of the client's own promises nothing if the server does not know keys."""
+    headers = {"Idempotency-Key": str(random.random())} | options.pop("headers", {})
+    return loop(client, method, url, headers=headers, **options)
+
+
+def built_once(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+    """Another form: the request is built once, and sent again."""
+    request = client.build_request(method, url, **options)
+    keyed = "Idempotency-Key" in request.headers
+    for left in reversed(range(4)):
+        try:
+            answer = client.send(request)
+        except httpx.TransportError:
+            if not left or not (method in SAFE or keyed):
+                raise
+            time.sleep(1)
+            continue
+        if answer.status_code not in (429, 503) or not left or asked(answer) > 60:
+            return answer
+        time.sleep(asked(answer))
+    raise AssertionError
 
 
 def tries(lost: Any = httpx.TransportError, *, fault: str = "") -> Callable[..., httpx.Response]:
@@ -389,6 +455,76 @@ def another_error(connection: Connection, key: str, body: str, work: Work) -> st
     return by_lock(connection, key, body, renamed)
 
 
+def whatever_was_first(connection: Connection, key: str, body: str, work: Work) -> str:
+    """Who comes second takes the first one's result, whatever body it was for."""
+    try:
+        return by_constraint(connection, key, body, work)
+    except psycopg.errors.UniqueViolation:
+        row = connection.execute(KEPT, [key]).fetchone()
+        assert row
+        return str(row[1])
+
+
+def looks_again(connection: Connection, key: str, body: str, work: Work) -> str:
+    """Another form: who comes second looks once more, also at the body."""
+    try:
+        return by_constraint(connection, key, body, work)
+    except psycopg.errors.UniqueViolation:
+        return looks_again(connection, key, body, work)
+
+
+def by_upsert(connection: Connection, key: str, body: str, work: Work) -> str:
+    """Another form: the row is there, or is locked, after one statement."""
+    upsert = (
+        KEEP + " ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING body, result, xmax"
+    )
+    with connection.transaction():
+        row = connection.execute(upsert, [key, body, ""]).fetchone()
+        assert row
+        if row[0] != body:
+            raise ValueError(key)
+        if str(row[2]) != "0":
+            return str(row[1])
+        result = work(connection)
+        connection.execute("UPDATE answer SET result = %s WHERE key = %s", [result, key])
+    return result
+
+
+def by_begin(*, after_a_mistake: str, after_a_hit: str) -> Callable[..., str]:
+    """BEGIN and COMMIT by hand; and what comes after the shorter ways."""
+
+    def once(connection: Connection, key: str, body: str, work: Work) -> str:
+        connection.execute("BEGIN")
+        kept = connection.execute(KEPT, [key]).fetchone()
+        if kept and kept[0] != body:
+            connection.execute(after_a_mistake)
+            raise ValueError(key)
+        if kept:
+            connection.execute(after_a_hit)
+            return str(kept[1])
+        try:
+            result = work(connection)
+            connection.execute(KEEP, [key, body, result])
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        return result
+
+    return once
+
+
+def unlocks_if_all_is_well(connection: Connection, key: str, body: str, work: Work) -> str:
+    connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [key])
+    result = by_constraint(connection, key, body, work)
+    connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
+    return result
+
+
+def key_and_body_together(connection: Connection, key: str, body: str, work: Work) -> str:
+    return by_lock(connection, f"{key} {body}", body, work)
+
+
 def left_open(connection: Connection, key: str, body: str, work: Work) -> str:
     connection.execute("ROLLBACK")
     connection.execute("BEGIN")
@@ -521,6 +657,13 @@ RIGHT: list[tuple[str, Any]] = [
     (THREE, by_place_holder),
     (THREE, by_refusal),
     (THREE, by_constraint),
+    (THREE, looks_again),
+    (THREE, by_upsert),
+    (THREE, by_begin(after_a_mistake="ROLLBACK", after_a_hit="COMMIT")),
+    (ONE, built_once),
+    (TWO, PAGE.format("(rating, id) <= (%(rating)s, %(id)s) AND id <> %(id)s")),
+    (TWO, PAGE.format("NOT (rating, id) >= (%(rating)s, %(id)s)")),
+    (TWO, ROWS.replace("LIMIT 10", "FETCH FIRST 10 ROWS WITH TIES")),
 ]
 
 NOT_YET: list[tuple[str, Any, str]] = [
@@ -582,7 +725,30 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (THREE, not_told, "the caller was not told"),
     (THREE, keeps_twice, "the work was done 2 times"),
     (THREE, left_open, "still open"),
-    (THREE, sleeps_on_a_lock, "is something locked?"),
+    (THREE, sleeps_on_a_lock, "it still holds an advisory lock"),
+    (ONE, up_to(lambda pause: pause >= 60), "which is a minute and not more"),
+    (ONE, up_to(lambda pause: pause > 30), "which is a minute and not more"),
+    (ONE, up_to(lambda pause: pause > 120), "503 came with Retry-After: 61"),
+    (ONE, up_to(lambda pause: pause > 600), "503 came with Retry-After: 61"),
+    (ONE, of_any_sign, "503 came with Retry-After: -1, and it raised ValueError"),
+    (ONE, a_key_for_each, "and it was sent 2 times"),
+    (TWO, ROWS.replace("<", "<=") + " OFFSET 1", "places came and went"),
+    (
+        TWO,
+        PAGE.format("(rating, id) < (SELECT rating, id FROM place WHERE id = %(id)s)"),
+        "places came and went",
+    ),
+    (
+        TWO,
+        PAGE.format("rating * 100000 + id < %(rating)s * 100000 + %(id)s"),
+        "know where to begin",
+    ),
+    (TWO, PAGE.format("(id, rating) < (%(id)s, %(rating)s)"), "it is not there"),
+    (THREE, whatever_was_first, "compare the body also when the other call has just stored"),
+    (THREE, by_begin(after_a_mistake="SELECT 1", after_a_hit="COMMIT"), "it has raised ValueError"),
+    (THREE, by_begin(after_a_mistake="ROLLBACK", after_a_hit="SELECT 1"), "a repeated call has"),
+    (THREE, unlocks_if_all_is_well, "when it has raised ValueError, it still holds an advisory"),
+    (THREE, key_and_body_together, "the same key came with another body: raise ValueError"),
     (THREE, for_ever_in_a_race, "had not begun its work"),
     (THREE, leaves, "SystemExit"),
     (THREE, raises, "I do not want to"),

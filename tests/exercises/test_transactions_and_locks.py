@@ -53,13 +53,112 @@ def by_hand(connection: Connection, work: Work) -> object:
             result = work(connection)
             connection.execute("COMMIT")
             return result
+        except BaseException as error:
+            connection.execute("ROLLBACK")
+            left -= 1
+            if not isinstance(error, SerializationFailure) or not left:
+                raise
+
+
+def by_hand_for_errors_of_postgresql(connection: Connection, work: Work) -> object:
+    """Another error leaves the transaction open, and its locks with it."""
+    left = 3
+    while True:
+        connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
         except psycopg.Error as error:
             connection.execute("ROLLBACK")
             left -= 1
-            if error.sqlstate != "40001" and "SerializationFailure" not in type(error).__name__:
+            if error.sqlstate != "40001" or not left:
                 raise
+
+
+def commits_what_failed(connection: Connection, work: Work) -> object:
+    for left in reversed(range(9)):
+        connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
+        except SerializationFailure:
+            connection.execute("ROLLBACK")
             if not left:
                 raise
+        except Exception:
+            connection.execute("COMMIT")
+            raise
+    return None
+
+
+def to_a_savepoint(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    with connection.transaction():
+        for _ in range(9):
+            with contextlib.suppress(SerializationFailure), connection.transaction():
+                return work(connection)
+        raise SerializationFailure
+
+
+def until_there_is_a_result(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    result, refused = None, None
+    for _ in range(9):
+        try:
+            with connection.transaction():
+                result = work(connection)
+        except SerializationFailure as error:
+            result, refused = None, error
+        if result:
+            return result
+    if refused:
+        raise refused
+    return result
+
+
+def in_other_words(connection: Connection, work: Work) -> object:
+    try:
+        return by_transaction(connection, work)
+    except SerializationFailure as error:
+        raise RuntimeError("another one was always faster") from error
+
+
+def others_in_other_words(connection: Connection, work: Work) -> object:
+    try:
+        return by_transaction(connection, work)
+    except psycopg.Error:
+        raise
+    except Exception as error:
+        raise RuntimeError("work failed") from error
+
+
+def the_level_once(connection: Connection, work: Work) -> object:
+    connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+    for left in reversed(range(9)):
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
+        except BaseException as error:
+            connection.execute("ROLLBACK")
+            if not isinstance(error, SerializationFailure) or not left:
+                raise
+            connection.execute("BEGIN")
+    return None
+
+
+def broken_rules_too(connection: Connection, work: Work) -> object:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    for left in reversed(range(9)):
+        try:
+            with connection.transaction():
+                return work(connection)
+        except (SerializationFailure, psycopg.IntegrityError):
+            if not left:
+                raise
+    return None
 
 
 def once(connection: Connection, work: Work) -> object:
@@ -443,6 +542,85 @@ def swallows(connection: Connection, giver: str, taker: str, cents: int) -> None
         ordered(connection, giver, taker, cents)
 
 
+def locks_the_giver(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute("SELECT 1 FROM account WHERE owner = %s FOR UPDATE", [giver])
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def locks_the_first_of_both(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    """Another form: who has the first one's lock may take both rows in any order."""
+    with connection.transaction():
+        first = [min(giver, taker)]
+        connection.execute("SELECT 1 FROM account WHERE owner = %s FOR UPDATE", first)
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def locks_to_read(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    query = "SELECT 1 FROM account WHERE owner IN (%s, %s) ORDER BY owner FOR SHARE"
+    with connection.transaction():
+        connection.execute(query, [giver, taker])
+        for owner, change in sorted([(giver, -cents), (taker, cents)]):
+            connection.execute(MOVE, [change, owner])
+
+
+def locks_before_the_transaction(
+    connection: Connection, giver: str, taker: str, cents: int
+) -> None:
+    """In autocommit the locks are gone when the SELECT is done."""
+    query = "SELECT 1 FROM account WHERE owner IN (%s, %s) ORDER BY owner FOR UPDATE"
+    connection.execute(query, [giver, taker])
+    giver_first(connection, giver, taker, cents)
+
+
+def a_lock_for_each_name(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        for owner in (giver, taker):
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [owner])
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def serializable_once(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    connection.isolation_level = IsolationLevel.SERIALIZABLE
+    giver_first(connection, giver, taker, cents)
+
+
+def waits_for_half_a_second(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    with connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '500ms'")
+        connection.execute(MOVE, [-cents, giver])
+        connection.execute(MOVE, [cents, taker])
+
+
+def passes_over(connection: Connection, giver: str, taker: str, cents: int) -> None:
+    query = "SELECT 1 FROM account WHERE owner IN (%s, %s) ORDER BY owner FOR UPDATE SKIP LOCKED"
+    with connection.transaction():
+        if len(connection.execute(query, [giver, taker]).fetchall()) < 2:
+            raise RuntimeError("somebody else is at work")
+        giver_first(connection, giver, taker, cents)
+
+
+def says_no(connection: Connection, giver: str, taker: str, cents: int) -> bool:
+    query = "SELECT owner, cents FROM account WHERE owner IN (%s, %s) ORDER BY owner FOR UPDATE"
+    with connection.transaction():
+        had = dict(connection.execute(query, [giver, taker]).fetchall())
+        if had[giver] < cents:
+            return False
+        giver_first(connection, giver, taker, cents)
+    return True
+
+
+def forgets_its_lock_after_an_error(
+    connection: Connection, giver: str, taker: str, cents: int
+) -> None:
+    connection.execute("SELECT pg_advisory_lock(1)")
+    giver_first(connection, giver, taker, cents)
+    connection.execute("SELECT pg_advisory_unlock(1)")
+
+
 in_this_process = threading.Lock()
 
 
@@ -586,6 +764,7 @@ RIGHT: list[tuple[str, Any]] = [
         f"WITH mine AS ({TAKE.format(FIRST + ' FOR UPDATE SKIP LOCKED')}) SELECT id FROM mine",
     ),
     (THREE, ordered),
+    (THREE, locks_the_first_of_both),
     (THREE, locked_first),
     (THREE, locked_one_by_one),
     (THREE, one_after_the_other),
@@ -622,7 +801,66 @@ RIGHT: list[tuple[str, Any]] = [
 NOT_YET: list[tuple[str, Any, str]] = [
     (TWO, TAKE.format(FIRST + " FOR SHARE SKIP LOCKED"), "were inside the statement at once"),
     (THREE, waits_in_the_server, "had not come to an end after 1 seconds"),
-    (THREE, keeps_a_lock, "two opposite transfers had not come to an end"),
+    (THREE, keeps_a_lock, "after a transfer, it still holds an advisory lock"),
+    (THREE, forgets_its_lock_after_an_error, "after it failed, it still holds an advisory lock"),
+    (THREE, locks_the_giver, "deadlock detected"),
+    (THREE, locks_to_read, "deadlock detected"),
+    (THREE, locks_before_the_transaction, "deadlock detected"),
+    (THREE, a_lock_for_each_name, "deadlock detected"),
+    (THREE, serializable_once, "two opposite transfers met, and one ended with"),
+    (THREE, waits_for_half_a_second, "lock timeout"),
+    (THREE, passes_over, "somebody else is at work"),
+    (THREE, says_no, "the caller got no error"),
+    (ONE, by_hand_for_errors_of_postgresql, "its transaction is still open"),
+    (ONE, commits_what_failed, "roll back after every error"),
+    (ONE, to_a_savepoint, "in the same transaction"),
+    (ONE, until_there_is_a_result, "work was called 9 times and returned None"),
+    (ONE, in_other_words, "another one was always faster"),
+    (ONE, others_in_other_words, "the caller got RuntimeError instead"),
+    (ONE, the_level_once, "ran at read committed"),
+    (ONE, broken_rules_too, "only a serialization failure is worth another attempt"),
+    (
+        TWO,
+        "UPDATE job SET status = 'running' WHERE status = 'waiting' "
+        "AND id = (SELECT min(id) FROM job WHERE status = 'waiting') RETURNING id",
+        "the next one waits",
+    ),
+    (TWO, TAKE.format(FIRST + " FOR KEY SHARE SKIP LOCKED"), "the next one waits"),
+    (
+        TWO,
+        TAKE.format(FIRST.replace("BY id", "BY ctid") + " FOR UPDATE SKIP LOCKED"),
+        "the lowest id is 4",
+    ),
+    (
+        FOUR,
+        TRIGGER.format(TAKE_TURNS, "INSERT OR UPDATE OF during, cancelled"),
+        "another cleaner's shift can be given to Chidi",
+    ),
+    (
+        FOUR,
+        TRIGGER.format(
+            "PERFORM 1 FROM shift WHERE cleaner = NEW.cleaner FOR UPDATE;", "INSERT OR UPDATE"
+        ),
+        "did not see each other",
+    ),
+    (
+        FOUR,
+        "CREATE UNIQUE INDEX ON shift (cleaner, lower(during)) WHERE NOT cancelled",
+        "at 11:30 was accepted",
+    ),
+    (
+        FOUR,
+        EXCLUDE.format("cleaner WITH =, during WITH -|-", "WHERE (NOT cancelled)"),
+        "begins when the one before ends",
+    ),
+    (
+        FOUR,
+        EXCLUDE.format(
+            "cleaner WITH =, daterange(lower(during)::date, upper(during)::date, '[]') WITH &&",
+            "WHERE (NOT cancelled)",
+        ),
+        "begins when the one before ends",
+    ),
     (
         FOUR,
         "ALTER TABLE shift ADD EXCLUDE USING gist"
