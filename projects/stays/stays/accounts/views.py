@@ -1,10 +1,9 @@
 """Registration, tokens, and one's own account, by HTTP."""
 
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -29,14 +28,12 @@ from stays.accounts.serializers import (
 )
 from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
-from stays.rest.openapi import TEXTS, ProblemAutoSchema
-from stays.rest.pagination import PageQuery, page_of, respond
-from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
-from stays.rest.throttling import RegistrationThrottle, ResetThrottle, client_address
+from stays.rest.openapi import problems
+from stays.rest.pagination import list_schema, respond
+from stays.rest.throttling import client_address
 
 NO_STORE = {"Cache-Control": "no-store"}  # RFC 6749, 5.1, for tokens; the same for what is private
-UNAUTHENTICATED = {("401", MEDIA_TYPE): OpenApiResponse(ProblemSerializer, TEXTS["401"])}
-Method = TypeVar("Method", bound=Callable[..., Response])
+UNAUTHENTICATED: dict[Any, Any] = problems(401)
 
 
 class PublicView(APIView):
@@ -49,7 +46,7 @@ class PublicView(APIView):
 class RegisterView(PublicView):
     """New accounts."""
 
-    throttle_classes = (*APIView.throttle_classes, RegistrationThrottle)
+    throttle_scope = "register"
 
     @extend_schema(
         operation_id="register", request=RegistrationSerializer, responses={201: UserSerializer}
@@ -109,7 +106,7 @@ class LogoutView(PublicView):
 class ResetRequestView(PublicView):
     """The e-mail for those who have forgotten their password."""
 
-    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+    throttle_scope = "reset"
 
     @extend_schema(
         operation_id="request_password_reset", request=ResetRequestSerializer, responses={202: None}
@@ -123,7 +120,7 @@ class ResetRequestView(PublicView):
 class ResetView(PublicView):
     """A new password for those who have forgotten theirs."""
 
-    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+    throttle_scope = "reset"
 
     @extend_schema(operation_id="reset_password", request=ResetSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
@@ -135,7 +132,7 @@ class ResetView(PublicView):
 class VerificationView(PublicView):
     """Addresses that users have shown to be their own."""
 
-    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+    throttle_scope = "reset"
 
     @extend_schema(
         operation_id="verify_email", request=VerificationSerializer, responses={204: None}
@@ -149,7 +146,7 @@ class VerificationView(PublicView):
 class VerificationRequestView(APIView):
     """Another e-mail for those who have lost the first."""
 
-    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+    throttle_scope = "reset"
 
     @extend_schema(operation_id="request_verification", request=None, responses={202: None})
     def post(self, request: Request) -> Response:
@@ -161,9 +158,7 @@ class VerificationRequestView(APIView):
 class SessionList(APIView):
     """One's own sessions."""
 
-    @extend_schema(
-        operation_id="sessions_list", parameters=[PageQuery], responses=page_of(SessionSerializer)
-    )
+    @list_schema(SessionSerializer, "sessions_list")
     def get(self, request: Request) -> Response:
         """List those that have not ended, the newest first."""
         sessions = selectors.sessions_of(user=signed_in(request))
@@ -182,28 +177,6 @@ class SessionDetail(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class BodyOfDelete(ProblemAutoSchema):
-    """Describes the body of a DELETE, which drf-spectacular passes over."""
-
-    def _get_request_body(self, direction: str = "request") -> Any:
-        """Return the description, made as that of a POST."""
-        method, self.method = self.method, "POST"
-        try:
-            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
-        finally:
-            self.method = method
-
-
-def described_by(schema: type[ProblemAutoSchema]) -> Callable[[Method], Method]:
-    """Decorate a view's method: `extend_schema` above it extends this schema class."""
-
-    def decorate(method: Method) -> Method:
-        method.kwargs = {"schema": schema}  # type: ignore[attr-defined]
-        return method
-
-    return decorate
-
-
 class MeView(APIView):
     """One's own account."""
 
@@ -220,7 +193,6 @@ class MeView(APIView):
         return Response(UserSerializer(user).data, headers=NO_STORE)
 
     @extend_schema(operation_id="delete_me", request=DeletionSerializer, responses={204: None})
-    @described_by(BodyOfDelete)
     def delete(self, request: Request) -> Response:
         """Delete it. If there are bookings, places or messages, it is made anonymous instead."""
         services.delete_account(

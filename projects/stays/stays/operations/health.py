@@ -71,20 +71,17 @@ def valkey(url: str) -> Redis:
     return Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=once)
 
 
-def check_cache() -> None:
-    """Write to the Valkey of the cache."""
-    with valkey(settings.CACHES["default"]["LOCATION"]) as client:
-        client.set(PROBE, 1, ex=10)
-
-
-def check_broker() -> None:
-    """Write to the Valkey of Celery."""
-    with valkey(settings.CELERY_BROKER_URL) as client:
+def check_valkey(url: str) -> None:
+    """Write to a Valkey."""
+    with valkey(url) as client:
         client.set(PROBE, 1, ex=10)
 
 
 NEEDED: dict[str, Check] = {"database": check_database, "migrations": check_migrations}
-USEFUL: dict[str, Check] = {"cache": check_cache, "broker": check_broker}
+USEFUL: dict[str, Check] = {
+    "cache": lambda: check_valkey(settings.CACHES["default"]["LOCATION"]),
+    "broker": lambda: check_valkey(settings.CELERY_BROKER_URL),
+}
 _running: dict[Check, "Future[None]"] = {}
 _lock = threading.Lock()
 

@@ -94,7 +94,8 @@ class BodyLimitMiddleware:
         if not (length.isascii() and length.isdigit()):
             return problem_response(400, "bad_request", "The Content-Length is not a number.")
         if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return body_too_large()
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            return problem_response(413, "too_large", f"A body may have {limit} bytes at most.")
         response = self.get_response(request)
         if response.status_code >= 400 and length != "0":
             # What was refused unread would be taken for the next request of the connection, which
@@ -102,12 +103,6 @@ class BodyLimitMiddleware:
             with suppress(OSError):
                 request.read()
         return response
-
-
-def body_too_large() -> HttpResponseBase:
-    """Return the refusal of a body over the limit, which ends the connection too."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return problem_response(413, "too_large", f"A body may have {limit} bytes at most.")
 
 
 class HeadersMiddleware:

@@ -1,14 +1,12 @@
 """Fill an empty database with a made-up marketplace."""
 
 import secrets
-import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, date, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from stays.common.errors import Refusal
 from stays.seeding import services
@@ -44,9 +42,6 @@ class Command(BaseCommand):
         )
         parser.add_argument("--password", help="every user's (default: a random one, printed)")
         parser.add_argument(
-            "--flush", action="store_true", help="remove first what an earlier seed has left"
-        )
-        parser.add_argument(
             "--if-empty", action="store_true", help="do nothing, successfully, if there is data"
         )
 
@@ -62,27 +57,12 @@ class Command(BaseCommand):
             if options["if_empty"] and services.holds_data():
                 self.stdout.write("There is data already; nothing was done.")
                 return
-            with tqdm(
-                total=options["bookings"],
-                unit=" bookings",
-                unit_scale=True,
-                file=sys.stderr,
-                disable=None,  # no bar but on a terminal
-                leave=False,
-            ) as bar:
-                made = services.seed(
-                    now=now,
-                    bookings=options["bookings"],
-                    password=password,
-                    flush=options["flush"],
-                    on_booking=bar.update,
-                )
+            made = services.seed(now=now, bookings=options["bookings"], password=password)
         except Refusal as refusal:
-            hint = " (--flush removes what a seed has left)" if refusal.code == "not_empty" else ""
-            raise CommandError(f"{refusal.detail}{hint}") from refusal
+            raise CommandError(refusal.detail) from refusal
         for name, number in made.items():
             self.stdout.write(f"{number:>10,} {name}")
-        self.stdout.write(f"Loaded in {time.perf_counter() - began:.1f} s. You can log in as")
+        self.stdout.write(f"Loaded in {time.perf_counter() - began:.1f} s.")
+        self.stdout.write(f"Log in with the password {password} as any of the users, such as")
         for role, email in services.LOG_INS.items():
-            self.stdout.write(f"  {email:<20} {role}")
-        self.stdout.write(f"and every other user, with the password {password}")
+            self.stdout.write(f"  {email:<20} ({role})")
