@@ -295,12 +295,13 @@ def request_password_reset(*, email: str) -> None:
     """Have a token sent to an address, by which its user can set a new password.
 
     Whether there is an account is not told, neither in words nor by the time: the worker looks for
-    it. There is no sweep for the e-mail, for whoever gets none asks again.
+    it. There is no sweep for the e-mail, for whoever gets none asks again: five times an hour.
 
     Args:
         email: The address, in any case.
     """
-    send(task="accounts.send_reset", arguments={"email": email})
+    if attempts.may_mail(User.normalize_username(email)):
+        send(task="accounts.send_reset", arguments={"email": email})
 
 
 @transaction.atomic

@@ -4,7 +4,6 @@ import uuid
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,7 +31,6 @@ from stays.rest.openapi import problems
 from stays.rest.pagination import list_schema, respond
 from stays.rest.throttling import client_address
 
-NO_STORE = {"Cache-Control": "no-store"}  # RFC 6749, 5.1, for tokens; the same for what is private
 UNAUTHENTICATED: dict[Any, Any] = problems(401)
 
 
@@ -55,7 +53,7 @@ class RegisterView(PublicView):
     def post(self, request: Request) -> Response:
         """Make an account."""
         user = services.register(**body_of(RegistrationSerializer, request.data))
-        return Response(UserSerializer(user).data, status.HTTP_201_CREATED, headers=NO_STORE)
+        return Response(UserSerializer(user).data, status=201)
 
 
 class LoginView(PublicView):
@@ -74,7 +72,7 @@ class LoginView(PublicView):
             address=client_address(request),
             client=request.headers.get("User-Agent", ""),
         )
-        return Response(TokensSerializer(tokens).data, headers=NO_STORE)
+        return Response(TokensSerializer(tokens).data)
 
 
 class RefreshView(PublicView):
@@ -88,7 +86,7 @@ class RefreshView(PublicView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for new tokens. It is good once."""
         tokens = services.rotate(**body_of(RefreshSerializer, request.data))
-        return Response(TokensSerializer(tokens).data, headers=NO_STORE)
+        return Response(TokensSerializer(tokens).data)
 
 
 class LogoutView(PublicView):
@@ -100,7 +98,7 @@ class LogoutView(PublicView):
     def post(self, request: Request) -> Response:
         """End the session of a refresh token, and with it all of its tokens."""
         services.log_out(**body_of(RefreshSerializer, request.data))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class ResetRequestView(PublicView):
@@ -114,7 +112,7 @@ class ResetRequestView(PublicView):
     def post(self, request: Request) -> Response:
         """Send a token to an address, if there is an account. The answer is always the same."""
         services.request_password_reset(**body_of(ResetRequestSerializer, request.data))
-        return Response(status=status.HTTP_202_ACCEPTED)
+        return Response(status=202)
 
 
 class ResetView(PublicView):
@@ -126,7 +124,7 @@ class ResetView(PublicView):
     def post(self, request: Request) -> Response:
         """Set a new password by the token of the e-mail. All of the user's sessions end."""
         services.reset_password(**body_of(ResetSerializer, request.data))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class VerificationView(PublicView):
@@ -140,7 +138,7 @@ class VerificationView(PublicView):
     def post(self, request: Request) -> Response:
         """Verify an account's address by the token of the e-mail."""
         services.verify_email(**body_of(VerificationSerializer, request.data))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class VerificationRequestView(APIView):
@@ -152,7 +150,7 @@ class VerificationRequestView(APIView):
     def post(self, request: Request) -> Response:
         """Send a token to the user's address again, if it is not verified."""
         services.request_verification(actor=signed_in(request))
-        return Response(status=status.HTTP_202_ACCEPTED)
+        return Response(status=202)
 
 
 class SessionList(APIView):
@@ -162,9 +160,7 @@ class SessionList(APIView):
     def get(self, request: Request) -> Response:
         """List those that have not ended, the newest first."""
         sessions = selectors.sessions_of(user=signed_in(request))
-        answer = respond(request, sessions, ordering=["-id"], serializer=SessionSerializer)
-        answer["Cache-Control"] = NO_STORE["Cache-Control"]
-        return answer
+        return respond(request, sessions, ordering=["-id"], serializer=SessionSerializer)
 
 
 class SessionDetail(APIView):
@@ -174,7 +170,7 @@ class SessionDetail(APIView):
     def delete(self, request: Request, session_id: uuid.UUID) -> Response:
         """End it: none of its tokens is good any more."""
         services.end_session(actor=signed_in(request), session_id=session_id)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class MeView(APIView):
@@ -183,14 +179,14 @@ class MeView(APIView):
     @extend_schema(operation_id="get_me", responses=UserSerializer)
     def get(self, request: Request) -> Response:
         """Return it."""
-        return Response(UserSerializer(signed_in(request)).data, headers=NO_STORE)
+        return Response(UserSerializer(signed_in(request)).data)
 
     @extend_schema(operation_id="change_me", request=ProfileSerializer, responses=UserSerializer)
     def patch(self, request: Request) -> Response:
         """Change it."""
         changes = body_of(ProfileSerializer, request.data, partial=True)
         user = services.update_profile(actor=signed_in(request), **changes)
-        return Response(UserSerializer(user).data, headers=NO_STORE)
+        return Response(UserSerializer(user).data)
 
     @extend_schema(operation_id="delete_me", request=DeletionSerializer, responses={204: None})
     def delete(self, request: Request) -> Response:
@@ -200,7 +196,7 @@ class MeView(APIView):
             **body_of(DeletionSerializer, request.data),
             address=client_address(request),
         )
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class PasswordView(APIView):
@@ -216,7 +212,7 @@ class PasswordView(APIView):
             **body_of(NewPasswordSerializer, request.data),
             address=client_address(request),
         )
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class HostingView(APIView):

@@ -53,10 +53,7 @@ class Negotiation(DefaultContentNegotiation):
     """Knows the weights (`q`) in an Accept header, which DRF's own passes over."""
 
     def select_renderer(
-        self,
-        request: Request,
-        renderers: Any,
-        format_suffix: str | None = None,  # noqa: ARG002
+        self, request: Request, renderers: Any, *_: Any, **__: Any
     ) -> tuple[BaseRenderer, str]:
         """Return the renderer that the client likes best, and its media type."""
         offered = {f"{r.media_type}{charset}": r for charset in CHARSETS for r in renderers}

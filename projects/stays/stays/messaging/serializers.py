@@ -60,13 +60,11 @@ class ConversationSerializer(OutputSerializer[Conversation]):
         """Return the newest message, if there is one."""
         if conversation.last_at is None:
             return None
-        mine = conversation.last_sender_id == self.context["request"].user.pk
-        last = {
-            "is_mine": mine,
+        return {
+            "is_mine": conversation.last_sender_id == self.context["request"].user.pk,
             "text": conversation.last_text,
             "created_at": conversation.last_at,
         }
-        return dict(LastMessageSerializer(last).data)
 
 
 class NewMessageSerializer(StrictSerializer):

@@ -33,12 +33,9 @@ class ConversationList(APIView):
 
         The one with the newest message first.
         """
-        return respond(
-            request,
-            selectors.conversations_of(user=signed_in(request)),
-            ordering=["-last_id", "-id"],
-            serializer=ConversationSerializer,
-        )
+        rows = selectors.conversations_of(user=signed_in(request))
+        ordering = ["-last_id", "-id"]
+        return respond(request, rows, ordering=ordering, serializer=ConversationSerializer)
 
     @extend_schema(
         parameters=[LOCATION],

@@ -21,7 +21,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from stays.rest.problems import MEDIA_TYPE, method_not_allowed, problem
+from stays.rest.problems import MEDIA_TYPE, only_reads, problem
 
 PROBE = "ready:probe"
 """A key. One that is full, or cannot save, answers a PING, and refuses to be written to."""
@@ -124,17 +124,15 @@ def results() -> dict[str, bool]:
     return found
 
 
-def alive(request: HttpRequest) -> HttpResponse:
+@only_reads
+def alive(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """`/healthz`: the process answers."""
-    if request.method not in ("GET", "HEAD"):
-        return method_not_allowed("GET", "HEAD")
     return _uncached(JsonResponse({"status": "ok"}))
 
 
-def ready(request: HttpRequest) -> HttpResponse:
+@only_reads
+def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """`/readyz`: what is needed is there. A client is told which check failed, not why."""
-    if request.method not in ("GET", "HEAD"):
-        return method_not_allowed("GET", "HEAD")
     found = results()
     checks = {name: "ok" if fine else "down" for name, fine in found.items()}
     if not all(found[name] for name in NEEDED):

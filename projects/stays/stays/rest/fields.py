@@ -5,6 +5,7 @@ client then learns of its mistake when it is too late. Ours refuses each with th
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -97,6 +98,13 @@ class Line(Text):
     default_error_messages: ClassVar[dict[str, Any]] = {
         "control_characters": "Control and hidden characters are not allowed, nor ends of lines."
     }
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the line, in which something can be seen: a letter, number, sign or symbol."""
+        text = super().to_internal_value(data)
+        if not any(unicodedata.category(character)[0] in "LNPS" for character in text):
+            self.fail("blank")
+        return text
 
 
 class Texts(serializers.ListField):

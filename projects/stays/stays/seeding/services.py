@@ -15,7 +15,7 @@ from django.db import connection, models, transaction
 
 from stays.accounts.models import Role, User
 from stays.bookings.models import Booking, Status
-from stays.common.errors import Conflict, Forbidden
+from stays.common.errors import Conflict, Forbidden, Invalid
 from stays.listings.models import Amenity, City, Property
 from stays.messaging.models import Conversation, Message
 from stays.payments.models import Payment
@@ -31,9 +31,7 @@ BOOKINGS = 20_000
 """How many bookings one copy of the history makes."""
 DAYS_OF_FIGURES = 30
 """Of how many days before today the statistics are made, as if the nightly task had run."""
-LOG_INS = {Role.ADMIN: "admin@example.com", Role.HOST: "host@example.com"} | {
-    Role.GUEST: "guest@example.com"
-}
+LOG_INS = {role: f"{role}@example.com" for role in Role}
 CITY = ("slug", "name", "country", "timezone", "latitude", "longitude")
 AS_TOLD = (
     *("title", "description", "kind", "address", "latitude", "longitude"),
@@ -81,8 +79,11 @@ def seed(*, now: datetime, bookings: int = BOOKINGS, password: str) -> Counter[s
     Raises:
         Forbidden: if this is not a machine of one's own.
         Conflict: if there is data already.
+        Invalid: if there is to be no booking.
     """
     check_permitted()
+    if bookings < 1:
+        raise Invalid("At least one booking.")
     if holds_data():
         raise Conflict("The database holds data already.", code="not_empty")
     told = history.read(settings.BASE_DIR / "data")

@@ -26,12 +26,8 @@ class StatisticsView(APIView):
         For admins, the newest day first.
         """
         query = read_query(request, FiguresQuery)
-        figures = selectors.figures(
-            user=signed_in(request),
-            first_day=query.get("first_day"),
-            last_day=query.get("last_day"),
-            currency=query.get("currency"),
-        )
+        chosen = {name: query.get(name) for name in ("first_day", "last_day", "currency")}
+        figures = selectors.figures(user=signed_in(request), **chosen)
         ordering = ["-day", "-id"]
         data = listed(request, figures, query, ordering=ordering, serializer=FiguresSerializer)
         return Response(data)

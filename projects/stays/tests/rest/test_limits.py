@@ -163,6 +163,14 @@ def test_what_is_one_line_is_one(as_user: AsUser, text: str) -> None:
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
 
 
+@pytest.mark.parametrize(
+    "text", ["\u061c", "\u200d\u200d", "\u00ad", "\ufe0f", "\u034f", "\U000e0041"]
+)
+def test_a_name_can_be_seen(as_user: AsUser, text: str) -> None:
+    answer = as_user(make_user()).patch("/api/v1/me", {"name": text})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "blank")
+
+
 @pytest.mark.parametrize("text", ["Zoë", "نام‌ها", "👩‍👩‍👧", "O'Neill-López"])  # noqa: RUF001
 def test_names_of_all_scripts_are_taken(as_user: AsUser, text: str) -> None:
     answer = as_user(make_user()).patch("/api/v1/me", {"name": text})

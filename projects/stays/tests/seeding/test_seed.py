@@ -105,7 +105,7 @@ def test_it_makes_as_many_bookings_as_are_wanted() -> None:
 
 
 def test_numbers_may_be_written_as_people_write_them() -> None:
-    call_command("seed", "--bookings=1,2_0", stdout=StringIO())
+    call_command("seed", "--bookings=1_20", stdout=StringIO())
     assert Booking.objects.count() == 120
 
 

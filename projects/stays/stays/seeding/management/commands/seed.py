@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,14 +10,6 @@ from django.core.management.base import BaseCommand, CommandError
 
 from stays.common.errors import Refusal
 from stays.seeding import services
-
-
-def _size(text: str) -> int:
-    """Read a number of bookings."""
-    number = int(text.replace("_", "").replace(",", ""))
-    if number < 1:
-        raise ArgumentTypeError("at least 1")
-    return number
 
 
 class Command(BaseCommand):
@@ -33,7 +25,7 @@ class Command(BaseCommand):
         """Add the options."""
         parser.add_argument(
             "--bookings",
-            type=_size,
+            type=int,
             default=services.BOOKINGS,
             help="how many; users and properties grow with them (default: %(default)s)",
         )
