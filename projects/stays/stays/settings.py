@@ -89,7 +89,7 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 128_000  # bytes, of every body; see BodyLimitMiddleware
+DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000  # bytes, of every body; see BodyLimitMiddleware
 
 # -- PostgreSQL
 # The URL's query may hold any of libpq's parameters (?sslmode=verify-full&sslrootcert=…) and
