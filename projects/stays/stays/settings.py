@@ -89,7 +89,7 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 128_000  # bytes; the longest body that the API takes has half
+DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000  # bytes, of every body; see BodyLimitMiddleware
 
 # -- PostgreSQL
 # The URL's query may hold any of libpq's parameters (?sslmode=verify-full&sslrootcert=…) and
@@ -136,29 +136,24 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "socket_connect_timeout": 5,
 }
-CELERY_TIMEZONE = "UTC"
 SWEEP_EVERY = env.float("SWEEP_EVERY_SECONDS", default=60.0)
 SWEEP_AFTER = timedelta(seconds=env.float("SWEEP_AFTER_SECONDS", default=300.0))
 """When a sweep takes an effect that did not happen for lost. It is longer than any task may run
 (CELERY_TASK_TIME_LIMIT): no call that would make the answer out of date can still be under way. A
 task that waits for its next try is done twice then, which does no harm."""
+SELDOM = 5 * SWEEP_EVERY
 CELERY_BEAT_SCHEDULE = {
     "relay-outbox": {"task": "outbox.relay", "schedule": min(10.0, SWEEP_EVERY)},
     "prune-outbox": {"task": "outbox.prune", "schedule": crontab(hour=2, minute=15)},
     "forget-answers": {"task": "rest.forget_answers", "schedule": crontab(hour=2, minute=30)},
+    "forget-events": {"task": "payments.forget_events", "schedule": crontab(hour=3, minute=0)},
     "time-out-payments": {"task": "payments.time_out", "schedule": SWEEP_EVERY},
     "ask-payment-provider": {"task": "payments.ask_provider", "schedule": SWEEP_EVERY},
     # The sweeps: each looks for an effect that did not happen, whatever its task was lost by.
     "refund-what-is-owed": {"task": "payments.refund_what_is_owed", "schedule": SWEEP_EVERY},
     "send-missing-confirmations": {"task": "bookings.send_missing", "schedule": SWEEP_EVERY},
-    "cancel-of-deleted-guests": {
-        "task": "bookings.cancel_of_deleted_guests",
-        "schedule": 5 * SWEEP_EVERY,
-    },
-    "unlist-deleted-hosts": {
-        "task": "listings.unlist_deleted_hosts",
-        "schedule": 5 * SWEEP_EVERY,
-    },
+    "cancel-of-deleted-guests": {"task": "bookings.cancel_of_deleted_guests", "schedule": SELDOM},
+    "unlist-deleted-hosts": {"task": "listings.unlist_deleted_hosts", "schedule": SELDOM},
     "nightly-statistics": {"task": "statistics.nightly", "schedule": crontab(hour=0, minute=15)},
     # By the clock, as all that is rare: beat counts an interval from its own start, so a day's
     # interval would never be over where somebody deploys every day.
@@ -207,6 +202,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": [
         "stays.rest.throttling.AnonymousThrottle",
         "stays.rest.throttling.UserThrottle",
+        "stays.rest.throttling.ViewThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {  # an empty value counts nothing
         "anon": env.str("THROTTLE_ANON", default="300/m") or None,
@@ -288,10 +284,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES
 SECURE_HSTS_SECONDS = 0 if PLAIN_HTTP else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not PLAIN_HTTP
 SECURE_HSTS_PRELOAD = not PLAIN_HTTP
-SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not PLAIN_HTTP
-SESSION_COOKIE_HTTPONLY = True
-X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],  # no 'unsafe-inline' anywhere

@@ -43,7 +43,7 @@ class Rest:
 
     ledger: Path
     mails: Path
-    kills: list[tuple[float, str]] = field(default_factory=list)
+    kills: list[tuple[str, float, float]] = field(default_factory=list)
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
@@ -222,7 +222,19 @@ def test_an_email_may_come_twice_if_something_was_killed_meanwhile(rest: Rest) -
     payment = paid(rest)
     rest.mailed(payment.booking, at=60.0)
     assert len(rest.lost()) == 1
-    rest.kills.append((float(SHORT["TASK_SECONDS"]) + 0.1, "worker"))
-    assert len(rest.lost()) == 1
-    rest.kills.append((0.1, "worker"))
-    assert rest.lost() == []
+    longest = float(SHORT["TASK_SECONDS"])
+    for name, began, done in (
+        ("worker", longest + 0.1, longest + 0.2),
+        ("worker", -0.2, -0.1),
+        ("postgres", -longest - 0.2, -longest - 0.1),
+        ("valkey", 0.1, 0.2),
+    ):
+        rest.kills.append((name, began, done))
+        assert len(rest.lost()) == 1
+    for name, began, done in (
+        ("worker", 0.1, 0.2),
+        ("mail", -0.1, 0.1),
+        ("postgres", -longest, 0.1 - longest),
+    ):
+        rest.kills[:] = [(name, began, done)]
+        assert rest.lost() == []

@@ -46,9 +46,7 @@ def counted(*, email: str, address: str) -> Iterator[None]:
         TooMany: if there were too many. The block is not run then.
         Unavailable: if Valkey does not answer. Nobody comes in uncounted.
     """
-    # The digest is of one length, and puts no e-mail address into Valkey.
-    digest = hashlib.sha256(email.encode()).hexdigest()
-    account, client = f"attempts:account:{digest}", f"attempts:address:{address}"
+    account, client = f"attempts:account:{_digest(email)}", f"attempts:address:{address}"
     try:
         seconds = take(
             {
@@ -77,3 +75,19 @@ def _give_back(account: str, client: str, *, was_right: bool) -> None:
         valkey().register_script(GIVE_BACK)(keys=[account, client], args=[int(was_right)])
     except redis.RedisError as error:
         logger.warning("attempts_not_given_back", error=str(error))
+
+
+def may_mail(email: str) -> bool:
+    """Count an e-mail that somebody unknown asks for, and tell whether it may be sent.
+
+    Whoever asks from many addresses would else fill one user's mailbox. Without Valkey it may be.
+    """
+    try:
+        return not take({f"mails:{_digest(email)}": Rate(limit=5, seconds=3_600)})
+    except redis.RedisError:
+        return True
+
+
+def _digest(email: str) -> str:
+    """Return a text of one length: no e-mail address goes into Valkey."""
+    return hashlib.sha256(email.encode()).hexdigest()

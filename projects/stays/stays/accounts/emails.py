@@ -1,6 +1,7 @@
 """The e-mails about an account."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -27,12 +28,8 @@ def send_reset(*, email: str) -> bool:
     if user is None:
         return False
     minutes = settings.PASSWORD_RESET_TIMEOUT // 60
-    context = {"user": user, "token": resets.token_for(user), "minutes": minutes}
-    EmailMessage(
-        subject="A new password for Stays",
-        body=render_to_string("accounts/reset.txt", context),
-        to=[user.email],
-    ).send()
+    context = {"token": resets.token_for(user), "minutes": minutes}
+    _send(user, "A new password for Stays", "accounts/reset.txt", **context)
     return True
 
 
@@ -52,10 +49,11 @@ def send_verification(*, user_id: uuid.UUID) -> bool:
     if user is None or user.email_verified:
         return False
     days = settings.VERIFICATION_TIMEOUT.days
-    context = {"user": user, "token": verifications.token_for(user), "days": days}
-    EmailMessage(
-        subject="Your address at Stays",
-        body=render_to_string("accounts/verification.txt", context),
-        to=[user.email],
-    ).send()
+    context = {"token": verifications.token_for(user), "days": days}
+    _send(user, "Your address at Stays", "accounts/verification.txt", **context)
     return True
+
+
+def _send(user: User, subject: str, template: str, **context: Any) -> None:
+    body = render_to_string(template, {"user": user, **context})
+    EmailMessage(subject, body, to=[user.email]).send()

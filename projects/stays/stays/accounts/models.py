@@ -57,8 +57,6 @@ class User(AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
 
     class Meta:
-        """What the database refuses."""
-
         constraints = (
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")), name="user_email_lowercase"

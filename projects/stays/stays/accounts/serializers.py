@@ -5,26 +5,20 @@ from typing import Any
 from rest_framework import serializers
 
 from stays.accounts.models import Session, User
-from stays.rest.fields import Email, Line, StrictSerializer, Text
+from stays.rest.fields import Email, Line, OutputSerializer, StrictSerializer, Text
 
 MAX_EMAIL = 254
 MAX_PASSWORD = 128
 
 
-class NewPassword(Text):
-    """A password that somebody chooses."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            **{
-                "min_length": 8,
-                "max_length": MAX_PASSWORD,
-                "trim_whitespace": False,
-                "help_text": "Not only digits, no common password, and not like the address or the "
-                "name.",
-            }
-            | options
-        )
+def new_password() -> Text:
+    """Return the field for a password that somebody chooses."""
+    return Text(
+        min_length=8,
+        max_length=MAX_PASSWORD,
+        trim_whitespace=False,
+        help_text="Not only digits, no common password, and not like the address or the name.",
+    )
 
 
 class RegistrationSerializer(StrictSerializer):
@@ -32,7 +26,7 @@ class RegistrationSerializer(StrictSerializer):
 
     email = Email(max_length=MAX_EMAIL)
     name = Line(max_length=100)
-    password = NewPassword()
+    password = new_password()
 
 
 class CredentialsSerializer(StrictSerializer):
@@ -56,28 +50,22 @@ class TokensSerializer(serializers.Serializer[Any]):
     expires_in = serializers.IntegerField(help_text="Seconds until the access token expires")
 
 
-class UserSerializer(serializers.ModelSerializer[User]):
+class UserSerializer(OutputSerializer[User]):
     """Users as they see themselves."""
 
     class Meta:
-        """All is read only: services write."""
-
         model = User
         fields = ("id", "email", "email_verified", "name", "role", "date_joined")
-        read_only_fields = fields
 
 
-class SessionSerializer(serializers.ModelSerializer[Session]):
+class SessionSerializer(OutputSerializer[Session]):
     """Users' own log-ins."""
 
     current = serializers.SerializerMethodField(help_text="Whether this request belongs to it")
 
     class Meta:
-        """All is read only: services write."""
-
         model = Session
         fields = ("id", "client", "created_at", "rotated_at", "expires_at", "current")
-        read_only_fields = fields
 
     def get_current(self, session: Session) -> bool:
         """Tell whether it is the session of the request's token."""
@@ -95,7 +83,7 @@ class NewPasswordSerializer(StrictSerializer):
     """What a new password needs."""
 
     password = Text(max_length=MAX_PASSWORD, trim_whitespace=False)
-    new_password = NewPassword()
+    new_password = new_password()
 
 
 class ResetRequestSerializer(StrictSerializer):
@@ -108,7 +96,7 @@ class ResetSerializer(StrictSerializer):
     """What a new password needs from those who have forgotten the old one."""
 
     token = Text(max_length=200, help_text="From the e-mail; good once")
-    new_password = NewPassword()
+    new_password = new_password()
 
 
 class VerificationSerializer(StrictSerializer):

@@ -14,12 +14,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, ProtectedError
 from django.utils import timezone
-from rest_framework_simplejwt.exceptions import TokenError
 
 from stays.accounts import attempts, resets, selectors, verifications
 from stays.accounts.models import DELETED, Role, Session, User
-from stays.accounts.selectors import SESSION_CLAIM
-from stays.accounts.tokens import RefreshToken
+from stays.accounts.tokens import SESSION_CLAIM, RefreshToken, invalid, read
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
 from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
@@ -50,7 +48,7 @@ def register(*, email: str, name: str, password: str) -> User:
     That an address is taken is said: an account can be used before its address is verified, so a
     log-in after the registration would tell anyway. It is said as late as possible (the password is
     right, and hashed, which is what takes the time), in the same words for every account, and only
-    so often (see RegistrationThrottle).
+    so often (see `throttle_scope`).
 
     Raises:
         Invalid: if the password is too weak, or the address cannot be.
@@ -133,7 +131,14 @@ def check_credentials(*, email: str, password: str, address: str) -> User:
 
 def _password_is_right(user: User | None, password: str) -> bool:
     """Check a password, taking as long whether there is a user or not."""
-    return user.check_password(password) if user else User().check_password(password)
+    return (user or User()).check_password(password)
+
+
+def _confirm_password(actor: User, password: str, address: str) -> None:
+    """Refuse a wrong password of somebody who is signed in already."""
+    with attempts.counted(email=actor.email, address=address):
+        if not _password_is_right(actor, password):
+            raise Forbidden("The password is wrong.", code="credentials")
 
 
 def log_in(*, email: str, password: str, address: str, client: str = "") -> Tokens:
@@ -178,8 +183,7 @@ def rotate(*, refresh: str) -> Tokens:
     Raises:
         Unauthenticated: if the token is not good.
     """
-    refusal = Unauthenticated("The refresh token is not valid.", code="token_not_valid")
-    token, session_id = _read(refresh)
+    token, session_id = read(RefreshToken, refresh)
     new = RefreshToken()
     now = timezone.now()
     # The users are a subquery, not a join: Django makes `id IN (SELECT …)` of an update with a
@@ -197,7 +201,7 @@ def rotate(*, refresh: str) -> Tokens:
     Session.objects.filter(
         id=session_id, revoked_at=None, rotated_at__lte=timezone.now() - GRACE
     ).exclude(refresh_jti=token["jti"]).update(revoked_at=timezone.now())
-    raise refusal
+    raise invalid(RefreshToken)
 
 
 def log_out(*, refresh: str) -> None:
@@ -208,7 +212,7 @@ def log_out(*, refresh: str) -> None:
     Raises:
         Unauthenticated: if the token is forged, expired or of another kind.
     """
-    _, session_id = _read(refresh)
+    _, session_id = read(RefreshToken, refresh)
     revoke_sessions(ids=[session_id])
 
 
@@ -226,11 +230,6 @@ def end_session(*, actor: User, session_id: uuid.UUID) -> None:
     sessions = selectors.sessions_of(user=actor).filter(id=session_id)
     if not sessions.update(revoked_at=timezone.now()):
         raise NotFound("There is no such session.")
-
-
-def clear_sessions() -> int:
-    """Delete the sessions that have expired, and return how many they were."""
-    return Session.objects.filter(expires_at__lte=timezone.now()).delete()[0]
 
 
 @transaction.atomic
@@ -283,9 +282,7 @@ def change_password(*, actor: User, password: str, new_password: str, address: s
         Unavailable: if attempts cannot be counted.
         Unauthenticated: if the account is gone.
     """
-    with attempts.counted(email=actor.email, address=address):
-        if not _password_is_right(actor, password):
-            raise Forbidden("The password is wrong.", code="credentials")
+    _confirm_password(actor, password, address)
     _check_new_password(new_password, actor, field="new_password")
     with transaction.atomic():
         user = _locked(actor)
@@ -298,12 +295,13 @@ def request_password_reset(*, email: str) -> None:
     """Have a token sent to an address, by which its user can set a new password.
 
     Whether there is an account is not told, neither in words nor by the time: the worker looks for
-    it. There is no sweep for the e-mail, for whoever gets none asks again.
+    it. There is no sweep for the e-mail, for whoever gets none asks again: five times an hour.
 
     Args:
         email: The address, in any case.
     """
-    send(task="accounts.send_reset", arguments={"email": email})
+    if attempts.may_mail(User.normalize_username(email)):
+        send(task="accounts.send_reset", arguments={"email": email})
 
 
 @transaction.atomic
@@ -349,9 +347,7 @@ def delete_account(*, actor: User, password: str, address: str) -> None:
         Unavailable: if attempts cannot be counted.
         Unauthenticated: if the account is gone.
     """
-    with attempts.counted(email=actor.email, address=address):
-        if not _password_is_right(actor, password):
-            raise Forbidden("The password is wrong.", code="credentials")
+    _confirm_password(actor, password, address)
     with transaction.atomic():
         user = _locked(actor)
         try:
@@ -386,19 +382,6 @@ def _locked(actor: User) -> User:
     if user is None:
         raise Unauthenticated("The account is gone.", code="account_gone")
     return user
-
-
-def _read(refresh: str) -> tuple[RefreshToken, uuid.UUID]:
-    """Return a refresh token that we signed, and the id of its session.
-
-    Raises:
-        Unauthenticated: if the token is forged, expired or of another kind.
-    """
-    try:
-        token = RefreshToken(refresh)  # type: ignore[arg-type]
-        return token, uuid.UUID(str(token[SESSION_CLAIM]))
-    except (TokenError, KeyError, ValueError):
-        raise Unauthenticated("The refresh token is not valid.", code="token_not_valid") from None
 
 
 def _expiry(refresh: RefreshToken) -> datetime:

@@ -5,13 +5,19 @@ taken too. A session's tokens are exchanged within REFRESH_TOKEN_LIFETIME, or it
 that time no token has the old key, and the key can go.
 """
 
-from typing import Any
+import uuid
+from typing import Any, TypeVar
 
 import jwt
 from django.conf import settings
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
+
+from stays.common.errors import Unauthenticated
+
+SESSION_CLAIM = "sid"
 
 
 class Backend(TokenBackend):
@@ -51,3 +57,24 @@ class RefreshToken(tokens.RefreshToken):
 
     _token_backend = BACKEND
     access_token_class = AccessToken
+
+
+T = TypeVar("T", bound=tokens.Token)
+
+
+def read(kind: type[T], text: str) -> tuple[T, uuid.UUID]:
+    """Return a token that we signed, and the id of its session.
+
+    Raises:
+        Unauthenticated: if the token is forged, expired or of another kind.
+    """
+    try:
+        token = kind(text)  # type: ignore[arg-type]
+        return token, uuid.UUID(str(token[SESSION_CLAIM]))
+    except (TokenError, KeyError, ValueError):
+        raise invalid(kind) from None
+
+
+def invalid(kind: type[tokens.Token]) -> Unauthenticated:
+    """Return the refusal of a token."""
+    return Unauthenticated(f"The {kind.token_type} token is not valid.", code="token_not_valid")

@@ -1,11 +1,9 @@
 """Registration, tokens, and one's own account, by HTTP."""
 
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import status
+from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,14 +27,11 @@ from stays.accounts.serializers import (
 )
 from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
-from stays.rest.openapi import TEXTS, ProblemAutoSchema
-from stays.rest.pagination import PageQuery, page_of, respond
-from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
-from stays.rest.throttling import RegistrationThrottle, ResetThrottle, client_address
+from stays.rest.openapi import problems
+from stays.rest.pagination import list_schema, respond
+from stays.rest.throttling import client_address
 
-NO_STORE = {"Cache-Control": "no-store"}  # RFC 6749, 5.1, for tokens; the same for what is private
-UNAUTHENTICATED = {("401", MEDIA_TYPE): OpenApiResponse(ProblemSerializer, TEXTS["401"])}
-Method = TypeVar("Method", bound=Callable[..., Response])
+UNAUTHENTICATED: dict[Any, Any] = problems(401)
 
 
 class PublicView(APIView):
@@ -49,7 +44,7 @@ class PublicView(APIView):
 class RegisterView(PublicView):
     """New accounts."""
 
-    throttle_classes = (*APIView.throttle_classes, RegistrationThrottle)
+    throttle_scope = "register"
 
     @extend_schema(
         operation_id="register", request=RegistrationSerializer, responses={201: UserSerializer}
@@ -58,7 +53,7 @@ class RegisterView(PublicView):
     def post(self, request: Request) -> Response:
         """Make an account."""
         user = services.register(**body_of(RegistrationSerializer, request.data))
-        return Response(UserSerializer(user).data, status.HTTP_201_CREATED, headers=NO_STORE)
+        return Response(UserSerializer(user).data, status=201)
 
 
 class LoginView(PublicView):
@@ -77,7 +72,7 @@ class LoginView(PublicView):
             address=client_address(request),
             client=request.headers.get("User-Agent", ""),
         )
-        return Response(TokensSerializer(tokens).data, headers=NO_STORE)
+        return Response(TokensSerializer(tokens).data)
 
 
 class RefreshView(PublicView):
@@ -91,7 +86,7 @@ class RefreshView(PublicView):
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for new tokens. It is good once."""
         tokens = services.rotate(**body_of(RefreshSerializer, request.data))
-        return Response(TokensSerializer(tokens).data, headers=NO_STORE)
+        return Response(TokensSerializer(tokens).data)
 
 
 class LogoutView(PublicView):
@@ -103,13 +98,13 @@ class LogoutView(PublicView):
     def post(self, request: Request) -> Response:
         """End the session of a refresh token, and with it all of its tokens."""
         services.log_out(**body_of(RefreshSerializer, request.data))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class ResetRequestView(PublicView):
     """The e-mail for those who have forgotten their password."""
 
-    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+    throttle_scope = "reset"
 
     @extend_schema(
         operation_id="request_password_reset", request=ResetRequestSerializer, responses={202: None}
@@ -117,25 +112,25 @@ class ResetRequestView(PublicView):
     def post(self, request: Request) -> Response:
         """Send a token to an address, if there is an account. The answer is always the same."""
         services.request_password_reset(**body_of(ResetRequestSerializer, request.data))
-        return Response(status=status.HTTP_202_ACCEPTED)
+        return Response(status=202)
 
 
 class ResetView(PublicView):
     """A new password for those who have forgotten theirs."""
 
-    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+    throttle_scope = "reset"
 
     @extend_schema(operation_id="reset_password", request=ResetSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         """Set a new password by the token of the e-mail. All of the user's sessions end."""
         services.reset_password(**body_of(ResetSerializer, request.data))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class VerificationView(PublicView):
     """Addresses that users have shown to be their own."""
 
-    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+    throttle_scope = "reset"
 
     @extend_schema(
         operation_id="verify_email", request=VerificationSerializer, responses={204: None}
@@ -143,33 +138,29 @@ class VerificationView(PublicView):
     def post(self, request: Request) -> Response:
         """Verify an account's address by the token of the e-mail."""
         services.verify_email(**body_of(VerificationSerializer, request.data))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class VerificationRequestView(APIView):
     """Another e-mail for those who have lost the first."""
 
-    throttle_classes = (*APIView.throttle_classes, ResetThrottle)
+    throttle_scope = "reset"
 
     @extend_schema(operation_id="request_verification", request=None, responses={202: None})
     def post(self, request: Request) -> Response:
         """Send a token to the user's address again, if it is not verified."""
         services.request_verification(actor=signed_in(request))
-        return Response(status=status.HTTP_202_ACCEPTED)
+        return Response(status=202)
 
 
 class SessionList(APIView):
     """One's own sessions."""
 
-    @extend_schema(
-        operation_id="sessions_list", parameters=[PageQuery], responses=page_of(SessionSerializer)
-    )
+    @list_schema(SessionSerializer, "sessions_list")
     def get(self, request: Request) -> Response:
         """List those that have not ended, the newest first."""
         sessions = selectors.sessions_of(user=signed_in(request))
-        answer = respond(request, sessions, ordering=["-id"], serializer=SessionSerializer)
-        answer["Cache-Control"] = NO_STORE["Cache-Control"]
-        return answer
+        return respond(request, sessions, ordering=["-id"], serializer=SessionSerializer)
 
 
 class SessionDetail(APIView):
@@ -179,29 +170,7 @@ class SessionDetail(APIView):
     def delete(self, request: Request, session_id: uuid.UUID) -> Response:
         """End it: none of its tokens is good any more."""
         services.end_session(actor=signed_in(request), session_id=session_id)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class BodyOfDelete(ProblemAutoSchema):
-    """Describes the body of a DELETE, which drf-spectacular passes over."""
-
-    def _get_request_body(self, direction: str = "request") -> Any:
-        """Return the description, made as that of a POST."""
-        method, self.method = self.method, "POST"
-        try:
-            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
-        finally:
-            self.method = method
-
-
-def described_by(schema: type[ProblemAutoSchema]) -> Callable[[Method], Method]:
-    """Decorate a view's method: `extend_schema` above it extends this schema class."""
-
-    def decorate(method: Method) -> Method:
-        method.kwargs = {"schema": schema}  # type: ignore[attr-defined]
-        return method
-
-    return decorate
+        return Response(status=204)
 
 
 class MeView(APIView):
@@ -210,17 +179,16 @@ class MeView(APIView):
     @extend_schema(operation_id="get_me", responses=UserSerializer)
     def get(self, request: Request) -> Response:
         """Return it."""
-        return Response(UserSerializer(signed_in(request)).data, headers=NO_STORE)
+        return Response(UserSerializer(signed_in(request)).data)
 
     @extend_schema(operation_id="change_me", request=ProfileSerializer, responses=UserSerializer)
     def patch(self, request: Request) -> Response:
         """Change it."""
         changes = body_of(ProfileSerializer, request.data, partial=True)
         user = services.update_profile(actor=signed_in(request), **changes)
-        return Response(UserSerializer(user).data, headers=NO_STORE)
+        return Response(UserSerializer(user).data)
 
     @extend_schema(operation_id="delete_me", request=DeletionSerializer, responses={204: None})
-    @described_by(BodyOfDelete)
     def delete(self, request: Request) -> Response:
         """Delete it. If there are bookings, places or messages, it is made anonymous instead."""
         services.delete_account(
@@ -228,7 +196,7 @@ class MeView(APIView):
             **body_of(DeletionSerializer, request.data),
             address=client_address(request),
         )
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class PasswordView(APIView):
@@ -244,7 +212,7 @@ class PasswordView(APIView):
             **body_of(NewPasswordSerializer, request.data),
             address=client_address(request),
         )
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(status=204)
 
 
 class HostingView(APIView):

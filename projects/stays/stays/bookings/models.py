@@ -65,8 +65,6 @@ class Booking(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        """What the database refuses, and what lists use."""
-
         constraints = (
             ExclusionConstraint(
                 name="booking_no_overlap",

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from stays.accounts.models import User
 from stays.bookings.models import Booking
-from stays.common.errors import NotFound
+from stays.common.finding import get_or_refuse
 from stays.listings.models import Property
 
 Role = Literal["guest", "host"]
@@ -60,7 +60,4 @@ def get(*, user: User, booking_id: uuid.UUID) -> Booking:
     Raises:
         NotFound: if there is none, or none that the user may know of.
     """
-    try:
-        return visible_to(user=user).get(id=booking_id)
-    except Booking.DoesNotExist:
-        raise NotFound("There is no such booking.") from None
+    return get_or_refuse(visible_to(user=user), id=booking_id)

@@ -4,25 +4,22 @@ from rest_framework import serializers
 
 from stays.bookings.models import MAX_NIGHTS, MAX_REASON, Booking, Status
 from stays.listings.models import Property
-from stays.rest.bodies import Slug
-from stays.rest.fields import Day, Integer, StrictSerializer, Text
+from stays.rest.bodies import SLUG
+from stays.rest.fields import Day, Integer, OutputSerializer, Pattern, StrictSerializer, Text
 from stays.rest.pagination import PageQuery
 
 
-class BookedPropertySerializer(serializers.ModelSerializer[Property]):
+class BookedPropertySerializer(OutputSerializer[Property]):
     """The place of a booking."""
 
     city = serializers.CharField(source="city.name")
 
     class Meta:
-        """What is shown."""
-
         model = Property
         fields = ("slug", "title", "city")
-        read_only_fields = fields  # so they are always there, and the schema says so
 
 
-class BookingSerializer(serializers.ModelSerializer[Booking]):
+class BookingSerializer(OutputSerializer[Booking]):
     """A booking. Amounts are in the currency's smallest unit."""
 
     property = BookedPropertySerializer()
@@ -32,8 +29,6 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
     address = serializers.SerializerMethodField(help_text="Null until the booking is confirmed")
 
     class Meta:
-        """What is shown."""
-
         model = Booking
         fields = (
             "id",
@@ -56,7 +51,6 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
             "cancellation_reason",
             "created_at",
         )
-        read_only_fields = fields  # so they are always there, and the schema says so
 
     def get_address(self, booking: Booking) -> str | None:
         """Return where the place is, to those who may come."""
@@ -66,7 +60,7 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
 class NewBookingSerializer(StrictSerializer):
     """What is to be booked."""
 
-    property = Slug(help_text="The place's slug")
+    property = Pattern(SLUG, max_length=100, help_text="The place's slug")
     check_in = Day(help_text="The day of arrival, in the place's time zone")
     check_out = Day(help_text=f"The day of departure; at most {MAX_NIGHTS} nights later")
     guests = Integer(min_value=1, max_value=50)

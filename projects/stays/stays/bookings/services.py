@@ -27,7 +27,6 @@ from stays.bookings.models import (
     HOLDING,
     MAX_DAYS_AHEAD,
     MAX_NIGHTS,
-    MAX_REASON,
     TRANSITIONS,
     Booking,
     Status,
@@ -35,8 +34,8 @@ from stays.bookings.models import (
 from stays.common import states
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
-from stays.common.errors import Conflict, Forbidden, Invalid, NotFound
-from stays.common.texts import checked_text
+from stays.common.errors import Conflict, Forbidden, Invalid
+from stays.common.finding import get_or_refuse
 from stays.listings.models import Property
 from stays.outbox.services import send
 
@@ -90,14 +89,8 @@ def create_booking(
     """
     # The lock makes guests who want the same place take turns. Without it the constraint below
     # still holds, but two that wait for each other's row can end as a deadlock.
-    try:
-        place = (
-            Property.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("city")
-            .get(slug=property_slug, is_listed=True)
-        )
-    except Property.DoesNotExist:
-        raise NotFound("There is no such property.") from None
+    places = Property.objects.select_for_update(of=("self",), no_key=True).select_related("city")
+    place = get_or_refuse(places, slug=property_slug, is_listed=True)
     if place.host_id == actor.id:
         raise Forbidden("Your own place cannot be booked by you.", code="own_property")
     _check_dates(place, check_in, check_out)
@@ -175,11 +168,9 @@ def cancel_booking(*, actor: User, booking_id: uuid.UUID, reason: str = "") -> B
         reason: Why; both sides see it.
 
     Raises:
-        Invalid: if the reason is no text, or too long.
         NotFound: if there is no such booking for the actor.
         Conflict: if it is cancelled or expired already, or is confirmed and the stay has begun.
     """
-    reason = checked_text(reason, field="reason", at_most=MAX_REASON, blank=True)
     booking = _locked(booking_id, actor)
     states.check(TRANSITIONS, now=booking.status, then=Status.CANCELLED, thing="booking")
     if booking.status == Status.CONFIRMED and booking.stay.lower <= local_today(booking.property):
@@ -319,11 +310,5 @@ def _locked(booking_id: uuid.UUID, actor: User | None = None) -> Booking:
     """Return a booking with its place's row and its own locked; if the actor may know of it."""
     bookings = selectors.visible_to(user=actor) if actor else Booking.objects.all()
     lock_place_of(booking_id)
-    try:
-        return (
-            bookings.select_for_update(of=("self",))
-            .select_related("property__city")
-            .get(id=booking_id)
-        )
-    except Booking.DoesNotExist:
-        raise NotFound("There is no such booking.") from None
+    bookings = bookings.select_for_update(of=("self",)).select_related("property__city")
+    return get_or_refuse(bookings, id=booking_id)

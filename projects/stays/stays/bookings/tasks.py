@@ -7,16 +7,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from stays.bookings import emails, services
+from stays.common.tasks import retrying
 
 
-@shared_task(
-    name="bookings.send_confirmation",
-    autoretry_for=(OSError,),  # what smtplib raises is one, too
-    max_retries=6,  # two minutes at most; then `bookings.send_missing` goes on
-    retry_backoff=2,
-    retry_backoff_max=settings.TASK_LONGEST_PAUSE,
-    retry_jitter=True,
-)
+# What smtplib raises is an OSError, too. When the retries end, `bookings.send_missing` goes on.
+@shared_task(name="bookings.send_confirmation", **retrying(OSError, times=6))
 def send_confirmation(booking_id: str) -> None:
     """Tell a guest that the booking is confirmed. Run again, it sends nothing again."""
     emails.send_confirmation(booking_id=uuid.UUID(booking_id))

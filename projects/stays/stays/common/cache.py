@@ -16,7 +16,8 @@ what was cached before is then shown until its time is up.
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -47,30 +48,23 @@ def cached(key: str, *, tags: Sequence[str], seconds: int, compute: Callable[[],
         seconds: How long it is good, if nothing invalidates it.
         compute: Makes the value. What it raises goes on to the caller, and nothing is cached.
     """
-    if not _breaker.allows():
-        CACHE_READS.labels("down").inc()
-        return compute()
     entry = _Entry(key, tags, seconds)
     value = tokens = None
-    result = "miss"
-    try:
-        value, tokens = _find_or_claim(entry)
-    except RedisError as error:
-        _breaker.failed(error)
-        result = "down"
-    CACHE_READS.labels(result if value is None else "hit").inc()
+    result = "down"
+    if _breaker.allows():
+        with _breaker.noting_errors():
+            value, tokens = _find_or_claim(entry)
+            result = "miss" if value is None else "hit"
+    CACHE_READS.labels(result).inc()
     if value is not None:
         return value
-    if tokens is None:
-        return compute()
     try:
         value = compute()
         return value
     finally:
-        try:
-            entry.publish(value, tokens)
-        except RedisError as error:
-            _breaker.failed(error)
+        if tokens is not None:
+            with _breaker.noting_errors():
+                entry.publish(value, tokens)
 
 
 def _find_or_claim(entry: "_Entry") -> tuple[bytes | None, bytes | None]:
@@ -218,6 +212,14 @@ class _Breaker:
                 return False
             self.retry_at = time.monotonic() + PAUSE_SECONDS
             return True
+
+    @contextmanager
+    def noting_errors(self) -> Iterator[None]:
+        """Run a block that asks Valkey; an error of it begins a pause, and goes no further."""
+        try:
+            yield
+        except RedisError as error:
+            self.failed(error)
 
     def failed(self, error: RedisError) -> None:
         """Begin a pause."""

@@ -5,10 +5,29 @@ from typing import Any
 
 from celery import Task as CeleryTask
 from celery.utils.time import get_exponential_backoff_interval
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 LONGEST_PAUSE = 60
 """Seconds between two tries while the database is away, at most."""
+
+
+def retrying(*errors: type[Exception], times: int) -> dict[str, Any]:
+    """Return the options of a task that is tried again, with pauses that grow.
+
+    Of each pause (2, 4, 8, … seconds) a random part is taken, so that not all come at once.
+
+    Args:
+        errors: What it is tried again after.
+        times: How often. 6 times are two minutes at most; then a sweep goes on.
+    """
+    return {
+        "autoretry_for": errors,
+        "max_retries": times,
+        "retry_backoff": 2,
+        "retry_backoff_max": settings.TASK_LONGEST_PAUSE,
+        "retry_jitter": True,
+    }
 
 
 class Task(CeleryTask):  # type: ignore[misc]

@@ -13,6 +13,7 @@ from stays.graph.scalars import MinorUnits
 from stays.listings.models import Kind
 from stays.listings.selectors import Search
 from stays.listings.serializers import SORTS, SearchQuery
+from stays.rest.bodies import body_of
 from stays.rest.fields import StrictSerializer
 
 NOTHING = uuid.UUID(int=0)
@@ -32,10 +33,7 @@ def read(
         ValidationError: if it has faults.
     """
     data = {name: _as_json(value) for name, value in given.items() if value is not UNSET}
-    checked = serializer(data=data, partial=partial)
-    checked.is_valid(raise_exception=True)
-    validated: dict[str, Any] = checked.validated_data
-    return validated
+    return body_of(serializer, data, partial=partial)
 
 
 def _as_json(value: Any) -> Any:
@@ -106,8 +104,7 @@ def criteria(search: PropertySearch | None, order: PropertyOrder) -> tuple[Searc
     if "amenities" in given:
         given["amenities"] = ",".join(given["amenities"])
     query = read(SearchQuery, sort=order, **given)
-    sort = query.pop("sort")
-    return Search(**{name: query[name] for name in query.keys() & given.keys()}), SORTS[sort]
+    return Search.of(query), SORTS[query["sort"]]
 
 
 @strawberry.input

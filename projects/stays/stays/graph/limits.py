@@ -7,7 +7,8 @@ everything, and stops at the first limit that is passed.
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
 
 from graphql import (
     DocumentNode,
@@ -91,58 +92,54 @@ def _check(context: ExecutionContext) -> None:
         if v.default_value
     }
     variables = {**defaults, **(context.variables or {})}
-    Walk(schema, fragments, variables).selections(operation.selection_set, root, 1, 1, ())
+    Walk(schema, fragments, variables).selections(operation.selection_set, Place(root, 1, 1, ()))
 
 
+class Place(NamedTuple):
+    """Where in an operation something is selected.
+
+    Attributes:
+        parent: The type that it is selected of; None if there is no such type.
+        depth: How deep it is.
+        times: How often the answer may hold it.
+        path: The names that lead here; within lists without their aliases.
+    """
+
+    parent: GraphQLNamedType | None
+    depth: int
+    times: int
+    path: tuple[str, ...]
+
+
+@dataclass
 class Walk:
     """One walk over an operation, which counts as it goes."""
 
-    def __init__(
-        self,
-        schema: GraphQLSchema,
-        fragments: Mapping[str, FragmentDefinitionNode],
-        variables: Mapping[str, Any],
-    ) -> None:
-        self.schema = schema
-        self.fragments = fragments
-        self.variables = variables
-        self.spreading: list[str] = []
-        self.visited = self.aliases = self.values = 0
-        self.pages: dict[tuple[str, ...], str] = {}
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    variables: Mapping[str, Any]
+    spreading: list[str] = field(default_factory=list)
+    pages: dict[tuple[str, ...], str] = field(default_factory=dict)
+    visited: int = 0
+    aliases: int = 0
+    values: int = 0
 
-    def selections(
-        self,
-        node: SelectionSetNode,
-        parent: GraphQLNamedType | None,
-        depth: int,
-        times: int,
-        path: tuple[str, ...],
-    ) -> None:
-        """Count what is selected of a type.
-
-        Args:
-            node: The selections.
-            parent: The type that they are of; None if there is no such type.
-            depth: How deep they are.
-            times: How often the answer may hold them.
-            path: The names that lead here; within lists without their aliases.
-        """
+    def selections(self, node: SelectionSetNode, at: "Place") -> None:
+        """Count what is selected of a type."""
         for selection in node.selections:
             self.visited += 1
             if self.visited > SELECTIONS:
                 raise GraphQLError(f"More than {SELECTIONS} fields and fragments.", [selection])
             if isinstance(selection, FieldNode):
-                self.field(selection, parent, depth, times, path)
+                self.field(selection, at)
             elif isinstance(selection, InlineFragmentNode):
                 condition = selection.type_condition
-                inner = self.schema.get_type(condition.name.value) if condition else parent
-                self.selections(selection.selection_set, inner, depth, times, path)
+                inner = self.schema.get_type(condition.name.value) if condition else at.parent
+                self.selections(selection.selection_set, at._replace(parent=inner))
             else:
-                self.spread(cast(FragmentSpreadNode, selection), depth, times, path)
+                self.spread(cast(FragmentSpreadNode, selection), at)
 
-    def spread(
-        self, node: FragmentSpreadNode, depth: int, times: int, path: tuple[str, ...]
-    ) -> None:
+    def spread(self, node: FragmentSpreadNode, at: "Place") -> None:
         """Count what a fragment selects, here."""
         name = node.name.value
         if name in self.spreading:
@@ -151,17 +148,10 @@ class Walk:
         if fragment is not None:
             inner = self.schema.get_type(fragment.type_condition.name.value)
             self.spreading.append(name)
-            self.selections(fragment.selection_set, inner, depth, times, path)
+            self.selections(fragment.selection_set, at._replace(parent=inner))
             self.spreading.pop()
 
-    def field(
-        self,
-        node: FieldNode,
-        parent: GraphQLNamedType | None,
-        depth: int,
-        times: int,
-        path: tuple[str, ...],
-    ) -> None:
+    def field(self, node: FieldNode, at: "Place") -> None:
         """Count a field, and what is selected of it.
 
         A field that does not exist is followed too, until validation refuses it. Introspection is
@@ -170,24 +160,24 @@ class Walk:
         self.aliases += node.alias is not None
         if self.aliases > ALIASES:
             raise GraphQLError(f"More than {ALIASES} aliases.", [node])
-        if depth > DEPTH:
+        if at.depth > DEPTH:
             raise GraphQLError(f"Nested deeper than {DEPTH} fields.", [node])
-        self.values += times
+        self.values += at.times
         if self.values > VALUES:
             raise GraphQLError(
                 f"The answer could hold more than {VALUES} values: ask for shorter pages.", [node]
             )
-        name = node.name.value
+        name, times = node.name.value, at.times
         if node.selection_set is None or name.startswith("__"):
             return
-        field = parent.fields.get(name) if isinstance(parent, GraphQLObjectType) else None
-        path = (*path, node.alias.value if node.alias and times == 1 else name)
+        field = at.parent.fields.get(name) if isinstance(at.parent, GraphQLObjectType) else None
+        path = (*at.path, node.alias.value if node.alias and times == 1 else name)
         if field is not None and {"first", "last"} <= field.args.keys():
             times *= self.page(node, times, path)
         elif field is not None and is_list_type(get_nullable_type(field.type)) and name != "edges":
             times *= LIST
         inner = get_named_type(field.type) if field is not None else None
-        self.selections(node.selection_set, inner, depth + 1, times, path)
+        self.selections(node.selection_set, Place(inner, at.depth + 1, times, path))
 
     def page(self, node: FieldNode, times: int, path: tuple[str, ...]) -> int:
         """Return how long a page is asked for.

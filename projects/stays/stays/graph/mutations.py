@@ -6,13 +6,11 @@ through a query language's aliases, logs and caches. REST's four addresses for t
 
 import datetime
 import uuid
-from collections.abc import Callable
-from inspect import getdoc
 from typing import Annotated, Any
 
 import strawberry
 import strawberry_django
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from strawberry import relay
 
 from stays.bookings import models as booking_models
@@ -21,7 +19,8 @@ from stays.bookings.serializers import CancellationSerializer, NewBookingSeriali
 from stays.common.errors import PreconditionFailed
 from stays.graph import types
 from stays.graph.context import Info, viewer
-from stays.graph.errors import Refusal, RefusalsAsData
+from stays.graph.errors import Refusal
+from stays.graph.fields import mutation
 from stays.graph.inputs import NewProperty, PropertyChanges, key, read
 from stays.graph.queries import NODES
 from stays.listings import models as listing_models
@@ -39,11 +38,13 @@ from stays.reviews import services as review_services
 from stays.reviews.serializers import NewReviewSerializer
 
 
-def _mutation(resolver: Callable[..., Any]) -> Any:
-    """Make a mutation of a resolver: its docstring is shown, and its refusals are data."""
-    return strawberry.mutation(
-        resolver, description=getdoc(resolver), extensions=[RefusalsAsData()]
-    )
+def _row(model: type[Model]) -> Any:
+    """Return the field for a row that was written: it is read anew, with what is selected of it."""
+
+    def rows(self: Any) -> QuerySet[Any]:
+        return model._default_manager.filter(pk=self.key)
+
+    return strawberry_django.field(resolver=rows)
 
 
 @strawberry.type
@@ -51,11 +52,7 @@ class BookingSaved:
     """A booking was made or changed."""
 
     key: strawberry.Private[uuid.UUID]
-
-    @strawberry_django.field(graphql_type=types.Booking)
-    def booking(self) -> QuerySet[booking_models.Booking]:
-        """Return it, with what is selected of it."""
-        return booking_models.Booking.objects.filter(id=self.key)
+    booking: types.Booking = _row(booking_models.Booking)
 
 
 @strawberry.type
@@ -63,11 +60,7 @@ class PaymentStarted:
     """A payment was started."""
 
     key: strawberry.Private[uuid.UUID]
-
-    @strawberry_django.field(graphql_type=types.Payment)
-    def payment(self) -> QuerySet[payment_models.Payment]:
-        """Return it."""
-        return payment_models.Payment.objects.filter(id=self.key)
+    payment: types.Payment = _row(payment_models.Payment)
 
 
 @strawberry.type
@@ -75,11 +68,7 @@ class PropertySaved:
     """A place was offered or changed."""
 
     key: strawberry.Private[uuid.UUID]
-
-    @strawberry_django.field(graphql_type=types.Property)
-    def property(self) -> QuerySet[listing_models.Property]:
-        """Return it, with what is selected of it."""
-        return listing_models.Property.objects.filter(id=self.key)
+    property: types.Property = _row(listing_models.Property)
 
 
 @strawberry.type
@@ -87,11 +76,7 @@ class ReviewWritten:
     """A review was written."""
 
     key: strawberry.Private[uuid.UUID]
-
-    @strawberry_django.field(graphql_type=types.Review)
-    def review(self) -> QuerySet[review_models.Review]:
-        """Return it."""
-        return review_models.Review.objects.filter(id=self.key)
+    review: types.Review = _row(review_models.Review)
 
 
 @strawberry.type
@@ -111,11 +96,7 @@ class MessageSent:
     """A message was sent."""
 
     key: strawberry.Private[uuid.UUID]
-
-    @strawberry_django.field(graphql_type=types.Message)
-    def message(self) -> QuerySet[message_models.Message]:
-        """Return it."""
-        return message_models.Message.objects.filter(id=self.key)
+    message: types.Message = _row(message_models.Message)
 
 
 BookingResult = Annotated[BookingSaved | Refusal, strawberry.union("BookingResult")]
@@ -130,7 +111,7 @@ PropertyResult = Annotated[PropertySaved | Refusal, strawberry.union("PropertyRe
 class Mutation:
     """The mutations."""
 
-    @_mutation
+    @mutation
     def create_booking(
         self,
         info: Info,
@@ -151,7 +132,7 @@ class Mutation:
         booking = booking_services.book(actor=actor, property_slug=given.pop("property"), **given)
         return BookingSaved(key=booking.id)
 
-    @_mutation
+    @mutation
     def confirm_booking(self, info: Info, id: relay.GlobalID) -> BookingResult:
         """Confirm a paid booking, as the host."""
         booking = booking_services.confirm_booking(
@@ -159,7 +140,7 @@ class Mutation:
         )
         return BookingSaved(key=booking.id)
 
-    @_mutation
+    @mutation
     def cancel_booking(
         self,
         info: Info,
@@ -175,7 +156,7 @@ class Mutation:
         )
         return BookingSaved(key=booking.id)
 
-    @_mutation
+    @mutation
     def start_payment(self, info: Info, booking: relay.GlobalID, method: str) -> PaymentResult:
         """Have a booking paid with the provider's token for a card."""
         actor = viewer(info)
@@ -186,7 +167,7 @@ class Mutation:
         )
         return PaymentStarted(key=payment.id)
 
-    @_mutation
+    @mutation
     def write_review(
         self, info: Info, booking: relay.GlobalID, rating: int, text: str = ""
     ) -> ReviewResult:
@@ -199,7 +180,7 @@ class Mutation:
         )
         return ReviewWritten(key=review.id)
 
-    @_mutation
+    @mutation
     def start_conversation(self, info: Info, property: str, text: str) -> ConversationResult:
         """Write to the host of a place, for the first time or again."""
         actor = viewer(info)
@@ -209,7 +190,7 @@ class Mutation:
         )
         return ConversationSaved(key=conversation.id)
 
-    @_mutation
+    @mutation
     def send_message(self, info: Info, conversation: relay.GlobalID, text: str) -> MessageResult:
         """Write to the other one of a conversation."""
         actor = viewer(info)
@@ -220,14 +201,14 @@ class Mutation:
         )
         return MessageSent(key=message.id)
 
-    @_mutation
+    @mutation
     def mark_read(self, info: Info, conversation: relay.GlobalID) -> ConversationResult:
         """Note that one has read all that the other one has written."""
         conversation_id = key(conversation, types.Conversation)
         message_services.mark_read(actor=viewer(info), conversation_id=conversation_id)
         return ConversationSaved(key=conversation_id)
 
-    @_mutation
+    @mutation
     def create_property(self, info: Info, input: NewProperty) -> PropertyResult:
         """Offer a place."""
         actor = viewer(info)
@@ -236,7 +217,7 @@ class Mutation:
         )
         return PropertySaved(key=place.id)
 
-    @_mutation
+    @mutation
     def update_property(
         self, info: Info, slug: str, expected_version: int, changes: PropertyChanges
     ) -> PropertyResult:

@@ -11,13 +11,13 @@ import strawberry_django
 from django.db.models import DecimalField, ExpressionWrapper, F, QuerySet
 from strawberry import relay
 from strawberry_django.optimizer import optimize
-from strawberry_django.relay import DjangoCursorConnection
 
 from stays.accounts import models as account_models
 from stays.bookings import models as booking_models
 from stays.bookings import selectors as booking_selectors
 from stays.graph import types
 from stays.graph.context import Info, viewer
+from stays.graph.fields import connection, field
 from stays.graph.inputs import BookingRole, PropertyOrder, PropertySearch, criteria, key
 from stays.listings import models as listing_models
 from stays.listings import selectors as listing_selectors
@@ -39,50 +39,38 @@ class Query:
         """Return who asks."""
         return viewer(info)
 
-    @strawberry_django.connection(  # type: ignore[type-var]  # a city is known by its slug
-        DjangoCursorConnection[types.City],  # type: ignore[type-var]
-        description="All cities, by name.",
-    )
+    @connection(types.City)
     def cities(self) -> Iterable[listing_models.City]:
-        """Return all cities."""
-        return listing_selectors.cities().order_by("name", "id")
+        """All cities, by name."""
+        return listing_models.City.objects.order_by("name", "id")
 
-    @strawberry_django.field(
-        graphql_type=list[types.Amenity], description="All amenities, by name."
-    )
+    @field(graphql_type=list[types.Amenity])
     def amenities(self) -> QuerySet[listing_models.Amenity]:
-        """Return all amenities."""
-        return listing_selectors.amenities().order_by("name", "id")
+        """All amenities, by name."""
+        return listing_models.Amenity.objects.order_by("name", "id")
 
-    @strawberry_django.connection(
-        DjangoCursorConnection[types.Property], description="The places that are offered."
-    )
+    @connection(types.Property)
     def properties(
         self, search: PropertySearch | None = None, order: PropertyOrder = PropertyOrder.NEWEST
     ) -> Iterable[listing_models.Property]:
-        """Return the places that meet the criteria."""
+        """The places that are offered."""
         wanted, sort = criteria(search, order)
         found = _bare(listing_selectors.search(criteria=wanted))
         return found.order_by(*(BY_RATING if name == "-rating" else name for name in sort))
 
-    @strawberry_django.field(
-        graphql_type=types.Property | None, description="A place that is offered."
-    )
+    @field(graphql_type=types.Property | None)
     def property(self, slug: str) -> QuerySet[listing_models.Property]:
-        """Return the place of a slug."""
+        """A place that is offered."""
         return _offered().filter(slug=slug)
 
-    @strawberry_django.connection(
-        DjangoCursorConnection[types.Booking],
-        description="One's own bookings and those of one's places, newest first.",
-    )
+    @connection(types.Booking)
     def bookings(
         self,
         info: Info,
         role: BookingRole | None = None,
         status: booking_models.Status | None = None,
     ) -> Iterable[booking_models.Booking]:
-        """Return the bookings that the viewer may know of."""
+        """One's own bookings and those of one's places, newest first."""
         listed = booking_selectors.listed(
             user=viewer(info),
             role=role.value if role else None,
@@ -95,12 +83,9 @@ class Query:
         """Return a booking that the viewer may know of."""
         return NODES[types.Booking](info).filter(id=key(id, types.Booking))
 
-    @strawberry_django.connection(
-        DjangoCursorConnection[types.Conversation],
-        description="One's conversations, the one with the newest message first.",
-    )
+    @connection(types.Conversation)
     def conversations(self, info: Info) -> Iterable[message_models.Conversation]:
-        """Return the conversations that the viewer takes part in."""
+        """One's conversations, the one with the newest message first."""
         return NODES[types.Conversation](info)
 
     @strawberry.field(description="What has a global id, if one may see it.")

@@ -8,6 +8,7 @@ Fields that follow a relation are read by the optimizer, one query for all items
 """
 
 import datetime
+from typing import Any, cast
 
 import strawberry
 import strawberry_django
@@ -18,6 +19,7 @@ from strawberry_django.relay import DjangoCursorConnection
 from stays.accounts import models as account_models
 from stays.bookings import models as booking_models
 from stays.graph.context import Info, viewer
+from stays.graph.fields import field
 from stays.graph.scalars import MinorUnits
 from stays.listings import models as listing_models
 from stays.messaging import models as message_models
@@ -28,6 +30,15 @@ strawberry.enum(account_models.Role)
 strawberry.enum(booking_models.Status, name="BookingStatus")
 strawberry.enum(listing_models.Kind, name="PropertyKind")
 strawberry.enum(payment_models.Status, name="PaymentStatus")
+
+
+class NewestFirst:
+    """The order of what is listed at another object."""
+
+    @classmethod
+    def get_queryset(cls, queryset: QuerySet[Any], info: Info) -> QuerySet[Any]:  # noqa: ARG003
+        """Return it in this order."""
+        return queryset.order_by("-id")
 
 
 @strawberry_django.type(account_models.User, description="Another user, as everybody sees one.")
@@ -58,29 +69,16 @@ class Amenity:
 
 
 @strawberry_django.type(review_models.Review)
-class Review(relay.Node):
+class Review(NewestFirst, relay.Node):
     """What a guest says after a stay."""
 
     rating: int
     text: str
     created_at: datetime.datetime
 
-    @classmethod
-    def get_queryset(
-        cls,
-        queryset: QuerySet[review_models.Review],
-        info: Info,  # noqa: ARG003
-    ) -> QuerySet[review_models.Review]:
-        """Return reviews, newest first."""
-        return queryset.order_by("-id")
-
-    @strawberry_django.field(
-        description="The guest's first name.",
-        select_related=["booking__guest"],
-        only=["booking__guest__name"],
-    )
+    @field(select_related=["booking__guest"], only=["booking__guest__name"])
     def author(self: review_models.Review) -> str:
-        """Return the first of the guest's names, as ReviewSerializer does."""
+        """The guest's first name."""
         return next(iter(self.booking.guest.name.split()), "")
 
 
@@ -109,28 +107,19 @@ class Property(relay.Node):
     amenities: list[Amenity]
     reviews: DjangoCursorConnection[Review] = strawberry_django.connection()
 
-    @strawberry_django.field(
-        description="Where it is; for its host. A guest finds it at the booking.",
-        only=["address", "host"],
-    )
+    @field(only=["address", "host"])
     def address(self: listing_models.Property, info: Info) -> str | None:
-        """Return the address to the host and to admins."""
+        """Where it is; for its host. A guest finds it at the booking."""
         return self.address if _is_exact(self, info) else None
 
-    @strawberry_django.field(
-        description="Rounded to two decimals, about a kilometre; exact for its host.",
-        only=["latitude", "host"],
-    )
+    @field(only=["latitude", "host"])
     def latitude(self: listing_models.Property, info: Info) -> float:
-        """Return it, as exactly as it may be known."""
+        """Rounded to two decimals, about a kilometre; exact for its host."""
         return self.latitude if _is_exact(self, info) else round(self.latitude, 2)
 
-    @strawberry_django.field(
-        description="Rounded to two decimals, about a kilometre; exact for its host.",
-        only=["longitude", "host"],
-    )
+    @field(only=["longitude", "host"])
     def longitude(self: listing_models.Property, info: Info) -> float:
-        """Return it, as exactly as it may be known."""
+        """Rounded to two decimals, about a kilometre; exact for its host."""
         return self.longitude if _is_exact(self, info) else round(self.longitude, 2)
 
 
@@ -172,14 +161,9 @@ class Booking(relay.Node):
     guest: User
     review: Review | None
 
-    @strawberry_django.field(
-        graphql_type=list[Payment] | None,
-        description="For the guest; how a guest pays is not the host's affair.",
-        prefetch_related=["payments"],
-        only=["guest"],
-    )
+    @field(graphql_type=list[Payment] | None, prefetch_related=["payments"], only=["guest"])
     def payments(self: booking_models.Booking, info: Info) -> list[payment_models.Payment] | None:
-        """Return the payments to those who may see them; as payments.selectors.of_booking does."""
+        """For the guest; how a guest pays is not the host's affair."""
         user = viewer(info)
         shown = user.id == self.guest_id or user.is_admin
         return list(self.payments.all()) if shown else None
@@ -187,28 +171,22 @@ class Booking(relay.Node):
     @strawberry_django.field(only=["stay"])
     def check_in(self: booking_models.Booking) -> datetime.date:
         """Return the day of arrival."""
-        day: datetime.date = self.stay.lower
-        return day
+        return cast(datetime.date, self.stay.lower)
 
     @strawberry_django.field(only=["stay"])
     def check_out(self: booking_models.Booking) -> datetime.date:
         """Return the day of departure."""
-        day: datetime.date = self.stay.upper
-        return day
+        return cast(datetime.date, self.stay.upper)
 
-    @strawberry_django.field(
-        description="Where to go; null until the booking is confirmed.",
-        select_related=["property"],
-        only=["status", "property__address"],
-    )
+    @field(select_related=["property"], only=["status", "property__address"])
     def address(self: booking_models.Booking) -> str | None:
-        """Return where the place is, as BookingSerializer does."""
+        """Where to go; null until the booking is confirmed."""
         confirmed = self.status == booking_models.Status.CONFIRMED
         return self.property.address if confirmed else None
 
 
 @strawberry_django.type(message_models.Message)
-class Message(relay.Node):
+class Message(NewestFirst, relay.Node):
     """One text of a conversation."""
 
     text: str
@@ -216,19 +194,10 @@ class Message(relay.Node):
     read_at: datetime.datetime | None
     sender: User
 
-    @strawberry_django.field(description="Whether one has sent it oneself.", only=["sender"])
+    @field(only=["sender"])
     def is_mine(self: message_models.Message, info: Info) -> bool:
-        """Tell whether the one who asks has sent it."""
+        """Whether one has sent it oneself."""
         return self.sender_id == viewer(info).id
-
-    @classmethod
-    def get_queryset(
-        cls,
-        queryset: QuerySet[message_models.Message],
-        info: Info,  # noqa: ARG003
-    ) -> QuerySet[message_models.Message]:
-        """Return messages, newest first."""
-        return queryset.order_by("-id")
 
 
 @strawberry_django.type(message_models.Conversation)
@@ -240,11 +209,11 @@ class Conversation(relay.Node):
     guest: User
     messages: DjangoCursorConnection[Message] = strawberry_django.connection()
 
-    @strawberry_django.field(description="How many messages one has not read.")
+    @field()
     def unread(self: message_models.Conversation) -> int:
-        """Return what `conversations_of` has counted; a conversation comes from nowhere else."""
-        count: int = vars(self)["unread"]
-        return count
+        """How many messages one has not read."""
+        # `conversations_of` has counted them: a conversation comes from nowhere else.
+        return cast(int, vars(self)["unread"])
 
 
 @strawberry_django.type(account_models.User, description="The one who asks.")

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import F, Model, QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 
 from stays.common.cache import invalidate
@@ -18,9 +17,7 @@ class Published(admin.ModelAdmin):  # type: ignore[type-arg]
     change when its time in the cache is up.
     """
 
-    def save_related(
-        self, request: HttpRequest, form: "ModelForm[Any]", formsets: Any, change: bool
-    ) -> None:
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save, and let everybody see it."""
         super().save_related(request, form, formsets, change)
         invalidate("listings")
@@ -69,9 +66,7 @@ class PropertyAdmin(Published):
     readonly_fields = ("rating_sum", "rating_count", "version", "created_at", "updated_at")
     ordering = ("-id",)
 
-    def save_related(
-        self, request: HttpRequest, form: "ModelForm[Any]", formsets: Any, change: bool
-    ) -> None:
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save, count the change, and let everybody see it."""
         super().save_related(request, form, formsets, change)
         if change:

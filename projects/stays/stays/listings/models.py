@@ -22,8 +22,6 @@ class City(models.Model):
     longitude = models.FloatField()
 
     class Meta:
-        """What the database refuses."""
-
         verbose_name_plural = "cities"
         constraints = (
             models.CheckConstraint(condition=Q(country__regex=r"^[A-Z]{2}$"), name="city_country"),
@@ -44,8 +42,6 @@ class Amenity(models.Model):
     name = models.CharField(max_length=40)
 
     class Meta:
-        """How the admin calls them."""
-
         verbose_name_plural = "amenities"
 
     def __str__(self) -> str:
@@ -110,8 +106,6 @@ class Property(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        """What the database refuses, and what searches use."""
-
         verbose_name_plural = "properties"
         constraints = (
             models.CheckConstraint(condition=Q(kind__in=Kind.values), name="property_kind_known"),

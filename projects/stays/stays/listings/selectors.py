@@ -1,6 +1,7 @@
 """Reading cities, amenities and properties."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -11,8 +12,8 @@ from django.db.models import Count, Exists, F, OuterRef, QuerySet
 from django.db.models.lookups import Exact
 
 from stays.accounts.models import User
-from stays.common.errors import NotFound
-from stays.listings.models import Amenity, City, Property
+from stays.common.finding import get_or_refuse
+from stays.listings.models import City, Property
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,11 @@ class Search:
     currency: str | None = None
     amenities: tuple[str, ...] = ()
     kind: str | None = None
+
+    @classmethod
+    def of(cls, query: Mapping[str, Any]) -> "Search":
+        """Take it from the parameters of a query, which may hold more."""
+        return cls(**{each.name: query[each.name] for each in fields(cls) if each.name in query})
 
 
 def search(*, criteria: Search) -> QuerySet[Property]:
@@ -104,25 +110,12 @@ def get(*, slug: str) -> Property:
     Raises:
         NotFound: if there is none.
     """
-    try:
-        return _shown().get(slug=slug, is_listed=True)
-    except Property.DoesNotExist:
-        raise NotFound("There is no such property.") from None
+    return get_or_refuse(_shown(), slug=slug, is_listed=True)
 
 
 def owned_by(*, user: User) -> QuerySet[Property]:
     """Return the places of a host, also those that are not offered any more, in no order."""
     return _shown().filter(host=user)
-
-
-def cities() -> QuerySet[City]:
-    """Return all cities, in no order."""
-    return City.objects.all()
-
-
-def amenities() -> QuerySet[Amenity]:
-    """Return all amenities, in no order."""
-    return Amenity.objects.all()
 
 
 def _shown() -> QuerySet[Property]:

@@ -4,18 +4,29 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from django.core.validators import RegexValidator
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from stays.listings.models import Amenity, City, Kind, Property
-from stays.rest.fields import Boolean, Day, Integer, Line, Number, StrictSerializer, Text, Texts
+from stays.rest.fields import (
+    Boolean,
+    Day,
+    Integer,
+    Line,
+    Number,
+    OutputSerializer,
+    Pattern,
+    StrictSerializer,
+    Text,
+    Texts,
+)
 from stays.rest.pagination import PageQuery
 from stays.rest.queries import WholeNumber
 
 MAX_MINOR = 100_000_000
 MAX_AMENITIES = 10
+CURRENCY = r"\A[A-Z]{3}\Z"
 SLUG = re.compile(r"[-a-zA-Z0-9_]{1,40}")
 SORTS = {
     "newest": ("-id",),
@@ -26,29 +37,23 @@ SORTS = {
 """What a search can be sorted by. New places have greater ids: these are UUIDv7."""
 
 
-class CitySerializer(serializers.ModelSerializer[City]):
+class CitySerializer(OutputSerializer[City]):
     """A place that one searches by."""
 
     class Meta:
-        """What is shown."""
-
         model = City
         fields = ("slug", "name", "country", "timezone", "latitude", "longitude")
-        read_only_fields = fields  # so they are always there, and the schema says so
 
 
-class AmenitySerializer(serializers.ModelSerializer[Amenity]):
+class AmenitySerializer(OutputSerializer[Amenity]):
     """Something that a place may have."""
 
     class Meta:
-        """What is shown."""
-
         model = Amenity
         fields = ("slug", "name")
-        read_only_fields = fields  # so they are always there, and the schema says so
 
 
-class PropertySummarySerializer(serializers.ModelSerializer[Property]):
+class PropertySummarySerializer(OutputSerializer[Property]):
     """A place as lists show it.
 
     Latitude and longitude are rounded to two decimals, about a kilometre: the address is only for
@@ -62,8 +67,6 @@ class PropertySummarySerializer(serializers.ModelSerializer[Property]):
     amenities = serializers.SerializerMethodField(help_text="Slugs")
 
     class Meta:
-        """What is shown."""
-
         model = Property
         fields: tuple[str, ...] = (
             "slug",
@@ -82,15 +85,18 @@ class PropertySummarySerializer(serializers.ModelSerializer[Property]):
             "rating",
             "rating_count",
         )
-        read_only_fields = fields  # so they are always there, and the schema says so
+
+    def is_exact(self, place: Property) -> bool:  # noqa: ARG002
+        """Tell whether the one who asks may know where the place is."""
+        return False
 
     def get_latitude(self, place: Property) -> float:
-        """Return it, rounded."""
-        return round(place.latitude, 2)
+        """Return it, as exactly as it may be known."""
+        return place.latitude if self.is_exact(place) else round(place.latitude, 2)
 
     def get_longitude(self, place: Property) -> float:
-        """Return it, rounded."""
-        return round(place.longitude, 2)
+        """Return it, as exactly as it may be known."""
+        return place.longitude if self.is_exact(place) else round(place.longitude, 2)
 
     def get_amenities(self, place: Property) -> list[str]:
         """Return the slugs, sorted."""
@@ -108,8 +114,6 @@ class PropertySerializer(PropertySummarySerializer):
     address = serializers.SerializerMethodField()
 
     class Meta(PropertySummarySerializer.Meta):
-        """What is shown."""
-
         fields = (
             *PropertySummarySerializer.Meta.fields,
             "description",
@@ -119,32 +123,15 @@ class PropertySerializer(PropertySummarySerializer):
             "created_at",
             "updated_at",
         )
-        read_only_fields = fields  # so they are always there, and the schema says so
 
     def is_exact(self, place: Property) -> bool:
         """Tell whether the one who asks may know where the place is."""
         user = self.context["request"].user
         return bool(user.is_authenticated and (user.id == place.host_id or user.is_admin))
 
-    def get_latitude(self, place: Property) -> float:
-        """Return it, as exactly as it may be known."""
-        return place.latitude if self.is_exact(place) else super().get_latitude(place)
-
-    def get_longitude(self, place: Property) -> float:
-        """Return it, as exactly as it may be known."""
-        return place.longitude if self.is_exact(place) else super().get_longitude(place)
-
     def get_address(self, place: Property) -> str | None:
         """Return it to those who may know it."""
         return place.address if self.is_exact(place) else None
-
-
-class Currency(Text):
-    """A currency by its ISO 4217 code."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.validators = [RegexValidator(r"\A[A-Z]{3}\Z", "Three capital letters, as EUR.")]
 
 
 class PropertyChangeSerializer(StrictSerializer):
@@ -160,7 +147,7 @@ class PropertyChangeSerializer(StrictSerializer):
     bedrooms = Integer(min_value=0, max_value=50)
     nightly_minor = Integer(min_value=1, max_value=MAX_MINOR)
     cleaning_minor = Integer(min_value=0, max_value=MAX_MINOR, required=False)
-    currency = Currency()
+    currency = Pattern(CURRENCY)
     instant_book = Boolean(required=False)
     amenities = Texts(child=Text(max_length=40), max_length=50, required=False, help_text="Slugs")
 
@@ -198,7 +185,7 @@ class SearchQuery(PageQuery):
     max_price = WholeNumber(
         required=False, min_value=0, max_value=MAX_MINOR, help_text="In minor units, with currency"
     )
-    currency = Currency(required=False)
+    currency = Pattern(CURRENCY, required=False)
     amenities = Slugs(required=False)
     kind = serializers.ChoiceField(required=False, choices=Kind.choices)
     sort = serializers.ChoiceField(

@@ -5,14 +5,14 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.text import slugify
 
 from stays.accounts.models import DELETED, User
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
-from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
+from stays.common.errors import Conflict, Forbidden, Invalid, NotFound
+from stays.common.finding import get_or_refuse
 from stays.listings.models import Amenity, City, Property
 
 CHANGEABLE = frozenset(
@@ -33,22 +33,6 @@ CHANGEABLE = frozenset(
 )
 
 
-class SlugTaken(Conflict):
-    """Another place has this slug."""
-
-
-FIELD_OF = {
-    "property_nightly": "nightly_minor",
-    "property_cleaning": "cleaning_minor",
-    "property_currency": "currency",
-    "property_max_guests": "max_guests",
-    "property_bedrooms": "bedrooms",
-    "property_latitude": "latitude",
-    "property_longitude": "longitude",
-}
-"""The fields that the database checks, by the constraint's name."""
-
-
 @transaction.atomic
 def create_property(
     *, actor: User, city_slug: str, amenities: Iterable[str] = (), **fields: Any
@@ -63,14 +47,13 @@ def create_property(
 
     Raises:
         Forbidden: if the actor is no host.
-        Invalid: if a value cannot be, or the city or an amenity is not known.
+        Invalid: if the city or an amenity is not known.
     """
     if not actor.is_host:
         raise Forbidden("Only hosts offer places.", code="not_a_host")
-    try:
-        city = City.objects.get(slug=city_slug)
-    except City.DoesNotExist:
-        raise Invalid("There is no such city.", code="unknown", field="city") from None
+    city = City.objects.filter(slug=city_slug).first()
+    if city is None:
+        raise Invalid("There is no such city.", code="unknown", field="city")
     place = Property(host=actor, city=city)
     _set(place, fields)
     _insert(place)
@@ -86,22 +69,15 @@ def _insert(place: Property) -> None:
     slug at the same moment are told apart by the unique index.
     """
     base = slugify(place.title)[:80].strip("-_") or "place"
+    taken = {"listings_property_slug_key": Conflict("Try it again.")}
     place.slug = base
     try:
-        _save(place)
-    except SlugTaken:
+        with refusing(taken):
+            place.save()
+    except Conflict:
         place.slug = f"{base}-{secrets.token_hex(4)}"
-        _save(place)
-
-
-def _save(place: Property) -> None:
-    """Save a place, and say what the database refuses."""
-    refusals: dict[str, Refusal] = {
-        name: Invalid("This cannot be.", field=field) for name, field in FIELD_OF.items()
-    }
-    refusals["listings_property_slug_key"] = SlugTaken("Try it again.")
-    with refusing(refusals):
-        place.save()
+        with refusing(taken):
+            place.save()
 
 
 @transaction.atomic
@@ -126,16 +102,14 @@ def update_property(
     Raises:
         NotFound: if there is no such place on the list.
         Forbidden: if it is another's.
-        Invalid: if a value cannot be, or an amenity is not known.
+        Invalid: if an amenity is not known.
     """
     place = _locked(actor, slug)
     precondition(place)
     _set(place, fields)
-    place.version += 1
-    _save(place)
     if amenities is not None:
         place.amenities.set(_known(amenities))
-    _publish(place)
+    _save_change(place)
     return place
 
 
@@ -160,9 +134,7 @@ def unlist_property(
     place = _locked(actor, slug)
     precondition(place)
     place.is_listed = False
-    place.version += 1
-    place.save()
-    _publish(place)
+    _save_change(place)
 
 
 @transaction.atomic
@@ -185,9 +157,7 @@ def list_property_again(*, actor: User, slug: str) -> Property:
         raise NotFound("There is no such property.")
     if not place.is_listed:
         place.is_listed = True
-        place.version += 1
-        place.save(update_fields=["is_listed", "version"])
-        _publish(place)
+        _save_change(place)
     return place
 
 
@@ -210,9 +180,7 @@ def unlist_places_of(*, host_id: uuid.UUID) -> int:
     )
     for place in places:
         place.is_listed = False
-        place.version += 1
-        place.save(update_fields=["is_listed", "version"])
-        _publish(place)
+        _save_change(place)
     return len(places)
 
 
@@ -229,14 +197,8 @@ def _locked(actor: User, slug: str, *, listed_only: bool = True) -> Property:
 
     To anybody but its host and admins, a place that is not on the list does not exist.
     """
-    try:
-        place = (
-            Property.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("city", "host")
-            .get(slug=slug)
-        )
-    except Property.DoesNotExist:
-        raise NotFound("There is no such property.") from None
+    places = Property.objects.select_for_update(of=("self",), no_key=True)
+    place = get_or_refuse(places.select_related("city", "host"), slug=slug)
     is_theirs = place.host_id == actor.id or actor.is_admin
     if not place.is_listed and (listed_only or not is_theirs):
         raise NotFound("There is no such property.")
@@ -246,23 +208,11 @@ def _locked(actor: User, slug: str, *, listed_only: bool = True) -> Property:
 
 
 def _set(place: Property, fields: dict[str, Any]) -> None:
-    """Give a place new values, and refuse those that the model or PostgreSQL cannot take."""
+    """Give a place new values. Both APIs have checked them; services keep what is their own."""
     if unknown := fields.keys() - CHANGEABLE:
         raise TypeError(f"cannot be set: {', '.join(sorted(unknown))}")
     for name, value in fields.items():
-        # clean_fields passes over both: PostgreSQL knows no NUL, and a text of any length
-        if isinstance(value, str) and ("\0" in value or len(value) > _max_length(name)):
-            raise Invalid("This is too long, or holds a NUL.", field=name)
         setattr(place, name, value)
-    try:
-        place.clean_fields(exclude={"slug", "host", "city"})
-    except ValidationError as error:
-        raise Invalid("This cannot be.", field=min(error.error_dict)) from None
-
-
-def _max_length(name: str) -> int:
-    """Return how long the text of a field may be; 0 if it takes none."""
-    return getattr(Property._meta.get_field(name), "max_length", None) or 0
 
 
 def _known(slugs: Iterable[str]) -> list[Amenity]:
@@ -272,6 +222,13 @@ def _known(slugs: Iterable[str]) -> list[Amenity]:
     if len(found) < len(wanted):
         raise Invalid("One of them is not known.", code="unknown", field="amenities")
     return found
+
+
+def _save_change(place: Property) -> None:
+    """Save a place that was changed, and let everybody see it."""
+    place.version += 1
+    place.save()
+    _publish(place)
 
 
 def _publish(place: Property) -> None:

@@ -18,8 +18,6 @@ class Conversation(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """What the database refuses, and what lists use."""
-
         constraints = (
             models.UniqueConstraint(fields=["property", "guest"], name="conversation_one"),
         )
@@ -42,8 +40,6 @@ class Message(models.Model):
     read_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        """What lists use."""
-
         indexes = (models.Index(fields=["conversation", "id"], name="message_conversation"),)
 
     def __str__(self) -> str:

@@ -2,11 +2,11 @@
 
 import uuid
 
-from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from stays.accounts.models import User
-from stays.common.errors import NotFound
+from stays.common.finding import get_or_refuse
 from stays.messaging.models import Conversation, Message
 
 
@@ -23,10 +23,7 @@ def get(*, user: User, conversation_id: uuid.UUID) -> Conversation:
     Raises:
         NotFound: if there is none that the user takes part in.
     """
-    try:
-        return joined_by(user=user).get(id=conversation_id)
-    except Conversation.DoesNotExist:
-        raise NotFound("There is no such conversation.") from None
+    return get_or_refuse(joined_by(user=user), id=conversation_id)
 
 
 def conversations_of(*, user: User) -> QuerySet[Conversation]:
@@ -68,8 +65,3 @@ def messages_in(*, user: User, conversation_id: uuid.UUID) -> QuerySet[Message]:
     return (
         Message.objects.filter(conversation=conversation).select_related("sender").order_by("-id")
     )
-
-
-def unread_by(*, user: User, conversation: Conversation) -> QuerySet[Message]:
-    """Return the messages of a conversation that a user has been sent and has not read."""
-    return Message.objects.filter(Q(conversation=conversation, read_at=None) & ~Q(sender=user))

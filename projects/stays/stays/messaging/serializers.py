@@ -7,22 +7,19 @@ from rest_framework import serializers
 
 from stays.listings.models import Property
 from stays.messaging.models import MAX_TEXT, Conversation, Message
-from stays.rest.bodies import Slug
-from stays.rest.fields import StrictSerializer, Text
+from stays.rest.bodies import SLUG
+from stays.rest.fields import OutputSerializer, Pattern, StrictSerializer, Text
 
 
-class MessageSerializer(serializers.ModelSerializer[Message]):
+class MessageSerializer(OutputSerializer[Message]):
     """A message."""
 
     sender = serializers.CharField(source="sender.name", help_text="The sender's name")
     is_mine = serializers.SerializerMethodField(help_text="Whether one has sent it oneself")
 
     class Meta:
-        """What is shown."""
-
         model = Message
         fields = ("id", "sender", "is_mine", "text", "created_at", "read_at")
-        read_only_fields = fields  # so they are always there, and the schema says so
 
     def get_is_mine(self, message: Message) -> bool:
         """Tell whether the one who asks has sent it."""
@@ -37,18 +34,15 @@ class LastMessageSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
-class DiscussedPropertySerializer(serializers.ModelSerializer[Property]):
+class DiscussedPropertySerializer(OutputSerializer[Property]):
     """What a conversation is about."""
 
     class Meta:
-        """What is shown."""
-
         model = Property
         fields = ("slug", "title")
-        read_only_fields = fields  # so they are always there, and the schema says so
 
 
-class ConversationSerializer(serializers.ModelSerializer[Conversation]):
+class ConversationSerializer(OutputSerializer[Conversation]):
     """A conversation, as `conversations_of` returns it."""
 
     property = DiscussedPropertySerializer()
@@ -58,24 +52,19 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
     unread = serializers.IntegerField(min_value=0, help_text="Messages that one has not read")
 
     class Meta:
-        """What is shown."""
-
         model = Conversation
         fields = ("id", "property", "guest", "host", "last_message", "unread", "created_at")
-        read_only_fields = fields  # so they are always there, and the schema says so
 
     @extend_schema_field(LastMessageSerializer(allow_null=True))
     def get_last_message(self, conversation: Any) -> dict[str, Any] | None:
         """Return the newest message, if there is one."""
         if conversation.last_at is None:
             return None
-        mine = conversation.last_sender_id == self.context["request"].user.pk
-        last = {
-            "is_mine": mine,
+        return {
+            "is_mine": conversation.last_sender_id == self.context["request"].user.pk,
             "text": conversation.last_text,
             "created_at": conversation.last_at,
         }
-        return dict(LastMessageSerializer(last).data)
 
 
 class NewMessageSerializer(StrictSerializer):
@@ -87,4 +76,4 @@ class NewMessageSerializer(StrictSerializer):
 class NewConversationSerializer(NewMessageSerializer):
     """What is to be written, and about which place."""
 
-    property = Slug(help_text="The place's slug")
+    property = Pattern(SLUG, max_length=100, help_text="The place's slug")

@@ -6,11 +6,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from stays.accounts.models import User
-from stays.common.errors import Forbidden, NotFound
-from stays.common.texts import checked_text
+from stays.common.errors import Forbidden
+from stays.common.finding import get_or_refuse
 from stays.listings.models import Property
 from stays.messaging import selectors
-from stays.messaging.models import MAX_TEXT, Conversation, Message
+from stays.messaging.models import Conversation, Message
 
 
 @transaction.atomic
@@ -23,14 +23,10 @@ def start_conversation(*, actor: User, property_slug: str, text: str) -> Convers
         text: The message.
 
     Raises:
-        Invalid: if the text is empty or too long.
         NotFound: if the place does not exist or is not offered any more.
         Forbidden: if it is one's own place.
     """
-    text = checked_text(text, field="text", at_most=MAX_TEXT)
-    place = Property.objects.filter(slug=property_slug, is_listed=True).first()
-    if place is None:
-        raise NotFound("There is no such property.")
+    place = get_or_refuse(Property.objects.all(), slug=property_slug, is_listed=True)
     if place.host_id == actor.id:
         raise Forbidden("This place is your own.", code="own_property")
     conversation, _ = Conversation.objects.get_or_create(property=place, guest=actor)
@@ -48,10 +44,8 @@ def send_message(*, actor: User, conversation_id: uuid.UUID, text: str) -> Messa
         text: The message.
 
     Raises:
-        Invalid: if the text is empty or too long.
         NotFound: if there is no such conversation that the actor takes part in.
     """
-    text = checked_text(text, field="text", at_most=MAX_TEXT)
     conversation = selectors.get(user=actor, conversation_id=conversation_id)
     return Message.objects.create(conversation=conversation, sender=actor, text=text)
 
@@ -67,5 +61,5 @@ def mark_read(*, actor: User, conversation_id: uuid.UUID) -> int:
         NotFound: if there is no such conversation that the actor takes part in.
     """
     conversation = selectors.get(user=actor, conversation_id=conversation_id)
-    unread = selectors.unread_by(user=actor, conversation=conversation)
+    unread = conversation.messages.filter(read_at=None).exclude(sender=actor)
     return unread.update(read_at=timezone.now())

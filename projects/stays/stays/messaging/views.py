@@ -3,7 +3,7 @@
 import uuid
 
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,45 +18,36 @@ from stays.messaging.serializers import (
 )
 from stays.rest.bodies import NothingSerializer, body_of
 from stays.rest.idempotency import idempotent
-from stays.rest.pagination import PageQuery, page_of, respond
+from stays.rest.openapi import header
+from stays.rest.pagination import list_schema, respond
 
-LOCATION = OpenApiParameter(
-    "Location",
-    str,
-    OpenApiParameter.HEADER,
-    description="Where the messages are",
-    response=[201],
-)
+LOCATION = header("Location", "Where the messages are", response=[201])
 
 
 class ConversationList(APIView):
     """One's conversations."""
 
-    @extend_schema(
-        operation_id="conversations_list",
-        summary="List conversations",
-        parameters=[PageQuery],
-        responses=page_of(ConversationSerializer),
-    )
+    @list_schema(ConversationSerializer, "conversations_list")
     def get(self, request: Request) -> Response:
-        """The one with the newest message first."""
-        return respond(
-            request,
-            selectors.conversations_of(user=signed_in(request)),
-            ordering=["-last_id", "-id"],
-            serializer=ConversationSerializer,
-        )
+        """List conversations.
+
+        The one with the newest message first.
+        """
+        rows = selectors.conversations_of(user=signed_in(request))
+        ordering = ["-last_id", "-id"]
+        return respond(request, rows, ordering=ordering, serializer=ConversationSerializer)
 
     @extend_schema(
-        operation_id="conversations_create",
-        summary="Write to a host",
         parameters=[LOCATION],
         request=NewConversationSerializer,
         responses={201: ConversationSerializer},
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """A guest writes to the host of a place, for the first time or again."""
+        """Write to a host.
+
+        A guest writes to the host of a place, for the first time or again.
+        """
         actor = signed_in(request)
         body = body_of(NewConversationSerializer, request.data)
         begun = services.start_conversation(
@@ -71,26 +62,26 @@ class ConversationList(APIView):
 class MessageList(APIView):
     """The messages of a conversation."""
 
-    @extend_schema(
-        operation_id="messages_list",
-        summary="List messages",
-        parameters=[PageQuery],
-        responses=page_of(MessageSerializer),
-    )
+    @list_schema(MessageSerializer, "messages_list")
     def get(self, request: Request, conversation_id: uuid.UUID) -> Response:
-        """For the two who take part; the newest first."""
+        """List messages.
+
+        For the two who take part; the newest first.
+        """
         messages = selectors.messages_in(user=signed_in(request), conversation_id=conversation_id)
         return respond(request, messages, ordering=["-id"], serializer=MessageSerializer)
 
     @extend_schema(
         operation_id="messages_create",
-        summary="Write a message",
         request=NewMessageSerializer,
         responses={201: MessageSerializer},
     )
     @idempotent
     def post(self, request: Request, conversation_id: uuid.UUID) -> Response:
-        """One of the two writes to the other."""
+        """Write a message.
+
+        One of the two writes to the other.
+        """
         body = body_of(NewMessageSerializer, request.data)
         message = services.send_message(
             actor=signed_in(request), conversation_id=conversation_id, **body
@@ -101,15 +92,13 @@ class MessageList(APIView):
 class ConversationRead(APIView):
     """That messages are read."""
 
-    @extend_schema(
-        operation_id="conversations_read",
-        summary="Mark a conversation as read",
-        request=None,
-        responses={204: None},
-    )
+    @extend_schema(operation_id="conversations_read", request=None, responses={204: None})
     @idempotent
     def post(self, request: Request, conversation_id: uuid.UUID) -> Response:
-        """All that the other one has written until now is read."""
+        """Mark a conversation as read.
+
+        All that the other one has written until now is read.
+        """
         body_of(NothingSerializer, request.data)
         services.mark_read(actor=signed_in(request), conversation_id=conversation_id)
         return Response(status=204)

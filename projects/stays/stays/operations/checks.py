@@ -65,28 +65,20 @@ def _place(url: str) -> tuple[str, int, str]:
 
 
 @register
-def celery(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001
-    """The broker does not hand out a task again while it may still wait for its time, or run.
+def times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """Nothing takes a task for lost that may still run.
 
-    A pause before a retry is part of it: the worker holds the message meanwhile. How long a task
-    then waits for a free process is known to nobody.
+    The broker hands a message out again that a worker holds for too long, be it before a retry or
+    in a run. How long a task then waits for a free process is known to nobody.
     """
+    found: list[CheckMessage] = []
     again = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
     if again <= settings.TASK_LONGEST_PAUSE + settings.CELERY_TASK_TIME_LIMIT:
-        text = (
-            "visibility_timeout is not over TASK_LONGEST_PAUSE and CELERY_TASK_TIME_LIMIT together."
-        )
-        return [Error(text, id="stays.E006")]
-    return []
-
-
-@register
-def sweeps(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:  # noqa: ARG001
-    """No sweep takes for lost what a task may still be doing."""
+        sum_ = "TASK_LONGEST_PAUSE and CELERY_TASK_TIME_LIMIT together"
+        found.append(Error(f"visibility_timeout is not over {sum_}.", id="stays.E006"))
     if settings.SWEEP_AFTER.total_seconds() <= settings.CELERY_TASK_TIME_LIMIT:
-        text = "SWEEP_AFTER_SECONDS is not over TASK_SECONDS."
-        return [Error(text, id="stays.E009")]
-    return []
+        found.append(Error("SWEEP_AFTER_SECONDS is not over TASK_SECONDS.", id="stays.E009"))
+    return found
 
 
 @register(Tags.database)

@@ -21,7 +21,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from stays.rest.problems import MEDIA_TYPE, method_not_allowed, problem
+from stays.rest.problems import MEDIA_TYPE, only_reads, problem
 
 PROBE = "ready:probe"
 """A key. One that is full, or cannot save, answers a PING, and refuses to be written to."""
@@ -71,20 +71,17 @@ def valkey(url: str) -> Redis:
     return Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=once)
 
 
-def check_cache() -> None:
-    """Write to the Valkey of the cache."""
-    with valkey(settings.CACHES["default"]["LOCATION"]) as client:
-        client.set(PROBE, 1, ex=10)
-
-
-def check_broker() -> None:
-    """Write to the Valkey of Celery."""
-    with valkey(settings.CELERY_BROKER_URL) as client:
+def check_valkey(url: str) -> None:
+    """Write to a Valkey."""
+    with valkey(url) as client:
         client.set(PROBE, 1, ex=10)
 
 
 NEEDED: dict[str, Check] = {"database": check_database, "migrations": check_migrations}
-USEFUL: dict[str, Check] = {"cache": check_cache, "broker": check_broker}
+USEFUL: dict[str, Check] = {
+    "cache": lambda: check_valkey(settings.CACHES["default"]["LOCATION"]),
+    "broker": lambda: check_valkey(settings.CELERY_BROKER_URL),
+}
 _running: dict[Check, "Future[None]"] = {}
 _lock = threading.Lock()
 
@@ -127,17 +124,15 @@ def results() -> dict[str, bool]:
     return found
 
 
-def alive(request: HttpRequest) -> HttpResponse:
+@only_reads
+def alive(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """`/healthz`: the process answers."""
-    if request.method not in ("GET", "HEAD"):
-        return method_not_allowed("GET", "HEAD")
     return _uncached(JsonResponse({"status": "ok"}))
 
 
-def ready(request: HttpRequest) -> HttpResponse:
+@only_reads
+def ready(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """`/readyz`: what is needed is there. A client is told which check failed, not why."""
-    if request.method not in ("GET", "HEAD"):
-        return method_not_allowed("GET", "HEAD")
     found = results()
     checks = {name: "ok" if fine else "down" for name, fine in found.items()}
     if not all(found[name] for name in NEEDED):

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from stays.operations.health import valkey
 from stays.outbox.models import OutboxMessage
-from stays.rest.problems import method_not_allowed, problem_response
+from stays.rest.problems import only_reads, problem_response
 
 logger = structlog.get_logger(__name__)
 
@@ -69,10 +69,9 @@ def knows_token(authorization: str) -> bool:
     return secrets.compare_digest(authorization.encode(), expected.encode())
 
 
+@only_reads
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus, if it knows METRICS_TOKEN."""
-    if request.method not in ("GET", "HEAD"):
-        return method_not_allowed("GET", "HEAD")
     if not knows_token(request.headers.get("Authorization", "")):
         response = problem_response(401, "not_authenticated", "This needs a token.")
         response["WWW-Authenticate"] = "Bearer"

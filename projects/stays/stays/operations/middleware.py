@@ -16,6 +16,8 @@ from stays.operations.health import PROBES
 from stays.rest.problems import problem_response
 
 View = Callable[[HttpRequest], HttpResponseBase]
+MOST_DISCARDED = 1_000_000
+"""Bytes of a refused body that are read, for the connection to live on: what nginx lets pass."""
 REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{8,64}")
 logger = structlog.get_logger(__name__)
 
@@ -94,26 +96,32 @@ class BodyLimitMiddleware:
         if not (length.isascii() and length.isdigit()):
             return problem_response(400, "bad_request", "The Content-Length is not a number.")
         if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return body_too_large()
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            if int(length) <= MOST_DISCARDED:
+                _discard(request)
+            return problem_response(413, "too_large", f"A body may have {limit} bytes at most.")
         response = self.get_response(request)
         if response.status_code >= 400 and length != "0":
-            # What was refused unread would be taken for the next request of the connection, which
-            # is therefore cut, in the middle of what the client sends.
-            with suppress(OSError):
-                request.read()
+            _discard(request)
         return response
 
 
-def body_too_large() -> HttpResponseBase:
-    """Return the refusal of a body over the limit, which ends the connection too."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return problem_response(413, "too_large", f"A body may have {limit} bytes at most.")
+def _discard(request: HttpRequest) -> None:
+    """Read what is left of a body that was refused.
+
+    It would be taken for the next request of the connection. So gunicorn cuts the connection, in
+    the middle of what the client sends, although it has promised to keep it.
+    """
+    with suppress(OSError):
+        while request.read(64 * 1024):
+            pass
 
 
 class HeadersMiddleware:
     """Adds the security headers that Django has no setting for.
 
-    What does not say itself who may keep it is kept by nobody: most answers are for one user.
+    What does not say itself who may keep it is kept by nobody: most answers are for one user, and
+    tokens must not be kept (RFC 6749, 5.1).
     """
 
     def __init__(self, get_response: View) -> None:

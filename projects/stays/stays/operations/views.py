@@ -3,14 +3,13 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from stays.rest.problems import method_not_allowed
+from stays.rest.problems import only_reads
 
 QUERY = "{ properties(first: 3, order: RATING_DESCENDING) { edges { node { title rating } } } }"
 """An example that can be followed as a link: GraphQL answers queries by GET, too."""
 
 
+@only_reads
 def start(request: HttpRequest) -> HttpResponse:
     """Show where the APIs and their descriptions are."""
-    if request.method not in ("GET", "HEAD"):
-        return method_not_allowed("GET", "HEAD")
     return render(request, "operations/start.html", {"query": QUERY})

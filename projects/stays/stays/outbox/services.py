@@ -12,7 +12,6 @@ by the data itself what was not done (see CELERY_BEAT_SCHEDULE).
 """
 
 import uuid
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -92,11 +91,6 @@ def relay(*, only: uuid.UUID | None = None, limit: int = 500) -> int:
     if failure is not None:
         raise failure
     return len(sent)
-
-
-def prune(*, before: datetime) -> int:
-    """Delete the messages that were sent before a moment, and return how many they were."""
-    return OutboxMessage.objects.filter(sent_at__lt=before).delete()[0]
 
 
 def _publish(message: OutboxMessage) -> None:

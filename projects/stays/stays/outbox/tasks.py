@@ -5,7 +5,9 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
+from stays.common.pruning import delete_in_batches
 from stays.outbox import services
+from stays.outbox.models import OutboxMessage
 
 KEPT = timedelta(days=7)
 
@@ -19,4 +21,4 @@ def relay() -> int:
 @shared_task(name="outbox.prune", expires=86_400)
 def prune() -> int:
     """Delete what was sent more than a week ago."""
-    return services.prune(before=timezone.now() - KEPT)
+    return delete_in_batches(OutboxMessage.objects.filter(sent_at__lt=timezone.now() - KEPT))

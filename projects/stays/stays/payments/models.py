@@ -57,8 +57,6 @@ class Payment(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        """What the database refuses, and what `ask_provider` reads."""
-
         constraints = (
             models.UniqueConstraint(
                 fields=["booking"], condition=Q(status__in=LIVE), name="payment_one_live"

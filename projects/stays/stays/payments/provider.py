@@ -10,9 +10,9 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import httpx
 from django.conf import settings
@@ -91,8 +91,21 @@ class UnknownOutcome(ProviderError):
     """It may or may not have been done. The same request, with the same key, tells."""
 
 
-class PaymentProvider(Protocol):
-    """What a payment provider must be able to do."""
+@dataclass(frozen=True, kw_only=True)
+class HttpPaymentProvider:
+    """A provider that is asked in JSON over HTTP, and that signs its webhooks by HMAC-SHA256.
+
+    Attributes:
+        url: The provider's address.
+        key: What we show it to be let in.
+        webhook_secret: What it signs its messages with.
+        seconds: How long it may take to accept a connection, and to answer.
+    """
+
+    url: str
+    key: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    seconds: float
 
     def charge(
         self, *, reference: uuid.UUID, amount_minor: int, currency: str, method: str
@@ -105,59 +118,6 @@ class PaymentProvider(Protocol):
             UnknownOutcome: if that is not known.
             ProviderError: if the request is at fault.
         """
-        ...
-
-    def refund(
-        self, *, reference: uuid.UUID, charge_id: str, amount_minor: int, currency: str
-    ) -> None:
-        """Give money back. The same reference again gives none again.
-
-        Raises:
-            Temporary: if nothing was done.
-            UnknownOutcome: if that is not known.
-            ProviderError: if the request is at fault.
-        """
-        ...
-
-    def find(self, *, reference: uuid.UUID) -> Charge | None:
-        """Return what became of a charge, or None if the provider never got it.
-
-        Raises:
-            ProviderError: or one of its kinds, if there is no answer.
-        """
-        ...
-
-    def read_event(self, *, body: bytes, signature: str, now: datetime) -> Event:
-        """Return the message of a webhook.
-
-        Raises:
-            Forbidden: if the signature is not the provider's, or not for these bytes.
-            NotAnEvent: if it is not of now, or cannot be read.
-        """
-        ...
-
-
-class HttpPaymentProvider:
-    """A provider that is asked in JSON over HTTP, and that signs its webhooks by HMAC-SHA256."""
-
-    def __init__(self, *, url: str, key: str, webhook_secret: str, seconds: float) -> None:
-        """Make one.
-
-        Args:
-            url: The provider's address.
-            key: What we show it to be let in.
-            webhook_secret: What it signs its messages with.
-            seconds: How long it may take to accept a connection, and to answer.
-        """
-        self._url = url
-        self._key = key
-        self._secret = webhook_secret.encode()
-        self._seconds = seconds
-
-    def charge(
-        self, *, reference: uuid.UUID, amount_minor: int, currency: str, method: str
-    ) -> Charge:
-        """See PaymentProvider."""
         asked = {
             "reference": str(reference),
             "amount": amount_minor,
@@ -169,22 +129,35 @@ class HttpPaymentProvider:
     def refund(
         self, *, reference: uuid.UUID, charge_id: str, amount_minor: int, currency: str
     ) -> None:
-        """See PaymentProvider."""
+        """Give money back. The same reference again gives none again.
+
+        Raises:
+            ProviderError: or one of its kinds, as for a charge.
+        """
         asked = {"charge": charge_id, "amount": amount_minor, "currency": currency}
         self._ask("POST", "/refunds", key=f"{reference}-refund", body=asked)
 
     def find(self, *, reference: uuid.UUID) -> Charge | None:
-        """See PaymentProvider."""
+        """Return what became of a charge, or None if the provider never got it.
+
+        Raises:
+            ProviderError: or one of its kinds, if there is no answer.
+        """
         response = self._ask("GET", f"/charges/{reference}")
         return None if response.status_code == httpx.codes.NOT_FOUND else self._charge_in(response)
 
     def read_event(self, *, body: bytes, signature: str, now: datetime) -> Event:
-        """See PaymentProvider. The signature is over the time stamp, a dot and the body's bytes."""
+        """Return the message of a webhook, which is signed with its time stamp.
+
+        Raises:
+            Forbidden: if the signature is not the provider's, or not for these bytes.
+            NotAnEvent: if it is not of now, or cannot be read.
+        """
         parts = SIGNATURE.fullmatch(signature)
         if parts is None:
             raise NotAnEvent("There is no signature in the right form.", code="signature_form")
         signed = parts["time"].encode() + b"." + body
-        expected = hmac.new(self._secret, signed, hashlib.sha256).hexdigest()
+        expected = hmac.new(self.webhook_secret.encode(), signed, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected, parts["digest"]):
             raise Forbidden("The signature is wrong.", code="signature")
         if abs(now.timestamp() - int(parts["time"])) > TOLERANCE.total_seconds():
@@ -206,16 +179,16 @@ class HttpPaymentProvider:
                 neither 2xx nor 4xx, or if there is none.
             ProviderError: on any other 4xx, but for a 404 to a GET.
         """
-        headers = {"Authorization": f"Bearer {self._key}"}
+        headers = {"Authorization": f"Bearer {self.key}"}
         if key is not None:
             headers["Idempotency-Key"] = key
         try:
             response = httpx.request(
                 method,
-                f"{self._url}{path}",
+                f"{self.url}{path}",
                 json=body,
                 headers=headers,
-                timeout=httpx.Timeout(self._seconds),
+                timeout=httpx.Timeout(self.seconds),
             )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Temporary("no connection") from error
@@ -245,7 +218,7 @@ class HttpPaymentProvider:
             raise UnknownOutcome("unreadable answer") from error
 
 
-def configured() -> PaymentProvider:
+def configured() -> HttpPaymentProvider:
     """Return the provider that the settings name."""
     return HttpPaymentProvider(
         url=settings.PAYMENT_PROVIDER_URL,

@@ -5,35 +5,21 @@ from typing import Any
 from rest_framework import serializers
 
 from stays.payments.models import Payment
-from stays.rest.fields import StrictSerializer
+from stays.rest.fields import OutputSerializer, Pattern, StrictSerializer
 
 
-class PaymentSerializer(serializers.ModelSerializer[Payment]):
+class PaymentSerializer(OutputSerializer[Payment]):
     """A payment. The method, and the provider's name for it, stay inside."""
 
     class Meta:
-        """What is shown."""
-
         model = Payment
         fields = ("id", "amount_minor", "currency", "status", "failure", "created_at")
-        read_only_fields = fields
-
-
-class Token(serializers.RegexField):
-    """A string in a form; numbers are not made into one."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """Return the string."""
-        if not isinstance(data, str):
-            self.fail("invalid")
-        text: str = super().to_internal_value(data)
-        return text
 
 
 class StartPaymentSerializer(StrictSerializer):
     """How to pay."""
 
-    method = Token(
+    method = Pattern(
         r"\Atok_[0-9A-Za-z_]+\Z",
         max_length=100,
         trim_whitespace=False,

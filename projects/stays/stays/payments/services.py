@@ -12,6 +12,7 @@ two ever wait for each other. Who changes no booking may leave out the place.
 """
 
 import uuid
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -27,6 +28,7 @@ from stays.bookings.models import Status as BookingStatus
 from stays.common import states
 from stays.common.constraints import refusing
 from stays.common.errors import Conflict, Forbidden, NotFound
+from stays.common.finding import get_or_refuse
 from stays.outbox.services import send
 from stays.payments import provider
 from stays.payments.models import TRANSITIONS, UNSETTLED, Payment, ProviderEvent, Status
@@ -53,14 +55,8 @@ def start_payment(*, actor: User, booking_id: uuid.UUID, method: str) -> Payment
         Forbidden: if the actor is not its guest.
         Conflict: if it is not pending, paid already, being paid, or its time has run out.
     """
-    try:
-        booking = (
-            booking_selectors.visible_to(user=actor)
-            .select_for_update(of=("self",))
-            .get(id=booking_id)
-        )
-    except Booking.DoesNotExist:
-        raise NotFound("There is no such booking.") from None
+    visible = booking_selectors.visible_to(user=actor).select_for_update(of=("self",))
+    booking = get_or_refuse(visible, id=booking_id)
     if booking.guest_id != actor.id:
         raise Forbidden("Only the guest pays.")
     if booking.status != BookingStatus.PENDING:
@@ -137,7 +133,10 @@ def record_event(*, body: bytes, signature: str) -> bool:
     """
     event = provider.configured().read_event(body=body, signature=signature, now=timezone.now())
     with transaction.atomic():
-        owned = _find(event.charge.reference) if event.charge else None
+        owned = None
+        if event.charge:
+            with suppress(NotFound):
+                owned = _locked(event.charge.reference)
         try:
             with transaction.atomic():
                 _, is_new = ProviderEvent.objects.get_or_create(
@@ -351,23 +350,15 @@ def _wants_money(booking: Booking) -> bool:
     )
 
 
-def _find(payment_id: uuid.UUID) -> tuple[Booking, Payment] | None:
-    """Return a payment and its booking with their rows locked, and before them the place's."""
-    booking_id = Payment.objects.filter(id=payment_id).values_list("booking_id", flat=True).first()
-    if booking_id is None:
-        return None
-    bookings.lock_place_of(booking_id)
-    booking = Booking.objects.select_for_update().get(id=booking_id)
-    return booking, Payment.objects.select_for_update().get(id=payment_id)
-
-
 def _locked(payment_id: uuid.UUID) -> tuple[Booking, Payment]:
-    """Return a payment that is ours and its booking with their rows locked.
+    """Return a payment and its booking with their rows locked, and before them the place's.
 
     Raises:
         NotFound: if there is none.
     """
-    found = _find(payment_id)
-    if found is None:
+    booking_id = Payment.objects.filter(id=payment_id).values_list("booking_id", flat=True).first()
+    if booking_id is None:
         raise NotFound("There is no such payment.")
-    return found
+    bookings.lock_place_of(booking_id)
+    booking = Booking.objects.select_for_update().get(id=booking_id)
+    return booking, Payment.objects.select_for_update().get(id=payment_id)

@@ -1,22 +1,20 @@
 """Tasks for payments. Each may run several times, and at the same time, with one effect."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from stays.common.pruning import delete_in_batches
+from stays.common.tasks import retrying
 from stays.payments import services
+from stays.payments.models import ProviderEvent
 from stays.payments.provider import Temporary, UnknownOutcome
 
-PATIENTLY: dict[str, Any] = {
-    "autoretry_for": (Temporary, UnknownOutcome),
-    "max_retries": 8,
-    "retry_backoff": 2,  # 2, 4, 8, … seconds; of each a random part, so that not all come at once
-    "retry_backoff_max": settings.TASK_LONGEST_PAUSE,
-    "retry_jitter": True,
-}
+PATIENTLY = retrying(Temporary, UnknownOutcome, times=8)
 """How to call again a provider that is down. When the retries end, `payments.ask_provider` goes on.
 """
 SWEEP: dict[str, Any] = {"expires": settings.SWEEP_EVERY}
@@ -51,3 +49,10 @@ def ask_provider() -> None:
 def refund_what_is_owed() -> int:
     """Find refunds that were lost on the way to a worker, or in it."""
     return services.refund_what_is_owed(now=timezone.now())
+
+
+@shared_task(name="payments.forget_events", expires=86_400)
+def forget_events() -> int:
+    """Delete the provider's messages of long ago, which it sends no more."""
+    old = ProviderEvent.objects.filter(received_at__lt=timezone.now() - timedelta(days=90))
+    return delete_in_batches(old)

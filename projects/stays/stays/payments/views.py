@@ -3,7 +3,6 @@
 import uuid
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import exceptions
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,35 +19,33 @@ from stays.payments.serializers import (
 )
 from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
-from stays.rest.pagination import PageQuery, page_of, respond
+from stays.rest.pagination import list_schema, respond
 from stays.rest.problems import MEDIA_TYPE, ProblemSerializer
-
-MAX_EVENT = 64 * 1024  # bytes
 
 
 class PaymentsView(APIView):
     """The payments of a booking."""
 
-    @extend_schema(
-        operation_id="payments_list",
-        summary="List the payments of a booking",
-        parameters=[PageQuery],
-        responses=page_of(PaymentSerializer),
-    )
+    @list_schema(PaymentSerializer, "payments_list")
     def get(self, request: Request, booking_id: uuid.UUID) -> Response:
-        """For its guest and for admins, the newest first."""
+        """List the payments of a booking.
+
+        For its guest and for admins, the newest first.
+        """
         payments = selectors.of_booking(user=signed_in(request), booking_id=booking_id)
         return respond(request, payments, ordering=["-id"], serializer=PaymentSerializer)
 
     @extend_schema(
         operation_id="payments_create",
-        summary="Pay a booking",
         request=StartPaymentSerializer,
         responses={201: PaymentSerializer},
     )
     @idempotent
     def post(self, request: Request, booking_id: uuid.UUID) -> Response:
-        """The payment is begun; its status tells later how it ended."""
+        """Pay a booking.
+
+        The payment is begun; its status tells later how it ended.
+        """
         body = body_of(StartPaymentSerializer, request.data)
         payment = services.start_payment(
             actor=signed_in(request),
@@ -67,7 +64,6 @@ class PaymentEventsView(APIView):
 
     @extend_schema(
         operation_id="webhooks_payments",
-        summary="Tell how a payment went",
         parameters=[
             OpenApiParameter(
                 "Provider-Signature",
@@ -85,18 +81,11 @@ class PaymentEventsView(APIView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        """For the payment provider. An event that comes again is answered in the same way."""
-        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_EVENT:
-            raise TooLarge
+        """Tell how a payment went.
+
+        For the payment provider. An event that comes again is answered in the same way.
+        """
         services.record_event(
             body=request._request.body, signature=request.headers.get("Provider-Signature", "")
         )
         return Response({"received": True})
-
-
-class TooLarge(exceptions.APIException):
-    """The body is larger than any event."""
-
-    status_code = 413
-    default_detail = f"At most {MAX_EVENT} bytes."
-    default_code = "too_large"

@@ -2,17 +2,10 @@
 
 from typing import Any
 
-from django.core.validators import RegexValidator
+from stays.rest.fields import StrictSerializer
 
-from stays.rest.fields import StrictSerializer, Text
-
-
-class Slug(Text):
-    """The slug of a place."""
-
-    def __init__(self, **options: Any) -> None:
-        pattern = RegexValidator(r"^[-a-zA-Z0-9_]+$", "Letters, digits, hyphens, underscores.")
-        super().__init__(max_length=100, validators=[pattern], **options)
+SLUG = r"^[-a-zA-Z0-9_]+$"
+"""The form of a place's slug."""
 
 
 class NothingSerializer(StrictSerializer):
@@ -34,5 +27,4 @@ def body_of(
     """
     body = serializer(data=data, partial=partial)
     body.is_valid(raise_exception=True)
-    validated: dict[str, Any] = body.validated_data
-    return validated
+    return dict(body.validated_data)

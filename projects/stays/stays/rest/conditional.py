@@ -137,17 +137,14 @@ def shared(view: View, *, tags: Callable[..., Sequence[str]]) -> View:
                 )
             )
         except _NotShared as error:
-            response = error.response
+            (response,) = error.args
         return _conditional(request, response)
 
     return respond
 
 
 class _NotShared(Exception):
-    """An answer that is not for the cache."""
-
-    def __init__(self, response: HttpResponseBase) -> None:
-        self.response = response
+    """An answer that is not for the cache; its argument."""
 
 
 def _is_for_everyone(request: HttpRequest) -> bool:

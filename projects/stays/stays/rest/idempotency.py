@@ -14,42 +14,42 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime
 from functools import wraps
 from typing import Any
 
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.utils.crypto import salted_hmac
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from stays.common.errors import Conflict, Unprocessable
+from stays.common.errors import Conflict, TooMany, Unprocessable
 from stays.rest.models import StoredAnswer
+from stays.rest.openapi import header
 
 Handler = Callable[..., HttpResponse]
 KEY = re.compile(r"[!-~]{1,255}")
 MAX_BYTES = 64 * 1024
 """An answer that is larger is not stored. GraphQL lets a client ask for one of any size."""
+MAX_ANSWERS = 1_000
+"""Answers that are stored for one user. After that a key is refused, until some are a day old."""
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 """What belongs to the answer itself. All others belong to the moment, and are made anew."""
 PARAMETERS = [
-    OpenApiParameter(
+    header(
         "Idempotency-Key",
-        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"},
-        OpenApiParameter.HEADER,
-        description="Any value that the client uses for this one request only. A request with the "
+        "Any value that the client uses for this one request only. A request with the "
         "same key and body is answered with the stored answer; one with another body with 422; "
         "one that comes while the first still runs with 409. Answers are kept for 24 hours.",
+        type={"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"},
     ),
-    OpenApiParameter(
+    header(
         "Idempotency-Replayed",
-        {"type": "string", "enum": ["true"]},
-        OpenApiParameter.HEADER,
-        description="There if the answer is a stored one.",
+        "There if the answer is a stored one.",
+        type={"type": "string", "enum": ["true"]},
         response=[200, 201, 204],
     ),
 ]
@@ -79,6 +79,11 @@ def idempotent(post: Handler) -> Handler:
             stored = StoredAnswer.objects.filter(client=client, key=key).first()
             if stored is not None:
                 return _replay(stored, fingerprint)
+            if (
+                request.user.pk
+                and StoredAnswer.objects.filter(client=client).count() >= MAX_ANSWERS
+            ):
+                raise TooMany("Too many answers are stored for you. Send no key.", retry_after=3600)
             response = _answer(view, request, lambda: post(view, request, *args, **kwargs))
             if len(response.content) > MAX_BYTES:
                 raise Unprocessable(
@@ -102,11 +107,6 @@ def idempotent(post: Handler) -> Handler:
         return response
 
     return extend_schema(parameters=PARAMETERS)(handle)
-
-
-def forget_answers(*, before: datetime) -> int:
-    """Delete the answers that were stored before a moment, and return how many they were."""
-    return StoredAnswer.objects.filter(created_at__lt=before).delete()[0]
 
 
 def _fingerprint(request: Request) -> str:

@@ -22,8 +22,6 @@ class StoredAnswer(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """A key is one client's, and is used once."""
-
         constraints = (models.UniqueConstraint(fields=["client", "key"], name="answer_one_a_key"),)
         indexes = (models.Index(fields=["created_at"], name="answer_age"),)
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import force_instance
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.permissions import AllowAny
 
 from stays.rest.fields import StrictSerializer
@@ -28,6 +28,24 @@ TEXTS = {
 }
 
 
+def header(name: str, description: str, **options: Any) -> OpenApiParameter:
+    """Describe a header; of an answer, if the options have the `response` statuses."""
+    return OpenApiParameter(
+        name, location=OpenApiParameter.HEADER, description=description, **options
+    )
+
+
+LOCATION = header("Location", "Where it is", response=[201])
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+    """Describe problems that an operation may answer with besides the usual."""
+    return {
+        (status, MEDIA_TYPE): OpenApiResponse(ProblemSerializer, TEXTS[str(status)])
+        for status in statuses
+    }
+
+
 class ProblemAutoSchema(AutoSchema):
     """Adds the problems to what drf-spectacular finds."""
 
@@ -41,6 +59,25 @@ class ProblemAutoSchema(AutoSchema):
             )
             bodies.setdefault(status, described)
         return dict(sorted(bodies.items()))
+
+    def _get_request_body(self, direction: Direction = "request") -> Any:
+        """Return the description of a body, which drf-spectacular passes over for a DELETE."""
+        method = self.method
+        self.method = "POST" if method == "DELETE" else method
+        try:
+            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        finally:
+            self.method = method
+
+    def get_summary(self) -> str | None:
+        """Return the first paragraph of a docstring that has several, without its full stop."""
+        summary, _, rest = super().get_description().partition("\n\n")
+        return summary.rstrip(".") if rest else None
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """Return what follows the summary."""
+        text: str = super().get_description()
+        return text.partition("\n\n")[2] or text
 
     def get_auth(self) -> list[dict[str, Any]]:
         """Return how a client may prove who it is; nothing, where that makes no difference."""

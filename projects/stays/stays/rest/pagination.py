@@ -5,15 +5,15 @@ no row is shown twice or passed over because others came or went. A cursor is si
 for one model and one ordering only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.core.signing import BadSignature, Signer
-from django.db.models import F, Field, Func, Model, Q, QuerySet, Value
+from django.db.models import F, Field, Func, Model, QuerySet, Value
 from django.db.models.lookups import GreaterThan, LessThan
 from django.utils.http import urlencode
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
@@ -25,6 +25,7 @@ from stays.rest.queries import WholeNumber, read_query
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 M = TypeVar("M", bound=Model)
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 class PageQuery(StrictSerializer):
@@ -54,9 +55,8 @@ def paginate(
 
     Args:
         queryset: The list, in any order.
-        ordering: Names of fields or annotations that are never null, each with a minus in front if
-            it descends. The last one is unique. An index on them, all in one direction, is read no
-            further than the page goes.
+        ordering: Names of fields or annotations that are never null, all with a minus in front, or
+            none. The last one is unique. An index on them is read no further than the page goes.
         cursor: Where to go on.
         limit: How many rows at most.
 
@@ -66,6 +66,8 @@ def paginate(
     fields = [_field(queryset, name.removeprefix("-")) for name in ordering]
     if not fields[-1].unique:
         raise ValueError(f"{ordering[-1]} does not tell two rows apart")
+    if len({name.startswith("-") for name in ordering}) > 1:
+        raise ValueError("the order goes up and down")
     signer = Signer(sep=".", salt=f"cursor {queryset.model._meta.label} {','.join(ordering)}")
     if cursor is not None:
         try:
@@ -100,52 +102,38 @@ class _Row(Func):
 
 def _after(
     ordering: Sequence[str], fields: "Sequence[Field[Any, Any]]", values: Sequence[Any]
-) -> Q | GreaterThan | LessThan:
+) -> GreaterThan | LessThan:
     """Return the condition for rows that come after some values.
 
-    If all names ascend, or all descend, one comparison of rows does, which PostgreSQL finds the
-    beginning of in an index. Else the first name's bound stands alone for the index, and the rest
-    is spelt out.
+    It is one comparison of rows, whose beginning PostgreSQL finds in an index.
     """
-    names = [name.removeprefix("-") for name in ordering]
-    descending = [name.startswith("-") for name in ordering]
-    if len(set(descending)) == 1:
-        comparison = LessThan if descending[0] else GreaterThan
-        literals = [Value(value, field) for value, field in zip(values, fields, strict=True)]
-        return comparison(_Row(*map(F, names)), _Row(*literals))
-    bounds = ["lt" if down else "gt" for down in descending]
-    condition = Q(**{f"{names[0]}__{bounds[0]}e": values[0]})
-    later = Q()
-    equal: dict[str, Any] = {}
-    for name, bound, value in zip(names, bounds, values, strict=True):
-        later |= Q(**equal, **{f"{name}__{bound}": value})
-        equal[name] = value
-    return condition & later
+    comparison = LessThan if ordering[0].startswith("-") else GreaterThan
+    names = [F(name.removeprefix("-")) for name in ordering]
+    literals = [Value(value, field) for value, field in zip(values, fields, strict=True)]
+    return comparison(_Row(*names), _Row(*literals))
 
 
 def listed(
     request: Request,
     queryset: QuerySet[Any],
+    query: dict[str, Any],
     *,
     ordering: Sequence[str],
     serializer: type[serializers.BaseSerializer[Any]],
-    cursor: str | None = None,
-    limit: int = DEFAULT_LIMIT,
 ) -> dict[str, Any]:
     """Return a page as data.
 
     Args:
-        request: The request; its query is not validated here.
+        request: The request.
         queryset: The list.
+        query: What `read_query` made of the request's query: a PageQuery, or more.
         ordering: As for `paginate`.
         serializer: What makes data of a row.
-        cursor: As for `paginate`.
-        limit: As for `paginate`.
 
     Raises:
         ValidationError: if the cursor is of another list.
     """
-    page = paginate(queryset, ordering=ordering, cursor=cursor, limit=limit)
+    page = paginate(queryset, ordering=ordering, cursor=query.get("cursor"), limit=query["limit"])
     address = None
     if page.cursor:
         parameters = request.query_params.dict() | {"cursor": page.cursor}
@@ -161,19 +149,9 @@ def respond(
     ordering: Sequence[str],
     serializer: type[serializers.BaseSerializer[Any]],
 ) -> Response:
-    """Answer a request for a list that takes no parameters but those of pages.
-
-    Args:
-        request: The request; its query is validated here.
-        queryset: The list.
-        ordering: As for `paginate`.
-        serializer: What makes data of a row.
-
-    Raises:
-        ValidationError: if the query has faults, or the cursor is of another list.
-    """
+    """Answer a request for a list that takes no parameters but those of pages."""
     query = read_query(request, PageQuery)
-    return Response(listed(request, queryset, ordering=ordering, serializer=serializer, **query))
+    return Response(listed(request, queryset, query, ordering=ordering, serializer=serializer))
 
 
 @extend_schema_field({"type": "string", "format": "uri-reference"})
@@ -195,3 +173,14 @@ def page_of(serializer: type[serializers.BaseSerializer[Any]]) -> type[serialize
         "next": _Address(allow_null=True, help_text="Where the next page is; null at the end"),
     }
     return type(f"{name}PageSerializer", (serializers.Serializer,), members)
+
+
+def list_schema(
+    serializer: type[serializers.BaseSerializer[Any]], operation_id: str
+) -> Callable[[View], View]:
+    """Describe a list that takes no parameters but those of pages, as `extend_schema` does."""
+    return extend_schema(
+        operation_id=operation_id,
+        parameters=[PageQuery],
+        responses=page_of(serializer),  # type: ignore[arg-type]
+    )

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
 from typing import IO, Any
 
 from rest_framework.exceptions import ParseError
@@ -21,12 +20,7 @@ class StrictJSONParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(
-        self,
-        stream: IO[Any],
-        media_type: str | None = None,  # noqa: ARG002 (DRF's signature)
-        parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002
-    ) -> Any:
+    def parse(self, stream: IO[Any], *_: Any, **__: Any) -> Any:
         """Return what the body says.
 
         Raises:

@@ -6,13 +6,15 @@
 `errors` lists the fields that are at fault, each with `field`, `code` and `detail`.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from rest_framework import exceptions, serializers
@@ -22,6 +24,7 @@ from stays.common.errors import Refusal, Unavailable
 from stays.common.metrics import REFUSALS
 from stays.rest.throttling import AnonymousThrottle
 
+View = Callable[[HttpRequest], HttpResponse]
 MEDIA_TYPE = "application/problem+json"
 BUSY = {"40001", "40P01", "55P03"}
 """SQLSTATEs of requests that met: serialization_failure, deadlock_detected, lock_not_available."""
@@ -173,8 +176,16 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:  # noq
     return problem_response(403, "csrf_failed", "The request carries no valid CSRF token.")
 
 
-def method_not_allowed(*allowed: str) -> JsonResponse:
-    """Return the answer of a view that is not DRF's to a method that it does not know."""
-    response = problem_response(405, "method_not_allowed", "The address knows no such method.")
-    response["Allow"] = ", ".join(allowed)
-    return response
+def only_reads(view: View) -> View:
+    """Decorate a view that is not DRF's, and knows GET and HEAD; as Django's `require_safe`."""
+
+    @wraps(view)
+    def respond(request: HttpRequest) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return view(request)
+        detail = "The address knows no such method."
+        response = problem_response(405, "method_not_allowed", detail)
+        response["Allow"] = "GET, HEAD"
+        return response
+
+    return respond

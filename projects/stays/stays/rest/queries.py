@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
 
+from stays.rest.bodies import body_of
 from stays.rest.fields import StrictSerializer
 
 DIGITS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -35,7 +36,4 @@ def read_query(request: Request, serializer: type[StrictSerializer]) -> dict[str
     if repeated := sorted(name for name in parameters if len(parameters.getlist(name)) > 1):
         detail = exceptions.ErrorDetail("This is given more than once.", "repeated")
         raise exceptions.ValidationError({name[:100]: [detail] for name in repeated[:20]})
-    query = serializer(data=parameters.dict())
-    query.is_valid(raise_exception=True)
-    validated: dict[str, Any] = query.validated_data
-    return validated
+    return body_of(serializer, parameters.dict())

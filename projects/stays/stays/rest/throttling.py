@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import redis
 import structlog
@@ -134,7 +134,7 @@ class CountingThrottle(BaseThrottle):
     The rates are DRF's DEFAULT_THROTTLE_RATES, by `scope`; with None nothing is counted.
     """
 
-    scope: ClassVar[str]
+    scope: str
     seconds = 0
 
     def ident(self, request: Request) -> str | None:
@@ -185,13 +185,13 @@ class UserThrottle(CountingThrottle):
         return str(request.user.pk) if request.user.is_authenticated else None
 
 
-class RegistrationThrottle(CountingThrottle):
-    """Counts registrations by address: they tell which addresses have an account."""
+class ViewThrottle(CountingThrottle):
+    """Counts requests to views with a `throttle_scope` by address, as DRF's ScopedRateThrottle.
 
-    scope = "register"
+    Registrations tell which addresses have an account, and others send an e-mail to somebody.
+    """
 
-
-class ResetThrottle(CountingThrottle):
-    """Counts requests for a new password by address: each sends an e-mail to somebody."""
-
-    scope = "reset"
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        """Count a request, and return whether it may pass."""
+        self.scope = getattr(view, "throttle_scope", "")
+        return super().allow_request(request, view)

@@ -25,8 +25,6 @@ class Review(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """What the database refuses, and what lists use."""
-
         constraints = (
             models.CheckConstraint(condition=Q(rating__range=(1, 5)), name="review_rating"),
         )

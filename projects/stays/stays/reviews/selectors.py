@@ -2,7 +2,7 @@
 
 from django.db.models import QuerySet
 
-from stays.common.errors import NotFound
+from stays.common.finding import get_or_refuse
 from stays.listings.models import Property
 from stays.reviews.models import Review
 
@@ -13,7 +13,5 @@ def of_property(*, slug: str) -> QuerySet[Review]:
     Raises:
         NotFound: if there is no such place.
     """
-    place = Property.objects.filter(slug=slug, is_listed=True).only("id").first()
-    if place is None:
-        raise NotFound("There is no such property.")
+    place = get_or_refuse(Property.objects.only("id"), slug=slug, is_listed=True)
     return Review.objects.filter(property=place).select_related("booking__guest").order_by("-id")

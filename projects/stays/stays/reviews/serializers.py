@@ -2,22 +2,19 @@
 
 from rest_framework import serializers
 
-from stays.rest.fields import Integer, StrictSerializer, Text
+from stays.rest.fields import Integer, OutputSerializer, StrictSerializer, Text
 from stays.reviews.models import MAX_TEXT, Review
 
 
-class ReviewSerializer(serializers.ModelSerializer[Review]):
+class ReviewSerializer(OutputSerializer[Review]):
     """A review. Everybody sees it, and of its author the first name only."""
 
     author = serializers.SerializerMethodField(help_text="The guest's first name")
     rating = serializers.IntegerField(min_value=1, max_value=5)
 
     class Meta:
-        """What is shown."""
-
         model = Review
         fields = ("id", "author", "rating", "text", "created_at")
-        read_only_fields = fields  # so they are always there, and the schema says so
 
     def get_author(self, review: Review) -> str:
         """Return the first of the guest's names."""

@@ -7,14 +7,14 @@ from django.db.models import F
 
 from stays.accounts.models import User
 from stays.bookings import selectors as bookings
-from stays.bookings.models import Booking, Status
+from stays.bookings.models import Status
 from stays.bookings.services import local_today, lock_place_of
 from stays.common.cache import invalidate
 from stays.common.constraints import refusing
-from stays.common.errors import Conflict, Forbidden, Invalid, NotFound
-from stays.common.texts import checked_text
+from stays.common.errors import Conflict, Forbidden
+from stays.common.finding import get_or_refuse
 from stays.listings.models import Property
-from stays.reviews.models import MAX_TEXT, Review
+from stays.reviews.models import Review
 
 
 @transaction.atomic
@@ -30,20 +30,14 @@ def write_review(*, actor: User, booking_id: uuid.UUID, rating: int, text: str =
         text: What there is to say.
 
     Raises:
-        Invalid: if the rating or the text cannot be.
         NotFound: if there is no such booking for the actor.
         Forbidden: if the actor is not its guest.
         Conflict: if nobody stayed, the stay is not over at the place, or there is a review already.
     """
-    if not 1 <= rating <= 5:
-        raise Invalid("From 1 to 5.", code="rating", field="rating")
-    text = checked_text(text, field="text", at_most=MAX_TEXT, blank=True)
     # The lock makes a cancellation wait, or be seen. The place's comes first, as everywhere.
     lock_place_of(booking_id)
-    try:
-        booking = bookings.visible_to(user=actor).select_for_update(of=("self",)).get(id=booking_id)
-    except Booking.DoesNotExist:
-        raise NotFound("There is no such booking.") from None
+    visible = bookings.visible_to(user=actor).select_for_update(of=("self",))
+    booking = get_or_refuse(visible, id=booking_id)
     if booking.guest_id != actor.id:
         raise Forbidden("Only the guest writes a review.")
     if booking.status != Status.CONFIRMED:

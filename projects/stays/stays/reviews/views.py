@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from stays.accounts.authentication import signed_in
 from stays.rest.bodies import body_of
 from stays.rest.idempotency import idempotent
-from stays.rest.pagination import PageQuery, page_of, respond
+from stays.rest.pagination import list_schema, respond
 from stays.reviews import selectors, services
 from stays.reviews.serializers import NewReviewSerializer, ReviewSerializer
 
@@ -21,13 +21,15 @@ class BookingReview(APIView):
 
     @extend_schema(
         operation_id="bookings_review",
-        summary="Review a stay",
         request=NewReviewSerializer,
         responses={201: ReviewSerializer},
     )
     @idempotent
     def post(self, request: Request, booking_id: uuid.UUID) -> Response:
-        """The guest, once, from the day of departure on."""
+        """Review a stay.
+
+        The guest, once, from the day of departure on.
+        """
         body = body_of(NewReviewSerializer, request.data)
         review = services.write_review(actor=signed_in(request), booking_id=booking_id, **body)
         return Response(ReviewSerializer(review).data, status=201)
@@ -38,13 +40,11 @@ class PropertyReviews(APIView):
 
     permission_classes = (AllowAny,)
 
-    @extend_schema(
-        operation_id="properties_reviews",
-        summary="List the reviews of a place",
-        parameters=[PageQuery],
-        responses=page_of(ReviewSerializer),
-    )
+    @list_schema(ReviewSerializer, "properties_reviews")
     def get(self, request: Request, slug: str) -> Response:
-        """The newest first."""
+        """List the reviews of a place.
+
+        The newest first.
+        """
         reviews = selectors.of_property(slug=slug)
         return respond(request, reviews, ordering=["-id"], serializer=ReviewSerializer)

@@ -13,51 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
 
 YEAR = 52 * 7
 FIRST_NOW, FIRST_TODAY = 90 * 7, date(2024, 1, 1)
 """A day of the files' clock, and a date that it stands for: both Mondays. See data/make.py."""
 DAY = 24 * 60
+TEXTS = {"ending", "sender", "text"}
 
 
-class Booking(NamedTuple):
-    """A booking. `booked` is a minute of the clock, `arrives` a day.
-
-    What became of it is told in minutes after it was booked; None: never.
-    """
-
-    booked: int
-    property: int
-    guest: int
-    arrives: int
-    nights: int
-    guests: int
-    failures: int
-    paid: int | None
-    confirmed: int | None
-    ended: int | None
-    ending: str
-
-
-class Review(NamedTuple):
-    """A review of a booking, by its number."""
-
-    booking: int
-    written: int
-    rating: int
-    text: str
-
-
-class Message(NamedTuple):
-    """A message between a guest and a property's host; `read` counts minutes after `sent`."""
-
-    sent: int
-    property: int
-    guest: int
-    sender: str
-    read: int
-    text: str
+Row = SimpleNamespace
+"""A row of what happens. Its attributes are the columns of its file: see data/README.md."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +34,9 @@ class History:
     amenities: list[dict[str, str]]
     users: list[dict[str, str]]
     properties: list[dict[str, str]]
-    bookings: list[Booking]
-    reviews: list[Review]
-    messages: list[Message]
+    bookings: list[Row]
+    reviews: list[Row]
+    messages: list[Row]
 
 
 @cache
@@ -81,29 +47,16 @@ def read(directory: Path) -> History:
         amenities=list(_rows(directory / "amenities.csv")),
         users=list(_rows(directory / "users.csv.gz")),
         properties=list(_rows(directory / "properties.csv.gz")),
-        bookings=[
-            Booking._make(
-                [
-                    *(int(row[name]) for name in Booking._fields[:7]),
-                    *(int(row[name]) if row[name] else None for name in Booking._fields[7:10]),
-                    row["ending"],
-                ]
-            )
-            for row in _rows(directory / "bookings.csv.gz")
-        ],
-        reviews=[
-            Review(int(row["booking"]), int(row["written"]), int(row["rating"]), row["text"])
-            for row in _rows(directory / "reviews.csv.gz")
-        ],
-        messages=[
-            Message(
-                **{name: int(row[name]) for name in ("sent", "property", "guest", "read")},
-                sender=row["sender"],
-                text=row["text"],
-            )
-            for row in _rows(directory / "messages.csv.gz")
-        ],
+        bookings=[_typed(row) for row in _rows(directory / "bookings.csv.gz")],
+        reviews=[_typed(row) for row in _rows(directory / "reviews.csv.gz")],
+        messages=[_typed(row) for row in _rows(directory / "messages.csv.gz")],
     )
+
+
+def _typed(row: dict[str, str]) -> Row:
+    """Return a row whose columns are numbers, but for TEXTS. One that is empty is None."""
+    numbers = {name: int(text) if text else None for name, text in row.items() if name not in TEXTS}
+    return Row(**(row | numbers))
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

@@ -18,8 +18,6 @@ class DailyFigures(models.Model):
     reckoned_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        """Reckoning a day again replaces its figures."""
-
         verbose_name_plural = "daily figures"
         constraints = (
             models.UniqueConstraint(fields=["day", "currency"], name="figures_one_a_day"),

@@ -29,11 +29,6 @@ def figures(
     """
     if not user.is_admin:
         raise Forbidden("Only admins see the figures.")
-    found = DailyFigures.objects.all()
-    if first_day is not None:
-        found = found.filter(day__gte=first_day)
-    if last_day is not None:
-        found = found.filter(day__lte=last_day)
-    if currency is not None:
-        found = found.filter(currency=currency)
-    return found
+    wanted = {"day__gte": first_day, "day__lte": last_day, "currency": currency}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return DailyFigures.objects.filter(**given)

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
-from stays.rest.fields import Day
+from stays.rest.fields import Day, OutputSerializer
 from stays.rest.pagination import PageQuery
 from stays.statistics.models import DailyFigures
 from stays.statistics.services import FIGURES
@@ -29,12 +29,9 @@ class FiguresQuery(PageQuery):
         return attrs
 
 
-class FiguresSerializer(serializers.ModelSerializer[DailyFigures]):
+class FiguresSerializer(OutputSerializer[DailyFigures]):
     """What a day brought in one currency."""
 
     class Meta:
-        """What is shown."""
-
         model = DailyFigures
         fields = ("day", "currency", *FIGURES, "reckoned_at")
-        read_only_fields = fields

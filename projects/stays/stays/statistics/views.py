@@ -17,15 +17,17 @@ class StatisticsView(APIView):
 
     @extend_schema(
         operation_id="statistics_list",
-        summary="List daily figures",
         parameters=[FiguresQuery],
         responses=page_of(FiguresSerializer),
     )
     def get(self, request: Request) -> Response:
-        """For admins, the newest day first."""
+        """List daily figures.
+
+        For admins, the newest day first.
+        """
         query = read_query(request, FiguresQuery)
-        page = {name: query.pop(name) for name in ("cursor", "limit") if name in query}
-        figures = selectors.figures(user=signed_in(request), **query)
-        return Response(
-            listed(request, figures, ordering=["-day", "-id"], serializer=FiguresSerializer, **page)
-        )
+        chosen = {name: query.get(name) for name in ("first_day", "last_day", "currency")}
+        figures = selectors.figures(user=signed_in(request), **chosen)
+        ordering = ["-day", "-id"]
+        data = listed(request, figures, query, ordering=ordering, serializer=FiguresSerializer)
+        return Response(data)

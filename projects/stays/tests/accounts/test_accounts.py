@@ -348,7 +348,7 @@ def test_expired_sessions_are_deleted() -> None:
     Session.objects.create(
         user=user, refresh_jti="revoked", expires_at=now + timedelta(hours=1), revoked_at=now
     )
-    assert services.clear_sessions() == 2
+    assert tasks.clear_sessions() == 2
     assert set(Session.objects.values_list("refresh_jti", flat=True)) == {"later", "revoked"}
     Session.objects.update(expires_at=now)
     tasks.clear_sessions.apply()

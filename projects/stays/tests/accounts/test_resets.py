@@ -42,6 +42,17 @@ def test_the_whole_way(api: APIClient, commits: Callable[..., Any]) -> None:
     assert (again.status_code, error["code"]) == (422, "token_not_valid")
 
 
+def test_one_mailbox_is_not_filled(api: APIClient) -> None:
+    user, other = make_user(), make_user()
+    with zeal_ignore():
+        for number in range(8):
+            answer = api.post(ASK, {"email": user.email}, REMOTE_ADDR=f"192.0.2.{number}")
+            assert answer.status_code == 202
+        assert OutboxMessage.objects.count() == 5
+        api.post(ASK, {"email": other.email})
+    assert OutboxMessage.objects.count() == 6
+
+
 def sent_by_task() -> Any:
     """Do what the worker would do with the one message of the outbox."""
     message = OutboxMessage.objects.get(task="accounts.send_reset")

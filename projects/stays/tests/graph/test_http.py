@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 from rest_framework.settings import api_settings
@@ -11,7 +12,6 @@ from rest_framework.test import APIClient
 from zeal import zeal_ignore
 
 from stays.accounts import services
-from stays.graph.views import BODY_BYTES
 from tests.factories import PASSWORD, make_admin, make_user
 from tests.graph.conftest import GRAPHQL
 
@@ -221,7 +221,7 @@ def test_a_mutation_by_get_is_not_allowed() -> None:
 
 def test_a_body_that_is_too_long_is_refused() -> None:
     query = "{ __typename }"
-    room = BODY_BYTES - len(json.dumps({"query": query}))
+    room = settings.DATA_UPLOAD_MAX_MEMORY_SIZE - len(json.dumps({"query": query}))
     assert post({"query": query + " " * room}).status_code == 200
     assert problem(post({"query": query + " " * (room + 1)}))["status"] == 413
 

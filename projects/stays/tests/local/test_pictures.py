@@ -1,6 +1,3 @@
-import re
-import threading
-
 import pytest
 from django.db import connection
 
@@ -18,16 +15,6 @@ def test_the_picture_of_the_tables_is_that_of_the_models(name: str, only_keys: b
     assert f'booking_no_overlap: "{shown} "' in source
 
 
-@pytest.mark.xdist_group("whole project")
-def test_the_picture_of_the_processes_is_that_of_the_running_project() -> None:
-    stored = (draw.FOLDER / "architecture.d2").read_text()
-    expected = {
-        draw.Edge(source, target, said)
-        for source, target, speaks in re.findall(r'^(\w+) -> (\w+): "(.*)"$', stored, re.MULTILINE)
-        for said in speaks.split("\\n")
-    }
-    assert len(expected) > 8
-    seen, source = draw.observe(threading.Event(), expected)
-    assert seen == expected
-    assert source == stored, "make pictures"
+def test_the_picture_of_the_processes_is_drawn_from_its_source() -> None:
+    source = (draw.FOLDER / "architecture.d2").read_text()
     assert draw.draw(source) == (draw.FOLDER / "architecture.svg").read_text(), "make pictures"

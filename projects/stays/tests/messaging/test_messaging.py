@@ -9,7 +9,7 @@ from zeal import zeal_ignore
 
 from stays.accounts.models import User
 from stays.common.constraints import constraint_of
-from stays.common.errors import Forbidden, Invalid, NotFound
+from stays.common.errors import Forbidden, NotFound
 from stays.messaging import selectors, services
 from stays.messaging.models import Conversation, Message
 from tests.factories import make_admin, make_host, make_property, make_user
@@ -37,7 +37,7 @@ def talk(*texts: tuple[str, str], **fields: Any) -> Conversation:
 def test_a_guest_writes_to_a_host() -> None:
     guest, place = make_user(), make_property()
     conversation = services.start_conversation(
-        actor=guest, property_slug=place.slug, text="  Is it quiet?\n"
+        actor=guest, property_slug=place.slug, text="Is it quiet?"
     )
     assert (conversation.guest, conversation.property) == (guest, place)
     message = Message.objects.get()
@@ -65,20 +65,6 @@ def test_only_places_that_are_offered_are_written_about(is_there: bool) -> None:
     with pytest.raises(NotFound):
         services.start_conversation(actor=make_user(), property_slug=slug, text="Hello")
     assert not Conversation.objects.exists()
-
-
-@pytest.mark.parametrize("text", ["", "   \n\t", "x" * 2001, "a\0b", "\udc00"])
-def test_a_text_that_cannot_be_is_refused(text: str) -> None:
-    conversation = talk()
-    with pytest.raises(Invalid) as begun:
-        services.start_conversation(
-            actor=make_user(), property_slug=conversation.property.slug, text=text
-        )
-    with pytest.raises(Invalid) as sent:
-        services.send_message(actor=conversation.guest, conversation_id=conversation.id, text=text)
-    assert begun.value.field == sent.value.field == "text"
-    assert not Message.objects.exists()
-    assert Conversation.objects.count() == 1
 
 
 def test_both_write_and_read() -> None:
@@ -146,7 +132,9 @@ def test_the_database_refuses_a_second_conversation() -> None:
 
 def test_beginning_and_going_on(as_user: AsUser) -> None:
     guest, place = make_user(name="Ada Byron"), make_property(title="Loft")
-    answer = as_user(guest).post(CONVERSATIONS, {"property": place.slug, "text": "Is it quiet?"})
+    answer = as_user(guest).post(
+        CONVERSATIONS, {"property": place.slug, "text": "  Is it quiet?\n"}
+    )
     assert answer.status_code == 201
     conversation = Conversation.objects.get()
     address = f"{CONVERSATIONS}/{conversation.id}/messages"
@@ -194,7 +182,11 @@ def test_a_message_sent_twice_with_one_key_is_written_once(as_user: AsUser) -> N
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"text": ""}, {"text": "  "}, {"text": 1}, {"text": "x" * 2001}, {"t": "x"}, []]
+    "body",
+    [
+        *({}, {"text": ""}, {"text": " \n\t"}, {"text": 1}, {"text": "x" * 2001}, {"t": "x"}, []),
+        {"text": "a\0b"},
+    ],
 )
 def test_a_body_with_a_fault_is_refused(as_user: AsUser, body: Any) -> None:
     conversation = talk()

@@ -266,5 +266,6 @@ def test_the_pauses_for_the_database_grow_to_a_minute(
 
 def test_a_sweep_that_is_too_late_is_not_run() -> None:
     """While the database is away, the retries of sweeps must not heap up."""
+    app.loader.import_default_modules()
     named = {entry["task"] for entry in app.conf.beat_schedule.values()}
     assert {name for name in named if not app.tasks[name].expires} == set()

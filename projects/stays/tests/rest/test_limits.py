@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from zeal import zeal_ignore
 
 from stays.accounts.models import User
+from stays.rest import idempotency
 from stays.rest.models import StoredAnswer
 from tests.factories import make_host, make_property, make_user
 
@@ -91,6 +92,34 @@ def test_the_answer_to_a_mutation_is_kept(as_user: AsUser) -> None:
     assert StoredAnswer.objects.count() == 1
 
 
+def test_the_answers_that_are_kept_for_a_user_are_bounded(
+    as_user: AsUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "MAX_ANSWERS", 2)
+    client = as_user(make_user())
+
+    def ask(key: str) -> Any:
+        return client.post("/api/v1/bookings", {}, headers={"Idempotency-Key": key})
+
+    with zeal_ignore():
+        assert [ask(key).status_code for key in ("a", "b", "c")] == [400, 400, 429]
+        assert ask("a")["Idempotency-Replayed"] == "true"
+        assert int(ask("c")["Retry-After"]) > 60
+        assert (
+            as_user(make_user())
+            .post("/api/v1/bookings", {}, headers={"Idempotency-Key": "c"})
+            .status_code
+            == 400
+        )
+    assert StoredAnswer.objects.count() == 3
+
+
+def test_no_answer_is_kept_for_nobody(api: APIClient) -> None:
+    answer = api.post("/graphql", {"query": MUTATION}, headers={"Idempotency-Key": "key-1"})
+    assert answer.status_code == 200
+    assert not StoredAnswer.objects.exists()
+
+
 def limited(settings: Any) -> None:
     rates = {"anon": "3/m", "user": None, "register": None}
     settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
@@ -116,6 +145,7 @@ def test_without_valkey_they_are_not(api: APIClient, settings: Any, valkey: redi
 
 
 HIDDEN = ["a\r\nBcc: x@x", "a\tb", "a\u2028b", "a\u202eb", "a\u200bb", "a\u2066b", "\ufeffa"]
+HIDDEN += ["\u3164", "\u2800 \u2800", "a\u180eb", "a\ufffab"]
 
 
 @pytest.mark.parametrize("text", HIDDEN)
@@ -131,6 +161,14 @@ def test_what_is_one_line_is_one(as_user: AsUser, text: str) -> None:
             f"{PROPERTIES}/{place.slug}", {field: text}, headers={"If-Match": tag}
         )
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+
+
+@pytest.mark.parametrize(
+    "text", ["\u061c", "\u200d\u200d", "\u00ad", "\ufe0f", "\u034f", "\U000e0041"]
+)
+def test_a_name_can_be_seen(as_user: AsUser, text: str) -> None:
+    answer = as_user(make_user()).patch("/api/v1/me", {"name": text})
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "blank")
 
 
 @pytest.mark.parametrize("text", ["Zoë", "نام‌ها", "👩‍👩‍👧", "O'Neill-López"])  # noqa: RUF001

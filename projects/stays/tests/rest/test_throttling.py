@@ -1,4 +1,5 @@
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -164,9 +165,9 @@ def test_with_valkey_down_requests_pass(settings: Any, as_user: Any) -> None:
 
 def test_registrations_are_counted_by_address(settings: Any) -> None:
     limit(settings, register="1/h")
-    throttle = throttling.RegistrationThrottle()
+    throttle = throttling.ViewThrottle()
     request: Any = APIRequestFactory().post("/", REMOTE_ADDR="192.0.2.1")
-    view: Any = None
+    view: Any = SimpleNamespace(throttle_scope="register")
     assert throttle.allow_request(request, view)
     assert not throttle.allow_request(request, view)
     assert (throttle.wait() or 0) > 3_590

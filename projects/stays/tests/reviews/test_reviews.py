@@ -15,7 +15,7 @@ from stays.accounts.models import User
 from stays.bookings.models import Booking
 from stays.common.cache import cached
 from stays.common.constraints import constraint_of
-from stays.common.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
+from stays.common.errors import Conflict, Forbidden, NotFound, Refusal
 from stays.reviews import selectors, services
 from stays.reviews.models import Review
 from tests.factories import make_admin, make_booking, make_city, make_host, make_property, make_user
@@ -48,7 +48,7 @@ def write(booking: Booking, actor: User | None = None, **fields: Any) -> Review:
 
 def test_a_review_changes_the_rating() -> None:
     booking = stayed()
-    review = write(booking, rating=5, text="  Quiet.  ")
+    review = write(booking, rating=5, text="Quiet.")
     assert (review.rating, review.text, review.property_id) == (5, "Quiet.", booking.property_id)
     assert str(review) == "5 of 5"
     assert rating_of(booking) == (5, 1, 2)
@@ -105,23 +105,6 @@ def test_the_day_is_that_of_the_place(zone: str, hours: int) -> None:
         write(booking)
     with time_machine.travel(begins + timedelta(hours=2), tick=False), zeal_ignore():
         assert write(booking).pk
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"rating": 0}, "rating"),
-        ({"rating": 6}, "rating"),
-        ({"text": "x" * 2001}, "text"),
-        ({"text": "\0"}, "text"),
-    ],
-)
-def test_what_cannot_be_is_refused(fields: dict[str, Any], field: str) -> None:
-    booking = stayed()
-    with pytest.raises(Invalid) as refused:
-        write(booking, **fields)
-    assert refused.value.field == field
-    assert rating_of(booking) == (0, 0, 1)
 
 
 def test_a_stay_has_one_review() -> None:
@@ -195,7 +178,7 @@ def test_writing_a_review(as_user: AsUser) -> None:
     booking = stayed(guest=make_user(name="Ada Byron"))
     client = as_user(booking.guest)
     address = f"/api/v1/bookings/{booking.id}/review"
-    answer = client.post(address, {"rating": 5, "text": "Quiet."})
+    answer = client.post(address, {"rating": 5, "text": "  Quiet.  "})
     assert answer.status_code == 201
     data = answer.json()
     assert set(data) == {"id", "author", "rating", "text", "created_at"}
@@ -216,6 +199,7 @@ def test_writing_a_review(as_user: AsUser) -> None:
         {"rating": None},
         {"rating": 5, "text": 1},
         {"rating": 5, "text": "x" * 2001},
+        {"rating": 5, "text": "a\0b"},
         {"rating": 5, "author": "me"},
         [],
     ],

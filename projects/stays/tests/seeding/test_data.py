@@ -78,7 +78,7 @@ def test_dates_are_taken_again_only_after_they_were_let_go_of() -> None:
     for booking in history.read(DATA).bookings:
         by_property[booking.property].append(booking)
     for bookings in by_property.values():
-        held: list[history.Booking] = []
+        held: list[history.Row] = []
         for booking in bookings:  # in the order in which they were made
             held = [
                 other

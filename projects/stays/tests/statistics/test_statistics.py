@@ -1,11 +1,9 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from io import StringIO
 from typing import Any
 
 import pytest
 import time_machine
-from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from stays.accounts.models import User
@@ -119,13 +117,11 @@ def test_it_runs_every_night() -> None:
 
 def test_by_hand() -> None:
     make(at(1))
-    out = StringIO()
-    call_command("reckon", "--day", DAY.isoformat(), stdout=out)
-    with time_machine.travel(at(30), tick=False):
-        call_command("reckon", stdout=out)
-    assert out.getvalue() == f"{DAY}: figures for 1 currencies\n" * 2
-    with pytest.raises(CommandError):
-        call_command("reckon", "--day", "yesterday")
+    with time_machine.travel(at(100), tick=False):
+        assert tasks.nightly(day=DAY.isoformat()) == 1
+    assert figures() == [(DAY, "EUR", 1, 0, 0, 0, 0)]
+    with pytest.raises(ValueError, match="yesterday"):
+        tasks.nightly(day="yesterday")
 
 
 # -- REST
