@@ -528,19 +528,26 @@ step("before", "0002")
 with connection.cursor() as cursor:
     for row in PRICES:
         cursor.execute("INSERT INTO listings_place (id, nightly) VALUES (%s, %s)", row)
+    many = "SELECT 100 + n, 1.15 FROM generate_series(1, %s) AS n"
+    cursor.execute(f"INSERT INTO listings_place (id, nightly) {many}", [MANY])
 step("there", "0004")
-there = rows("SELECT id, nightly_minor FROM listings_place ORDER BY id")
+there = rows("SELECT id, nightly_minor FROM listings_place WHERE id < 100 ORDER BY id")
+many = rows("SELECT count(*) FROM listings_place WHERE id > 100 AND nightly_minor = 115")
 step("back", "0002")
-back = rows("SELECT id, nightly FROM listings_place ORDER BY id")
+back = rows("SELECT id, nightly FROM listings_place WHERE id < 100 ORDER BY id")
+many += rows("SELECT count(*) FROM listings_place WHERE id > 100 AND nightly = 1.15")
 again = []
-if all(price != "None" for _, price in back):
+if all(price != "None" for _, price in back) and many[1] == [str(MANY)]:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE listings_place SET nightly = 77.70 WHERE id = 2")
     step("there again", "0004")
     again = rows("SELECT nightly_minor FROM listings_place WHERE id = 2")
-json.dump({"there": there, "back": back, "again": again}, open("outcome", "w"))
+outcome = {"there": there, "back": back, "again": again, "many": [int(count) for count, in many]}
+json.dump(outcome, open("outcome", "w"))
 os._exit(0)
 """
+MANY = 1_000
+"""More places than a loop may take at once."""
 PRICES = [(1, "90.00"), (2, "19.99"), (3, "0.29"), (4, "1.15"), (5, "123456.78")]
 
 
@@ -585,6 +592,8 @@ def data_migration(answer: str) -> str:
     for (_, wanted), (key, got) in zip(minor, outcome["there"], strict=True):
         if got != wanted:
             raise NotYet(f"a night for {dict(PRICES)[int(key)]} became {got} cents")
+    if (copied := outcome["many"][0]) != MANY:
+        raise NotYet(f"{MANY:,} more places cost 1.15, and {copied:,} of them have 115 cents now")
     decimal = [[str(key), price] for key, price in PRICES]
     if outcome["back"] != decimal:
         lost = next(
@@ -599,13 +608,15 @@ def data_migration(answer: str) -> str:
                 "does it ask apps.get_model? The Place of models.py has no nightly any more"
             )
         raise NotYet(said)
+    if (copied := outcome["many"][1]) != MANY:
+        raise NotYet(f"on the way back, {copied:,} of {MANY:,} more places have their 1.15 again")
     if outcome["again"] != [["7770"]]:
         raise NotYet(
             "on the way back nightly_minor keeps its value. Then the price of a place became "
             f"77.70, and a second way there made {outcome['again'][0][0]} cents of it: copy every "
             "price, not only where nightly_minor is empty"
         )
-    return "five prices went there and back, to the cent, and a changed one went there again"
+    return "1,005 prices went there and back, to the cent, and a changed one went there again"
 
 
 def _why(outcome: dict[str, str]) -> str:
@@ -654,7 +665,7 @@ def migrated(answer: str, box: Sandbox) -> dict[str, Any]:
         for migration, body in MIGRATIONS.items():
             (package / f"{migration}.py").write_text(head + body)
         (package / "0003_copy.py").write_text(answer)
-        (folder / "run.py").write_text(f"PRICES = {PRICES!r}\n{RUNNER}")
+        (folder / "run.py").write_text(f"PRICES = {PRICES!r}\nMANY = {MANY}\n{RUNNER}")
         done = program([sys.executable, "run.py"], folder, {"JUDGE_DATABASE": json.dumps(settings)})
         if not (folder / "outcome").exists():
             raise NotYet(f"it could not be run: {last_line(done.stderr)}")

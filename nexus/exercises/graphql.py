@@ -67,6 +67,7 @@ def loader(answer: Load) -> str:
     for what, keys in {
         "three keys": [2, 7, 4],
         "a key that nobody has": [3, 99, 1],
+        "keys of which nobody has one": [98, 97],
         "a key that comes twice": [5, 1, 5],
         "a key that is zero": [3, 0, 1],
         "no key at all": [],
@@ -107,7 +108,8 @@ def loader(answer: Load) -> str:
         same, shown = cast(tuple[bool, str], got)
         if not same:
             raise NotYet(f"for {what}, {keys}, it should return {_rows(expected)}, not {shown}")
-    _failing(answer)
+    for kind in (_UnreachableError, _UnknownKeyError):
+        _failing(answer, kind)
     return (
         "one value for each key, in the order of the keys, with one statement; nothing is kept "
         "from call to call, and a failure is not taken for a row that is missing"
@@ -118,17 +120,21 @@ class _UnreachableError(Exception):
     """What a database raises that cannot be asked."""
 
 
-def _failing(answer: Load) -> None:
+class _UnknownKeyError(LookupError):
+    """The same, of a kind that answers catch for a key that nobody has."""
+
+
+def _failing(answer: Load, kind: type[Exception]) -> None:
     """Looks whether an error of the database gets through."""
     asked: list[int] = []
 
     def select(_: Sequence[int]) -> list[Row]:
         asked.append(1)
-        raise _UnreachableError("the database cannot be reached")
+        raise kind("the database cannot be reached")
 
     try:
         _, shown = cast(tuple[bool, str], within(partial(_loaded, answer, [2, 7], select, [])))
-    except (NotYet, _UnreachableError) as error:
+    except (NotYet, kind) as error:
         if isinstance(error, NotYet):
             raise
         if len(asked) > 1:

@@ -148,6 +148,19 @@ def swallowing(keys: list[int], select: Select) -> Any:
     return [rows.get(key) for key in keys]
 
 
+def swallowing_a_kind(keys: list[int], select: Select) -> Any:
+    try:
+        rows = {row["id"]: row for row in select(keys)}
+        return [rows.get(key) for key in keys]
+    except LookupError:
+        return [None for _ in keys]
+
+
+def nothing_for_nothing(keys: list[int], select: Select) -> Any:
+    rows = {row["id"]: row for row in select(keys)}
+    return [rows.get(key) for key in keys] if rows else []
+
+
 def sorted_by_id(keys: list[int], select: Select) -> Any:  # right only for keys in this order
     return sorted(select(keys), key=lambda row: row["id"])
 
@@ -1031,6 +1044,8 @@ NOT_YET: list[tuple[str, Any, str]] = [
     (ONE, with_a_memory, "whose rows have changed since the first call, [2, 7, 4], it should"),
     (ONE, everything, "it also asked the database for [0, 1, 3]. Ask for no rows"),
     (ONE, swallowing, "select failed, and the answer returned [None, None]"),
+    (ONE, swallowing_a_kind, "select failed, and the answer returned [None, None]"),
+    (ONE, nothing_for_nothing, "for keys of which nobody has one, [98, 97], it should return"),
     (ONE, sorted_by_id, "for three keys, [2, 7, 4], it should return"),
     (ONE, by_place, "for a key that nobody has"),
     (ONE, each_once, "for a key that comes twice"),
