@@ -171,7 +171,6 @@ FAIL: dict[str, str] = {
     "py-non-printable": "a\u00a0= 1",
     "py-expected-colon": "if True\n    pass",
     "py-unmatched": "a = 1)",
-    "py-null-bytes": "import ast\nast.parse('a\\0')",
     "py-pytz-localize": "from zoneinfo import ZoneInfo\nZoneInfo('UTC').localize",
     "py-io-closed-file": "import io\na = io.StringIO()\na.close()\na.read()",
     "py-not-readable": "import os\nopen(os.devnull, 'w').read()",

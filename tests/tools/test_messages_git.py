@@ -83,7 +83,8 @@ PROVOKED = {
     "git push --quiet); echo mine > a.txt; git pull",
     "git-unrelated-histories": "git checkout --quiet --orphan other; git commit --quiet -m x; "
     "git merge main",
-    "git-not-a-repository": "cd ..; git status",
+    # Where the temporary folder is a file system of its own, git stops there, in other words.
+    "git-not-a-repository": "cd ..; GIT_DISCOVERY_ACROSS_FILESYSTEM=1 git status",
     "git-resolve-host": "git fetch https://nobody.invalid/a.git",
     "git-submodule-no-url": "git init --quiet inner; git -C inner commit --quiet --allow-empty "
     "-m x; git add inner 2>/dev/null; git submodule status",

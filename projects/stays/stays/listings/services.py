@@ -109,6 +109,7 @@ def update_property(
     _set(place, fields)
     if amenities is not None:
         place.amenities.set(_known(amenities))
+    place.version += 1
     _save_change(place)
     return place
 
@@ -134,6 +135,7 @@ def unlist_property(
     place = _locked(actor, slug)
     precondition(place)
     place.is_listed = False
+    place.version += 1
     _save_change(place)
 
 
@@ -157,6 +159,7 @@ def list_property_again(*, actor: User, slug: str) -> Property:
         raise NotFound("There is no such property.")
     if not place.is_listed:
         place.is_listed = True
+        place.version += 1
         _save_change(place)
     return place
 
@@ -180,6 +183,7 @@ def unlist_places_of(*, host_id: uuid.UUID) -> int:
     )
     for place in places:
         place.is_listed = False
+        place.version += 1
         _save_change(place)
     return len(places)
 
@@ -226,7 +230,6 @@ def _known(slugs: Iterable[str]) -> list[Amenity]:
 
 def _save_change(place: Property) -> None:
     """Save a place that was changed, and let everybody see it."""
-    place.version += 1
     place.save()
     _publish(place)
 
